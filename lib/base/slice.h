@@ -1,0 +1,65 @@
+/*
+ * slice: a borrowed run of bytes.
+ *
+ * A slice never owns; whoever hands one out says how long its bytes live. There is no
+ * terminator: n counts, and bytes may be anything, NUL included. An absent slice has
+ * p == NULL; an empty one has p != NULL and n == 0.
+ */
+#ifndef SK_BASE_SLICE_H
+#define SK_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+	const char *p;
+	size_t n;
+};
+
+/* A slice of a string literal, its length known to the compiler. */
+#define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
+
+static inline struct slice
+slice_of(const char *p, size_t n)
+{
+	return (struct slice){p, n};
+}
+
+static inline struct slice
+slice_str(const char *s)
+{
+	return (struct slice){s, s ? strlen(s) : 0};
+}
+
+static inline bool
+slice_eq(struct slice a, struct slice b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool
+slice_starts(struct slice s, struct slice prefix)
+{
+	return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+static inline bool
+slice_ends(struct slice s, struct slice suffix)
+{
+	return s.n >= suffix.n &&
+		(suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
+}
+
+/* Byte order, as memcmp, the shorter first where one begins the other: <0, 0, >0. */
+static inline int
+slice_cmp(struct slice a, struct slice b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int c = n ? memcmp(a.p, b.p, n) : 0;
+
+	return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * json: newline-delimited JSON without trees.
+ *
+ * A block of whole lines is scanned once, with SIMD, into an index: where each line is,
+ * and where in it each token begins. A token is a structural character outside of strings
+ * ({ } [ ] : ,), the opening quote of a string, or the first byte of any other scalar.
+ * Values are then looked at where they lie: nothing is copied, nothing is allocated per
+ * record, and the text of every value stays what it was.
+ *
+ * A line feed ends a line whatever came before it, an open string included, so a broken
+ * line never touches its neighbours. A line of white space alone is no record and isn't
+ * listed (line numbers count it); a carriage return before the line feed is white space.
+ *
+ * Ownership: the scan borrows the block; documents borrow both. All of them live until the
+ * next json_scan_block() on the same scan. A scan belongs to one thread at a time.
+ *
+ * The index follows Langdale and Lemire, "Parsing Gigabytes of JSON per Second", VLDB
+ * Journal 28 (2019); UTF-8 is checked as in Keiser and Lemire, "Validating UTF-8 in less
+ * than one instruction per byte", Software: Practice and Experience 51 (2021). A scalar
+ * twin gives the same index on every machine.
+ */
+#ifndef SK_JSON_JSON_H
+#define SK_JSON_JSON_H
+
+#include "base/buf.h"
+#include "base/failure.h"
+
+/* Readable bytes that must follow a block: scanning reads, and ignores, that many. */
+#define JSON_PADDING 64
+#define JSON_MAX_DEPTH 1024 /* [[...]] deeper than this is a bad record */
+#define JSON_MAX_BLOCK ((size_t)1 << 31) /* positions are 32 bits */
+
+/* In jq's order of types. */
+enum json_type {
+	JSON_NULL,
+	JSON_FALSE,
+	JSON_TRUE,
+	JSON_NUMBER,
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT,
+};
+
+/*
+ * A scanned line, or a part of one that is a value. Tokens are named by their index t;
+ * base[pos[t]] is the first byte of token t. pos[n] is readable and is the end of the
+ * line. In a validated document skip[t] is, for a token that opens an object or array,
+ * the index of the token that closes it; skip is NULL in one that was not validated.
+ */
+struct json_doc {
+	const char *base;
+	const uint32_t *pos;
+	const uint32_t *skip;
+	uint32_t n;
+};
+
+struct json_line {
+	uint32_t start, end; /* bytes of the line, without its line feed and a CR before it */
+	uint32_t tok;        /* index of its first token in the scan */
+	uint32_t ntok;
+	uint32_t number;     /* of the line in its block, from 0, lines of white space counted */
+	uint32_t flags;      /* JSON_LINE_* */
+};
+
+enum {
+	JSON_LINE_NOT_UTF8 = 1,   /* holds bytes that are not UTF-8 */
+	JSON_LINE_OPEN_STRING = 2,/* ends within a string */
+	JSON_LINE_SUSPECT = 4,    /* a control byte within a string: validation will tell */
+};
+
+struct json_scan {
+	const char *p;
+	size_t n;
+	struct json_line *line;
+	size_t nlines;       /* records: lines that hold more than white space */
+	uint32_t feeds;      /* line feeds in the block */
+	uint32_t *pos;       /* all tokens of the block, with one more after each line's last:
+				see json_line_doc */
+	uint32_t *skip;
+	size_t ntok, cap_tok, cap_lines;
+};
+
+/* Scan a block of whole lines; its last line may lack the line feed. p[n .. n+JSON_PADDING)
+ * must be readable. trust: leave UTF-8 unchecked. */
+void json_scan_block(struct json_scan *, const char *p, size_t n, bool trust);
+void json_scan_release(struct json_scan *);
+
+/*
+ * The document of line i. Unless trust, it is validated whole: the grammar of RFC 8259,
+ * UTF-8, depth; a BOM is refused. -1: it is not JSON; why holds the message and the
+ * column. A record may be any JSON value. With trust the result is right for valid input,
+ * and is safe to look at (never reads out of the line) for any other.
+ */
+int json_line_doc(struct json_scan *, size_t i, bool trust, struct json_doc *,
+	struct failure *why);
+
+/* The bytes of line i. */
+static inline struct slice
+json_line_text(const struct json_scan *s, size_t i)
+{
+	return (struct slice){s->p + s->line[i].start, s->line[i].end - s->line[i].start};
+}
+
+/* Scan and validate one text that is not part of a block, padded or not. It may hold line
+ * feeds where white space may stand. The document borrows the text and the scan. */
+int json_doc_of(struct json_scan *, struct slice text, struct json_doc *, struct failure *why);
+
+/* Which scanner json_scan_block uses: "avx2" or "scalar". json_use_scalar(true) forces
+ * the twin, for tests. */
+const char *json_scanner(void);
+void json_use_scalar(bool);
+
+/* ---- looking at a document: t is a token that begins a value -------------------------- */
+
+enum json_type json_type_at(const struct json_doc *, uint32_t t);
+
+/* The token after the whole value at t: a comma, a closing bracket, or n. */
+uint32_t json_after(const struct json_doc *, uint32_t t);
+
+/* The bytes of the value at t, from its first to its last. */
+struct slice json_text(const struct json_doc *, uint32_t t);
+
+/* The bytes between the quotes of the string at t, escapes as they stand. */
+struct slice json_string_raw(const struct json_doc *, uint32_t t);
+
+/* The value of member key (its decoded name) of the object at t; the last one wins where a
+ * name repeats. Names with escapes in the document are compared decoded. JSON_NONE: there
+ * is no such member, or t is no object. */
+#define JSON_NONE UINT32_MAX
+uint32_t json_get(const struct json_doc *, uint32_t t, struct slice key);
+
+/* Element i of the array at t, counted from the end where i is negative, or JSON_NONE. */
+uint32_t json_at(const struct json_doc *, uint32_t t, int64_t i);
+
+/*
+ * Walk over the elements or members of the array or object at t, in document order,
+ * repeated names included:
+ *
+ *	for (json_enter(d, t, &it); json_step(d, &it);)
+ *		... it.value, and for an object it.key (the token of the name)
+ */
+struct json_iter {
+	uint32_t value, key;
+	uint32_t next; /* the scan's own */
+	bool object;
+};
+void json_enter(const struct json_doc *, uint32_t t, struct json_iter *);
+bool json_step(const struct json_doc *, struct json_iter *);
+
+/* Number of elements or of distinct names. */
+size_t json_count(const struct json_doc *, uint32_t t);
+
+/* ---- strings ------------------------------------------------------------------------- */
+
+/* Append the decoded bytes of what stands between quotes (valid JSON). A lone surrogate
+ * becomes U+FFFD, as in jq. */
+void json_unescape(struct buf *, struct slice raw);
+
+/* True if the decoded form of raw equals s, without decoding where there is no escape. */
+bool json_raw_equals(struct slice raw, struct slice s);
+
+/* Append s as a JSON string with its quotes, escaped as jq 1.6 does. Bytes that are not
+ * UTF-8 become U+FFFD. */
+void json_add_string(struct buf *, struct slice s);
+
+/* Append the value at t as jq -c would write it, number literals kept: white space out,
+ * escapes in their shortest form, of members with one name the last value in the place of
+ * the first. Input that is compact already is copied whole. */
+void json_add_compact(struct buf *, const struct json_doc *, uint32_t t);
+
+/* Check bytes for UTF-8 (no surrogates, nothing overlong, up to U+10FFFF). */
+bool json_is_utf8(struct slice);
+
+/* ---- numbers: s is a valid JSON number ------------------------------------------------ */
+
+/* Compare as exact decimals, whatever their length: <0, 0, >0. 1, 1.0 and 10e-1 are equal. */
+int json_number_cmp(struct slice a, struct slice b);
+
+/* Append the canonical form: equal numbers, and only those, have equal bytes. An integer
+ * below 10^17 in plain digits, else d.ddde±x without trailing zeros; -0 is 0. */
+void json_number_canonical(struct buf *, struct slice s);
+
+double json_number_double(struct slice s); /* correctly rounded; huge ones +-DBL_MAX as jq */
+
+/* Append a double as jq 1.6 prints it: the shortest digits that read back as it; NaN is
+ * null, an infinity +-1.7976931348623157e+308. */
+void json_add_double(struct buf *, double);
+
+/* True if s has the same value, as an exact decimal, as the double nearest to it prints:
+ * nothing is lost by taking it through a double. */
+bool json_number_fits_double(struct slice s);
+
+/* ---- canonical form -------------------------------------------------------------------- */
+
+/* Append a form of the value at t that equal values, and only those, share: compact, object
+ * names sorted by bytes, numbers canonical, strings in their shortest escapes. The identity
+ * of keys and of content. */
+void json_canonical(struct buf *, const struct json_doc *, uint32_t t);
+
+#endif
