@@ -1,0 +1,68 @@
+/*
+ * control: the records that a checkpointed stream carries between its data.
+ *
+ * One line each, in a fixed form so that it is told from data by its first bytes:
+ *
+ *	{"$sk":"KIND","run":"RUN",...}
+ *
+ * RUN is 16 to 64 characters of [0-9A-Za-z-]. streamkit.7 lists kinds and members.
+ */
+#ifndef SK_FLOW_CONTROL_H
+#define SK_FLOW_CONTROL_H
+
+#include "base/buf.h"
+#include "base/failure.h"
+#include "json/json.h"
+
+enum control_kind {
+	CONTROL_START,
+	CONTROL_WATERMARK,
+	CONTROL_BARRIER,
+	CONTROL_TO,
+	CONTROL_STATE,
+	CONTROL_FAIL,
+	CONTROL_END,
+};
+
+struct control {
+	enum control_kind kind;
+	uint64_t epoch;        /* start: last committed; barrier: the one that ends here */
+	uint64_t committed;    /* barrier: newest epoch that the source saw committed */
+	uint64_t lines;        /* barrier: control lines since the last barrier or start */
+	uint64_t stage;        /* start: stages so far; fail: which one died */
+	bool envelope, timed;  /* start: format; records carry event time */
+	struct slice app;      /* start */
+	struct slice tasks;    /* start: text of an array of partitions; p NULL: [0] */
+	struct slice sinks;    /* start: text of an array of sinks; p NULL: [] */
+	uint32_t task;         /* watermark */
+	int64_t us;            /* watermark */
+	uint64_t sink;         /* to: index into sinks */
+	struct slice value;    /* to: the record's text */
+	int status;            /* fail */
+	struct slice message;  /* fail: JSON text of a string */
+	bool complete;         /* end */
+};
+
+/* True if line begins as a control line of this run does (run.p NULL: of any run). */
+bool control_is(struct slice line, struct slice run);
+
+/* The run id of a line for which control_is holds. */
+struct slice control_run(struct slice line);
+
+/* Read a control line. -1: it is not one that this version knows, why says how. Slices point
+ * into line. state is not looked into. */
+int control_parse(struct slice line, struct json_scan *scratch, struct control *,
+	struct failure *why);
+
+/* Append a start that is line with one stage more and the given sinks added to its list. */
+void control_add_start(struct buf *, struct slice line, const struct control *,
+	const struct slice *sinks, size_t nsinks);
+/* The other lines, line feed included. */
+void control_add_barrier(struct buf *, struct slice line, const struct control *,
+	uint64_t lines);
+void control_add_to(struct buf *, struct slice run, uint64_t sink, struct slice value);
+void control_add_fail(struct buf *, struct slice run, uint64_t stage, int status,
+	const char *message);
+void control_add_end(struct buf *, struct slice run, bool complete);
+
+#endif

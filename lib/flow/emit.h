@@ -1,0 +1,36 @@
+/*
+ * emit: how an operator says what a record becomes.
+ *
+ * Emissions of one record appear together or, if record() returns -1, not at all. They keep
+ * their order on each port. A record that leads to no emission is told so: emit_drop (by a
+ * rule that the user stated), emit_hold (it is in the state), emit_late.
+ *
+ *	struct buf *b = emit_begin(e, 0, r);
+ *	value_add_json(b, &v);
+ *	emit_end(e);
+ */
+#ifndef SK_FLOW_EMIT_H
+#define SK_FLOW_EMIT_H
+
+#include "flow/flow.h"
+
+/* The record as it came, byte for byte; not copied where it can be helped. */
+void emit_same(struct emit *, unsigned outlet, const struct record *);
+
+/* A new record derived from parent (its origin, key and headers go along; may be NULL).
+ * Append one JSON text, without line feed, to the returned buf, then emit_end(). What stands
+ * in the buf before is not the caller's. */
+struct buf *emit_begin(struct emit *, unsigned outlet, const struct record *parent);
+void emit_end(struct emit *);
+
+/* The same for an outlet that is a template: name fills its "{}". The caller has checked the
+ * name (text_is_component), and that it may be used. */
+void emit_same_named(struct emit *, unsigned outlet, struct slice name, const struct record *);
+struct buf *emit_begin_named(struct emit *, unsigned outlet, struct slice name,
+	const struct record *parent);
+
+void emit_drop(struct emit *); /* dropped by a stated rule */
+void emit_hold(struct emit *); /* kept in the operator's state */
+void emit_late(struct emit *); /* came too late; an emission to a side outlet may go along */
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * flow: READ FIRST. What a record, an operator, a source and a sink are, and the driver
+ * that moves one to the next.
+ *
+ *	source ──▶ block of lines ──▶ scan ──▶ [record | control] ──▶ operator
+ *	       ──▶ emissions, by port ──▶ sinks
+ *
+ * The driver takes a block of whole lines from the source, scans and validates it, tells
+ * control records from data, applies --where, hands each record to the operator, collects
+ * what that emits, and delivers it in order. It owns reading, batching, errors, dead
+ * letters, the balance, signals, flushing and metrics, so no operator does any of it. It
+ * knows no source, operator or sink by name.
+ *
+ * With --jobs N, N threads each take a block, work on it, and deliver in the order in which
+ * the blocks were read: same bytes, whatever N.
+ *
+ * Every record ends in exactly one place: output, dead letter, late, skipped, dropped by a
+ * stated rule, or held in the operator's state. The driver counts them; a sum that is off
+ * is an internal error.
+ */
+#ifndef SK_FLOW_FLOW_H
+#define SK_FLOW_FLOW_H
+
+#include <sys/uio.h>
+
+#include "base/failure.h"
+#include "expr/expr.h"
+#include "json/json.h"
+#include "time/time.h"
+
+/* ---- records --------------------------------------------------------------------------- */
+
+/* An input that has a name of its own: a file, a topic partition. Lives as long as the run. */
+struct input {
+	const char *name;   /* path as given, "-" for stdin, or a topic */
+	int32_t partition;  /* 0 for anything but Kafka */
+	bool kafka;         /* said as name[partition]@offset; else name:line */
+	uint64_t lines;     /* the driver's: lines delivered so far */
+};
+
+struct header {
+	struct slice name;
+	struct slice value; /* p == NULL: null */
+};
+
+/* What an envelope or Kafka knows of a record. A plain line has none. */
+struct meta {
+	struct slice topic;  /* p == NULL: none */
+	int32_t partition;
+	int64_t offset;
+	int64_t ts_ms;       /* Kafka's timestamp; TIME_NONE: none */
+	int64_t time_us;     /* event time; TIME_NONE: none */
+	struct slice key;    /* bytes; p == NULL: null */
+	const struct header *header;
+	size_t nheaders;
+	struct slice prefix; /* the envelope's text up to its value; p == NULL: did not come
+				in an envelope */
+};
+
+/* Where a line of a merged block came from. */
+struct line_origin {
+	struct input *input;
+	uint64_t offset;    /* of its first byte, or of the message */
+	uint64_t line;      /* its number, from 1 */
+};
+
+/*
+ * A block: whole lines of one input, or of several with origins told line by line.
+ * p[0..n) and JSON_PADDING readable bytes after it. The source fills it; its memory is the
+ * block's and is used again for the next one.
+ */
+struct block {
+	char *p;
+	size_t n, cap;          /* cap: allocated bytes, padding included */
+	struct input *input;    /* NULL where origin is used */
+	uint64_t offset;        /* of p[0] in the (unpacked) input */
+	const struct line_origin *origin; /* one for each record line, or NULL */
+	const struct meta *meta;          /* one for each record line, or NULL */
+	uint64_t too_long;      /* not 0: p is the beginning of one line of this many bytes,
+				   which is over --max-record; a bad record */
+	int64_t read_ns;        /* the driver's: monotonic time of the read */
+};
+
+/* Make room for n bytes and the padding; what is in p[0..b->n) stays. */
+void block_reserve(struct block *, size_t n);
+void block_release(struct block *);
+
+struct record {
+	struct slice line;          /* its bytes as they came, without line end */
+	const struct json_doc *doc;
+	uint32_t root;              /* token of "."; JSON_NONE: bytes that are not JSON */
+	struct slice bytes;         /* what "." stands for, as bytes */
+	const struct meta *meta;    /* NULL for a plain line */
+	const struct block *block;
+	uint32_t index;             /* of the line among the records of the block */
+	uint64_t offset;            /* in its input */
+	uint32_t task;              /* the partition whose state it belongs to; 0 */
+	int64_t time_us;            /* event time; TIME_NONE where no --time was given */
+};
+
+/* The input that a record came from. */
+struct input *record_input(const struct record *);
+
+/* "." as a value. Only where root is not JSON_NONE (the driver sees to it for operators
+ * that do not say OP_BYTES). */
+static inline struct value
+record_value(const struct record *r)
+{
+	return value_token(r->doc, r->root);
+}
+
+/* The variables that every expression may use, in the order of flow_vars:
+ * $topic $key $partition $offset $ts $time $headers $name. */
+extern const char *const flow_vars[];
+enum { FLOW_NVARS = 8 };
+
+/* An expr_env for a record: &(struct expr_env){record_var, &vars}. More variables (sk-split's
+ * $root) are counted from FLOW_NVARS on, in more(). */
+struct record_vars {
+	const struct record *record;
+	struct arena *arena;
+	const char *stage;          /* $name */
+	struct value (*more)(void *arg, unsigned index);
+	void *arg;
+};
+struct value record_var(void *record_vars, unsigned index);
+
+/* ---- operators --------------------------------------------------------------------------- */
+
+struct emit; /* what a record becomes: emit.h */
+
+enum op_flags {
+	OP_EFFECTFUL = 1, /* its journal only moves forward; else state rolls back */
+	OP_BYTES = 2,     /* takes values that are not JSON, as bytes (sk-cat) */
+};
+
+enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */
+
+/* What an operator is opened with; later fields add to it. */
+struct op_context {
+	const void *config;     /* the command's own */
+	const char *app;        /* "" without one */
+	const char *stage;      /* --name, or the program's name */
+	unsigned worker;        /* 0 .. jobs-1 */
+};
+
+/*
+ * An operator is a struct of callbacks. Each worker thread opens its own. Callbacks return
+ * OP_OK, or -1 with why filled: status EXIT_DATA from record() is a bad record, whose
+ * emissions are undone; anything else ends the run. Only open and record are compulsory.
+ *
+ * Order on a checkpointed stream: rollback(epoch) and assign(task) when a start comes,
+ * revoke(task) for tasks that the next start no longer lists, then records, watermarks and
+ * barriers as they stand in the stream, and end(complete) if the source came to its end.
+ */
+struct operator {
+	const char *name;
+	unsigned flags;
+	void *(*open)(const struct op_context *, struct failure *why);
+	int (*record)(void *self, const struct record *, struct emit *, struct failure *why);
+	/* No record older than us will follow on this task. */
+	int (*watermark)(void *self, uint32_t task, int64_t us, struct emit *,
+		struct failure *why);
+	/* Everything so far belongs to epoch. */
+	int (*barrier)(void *self, uint64_t epoch, struct emit *, struct failure *why);
+	/* State of a later epoch than this is void. */
+	int (*rollback)(void *self, uint64_t epoch, struct failure *why);
+	int (*assign)(void *self, uint32_t task, struct failure *why);
+	int (*revoke)(void *self, uint32_t task, struct failure *why);
+	/* complete: bounded input was read to its end, so what is open closes. Else the run
+	 * was drained: nothing closes. */
+	int (*end)(void *self, bool complete, struct emit *, struct failure *why);
+	void (*close)(void *self);
+};
+
+/* ---- sources and sinks: classes are made in lib/source and lib/sink ------------------------ */
+
+struct source {
+	/* Fill b with the next block: 1; 0 at the end; -1. Returns what there is rather than
+	 * wait for more; waits only where there is nothing. Interrupted by a signal that asks
+	 * to drain: 0. */
+	int (*read)(struct source *, struct block *b, struct failure *why);
+	/* True if read() would have to wait now. */
+	bool (*would_wait)(struct source *);
+	void (*close)(struct source *);
+	bool endless;        /* a FIFO, a terminal, a socket: its end is not known */
+	bool stdin_pipe;     /* its one input is stdin, and that is a pipe or a socket */
+	uint64_t total_bytes;/* for progress, 0 if unknown: bytes of all inputs as stored */
+	uint64_t done_bytes; /* of those */
+};
+
+struct sink {
+	/* Whole lines; the bytes are the caller's and not used after return. */
+	int (*write)(struct sink *, const struct iovec *, int n, struct failure *why);
+	/* Nothing stays in the process's memory. */
+	int (*flush)(struct sink *, struct failure *why);
+	/* Nothing is lost if the machine stops now. */
+	int (*sync)(struct sink *, struct failure *why);
+	/* The two halves of a complete end: everything durable but not yet visible, and then
+	 * visible. The driver prepares all sinks before it commits the first. */
+	int (*prepare)(struct sink *, struct failure *why);
+	int (*commit)(struct sink *, struct failure *why);
+	/* Give the descriptor back; the next write opens it again. */
+	int (*park)(struct sink *, struct failure *why);
+	/* Free everything; what was not committed leaves no file. */
+	void (*close)(struct sink *);
+	const char *name;    /* for messages; the sink's */
+	bool pipe;           /* a pipe or a socket: control records may be written */
+	bool whole;          /* appears whole or not at all */
+	bool open;           /* holds a descriptor */
+};
+
+/* How a run finds its sources and sinks: flow < source, sink, so they are handed in. */
+struct flow_rooms {
+	/* Opens a sink by its URI; creates nothing before the first write, except that a whole
+	 * file that gets no record appears empty at commit. */
+	struct sink *(*sink_open)(const char *uri, struct failure *why);
+	/* The key under which two URIs are one sink, appended to out. */
+	void (*sink_key)(const char *uri, struct buf *out);
+};
+
+/* ---- a run ------------------------------------------------------------------------------- */
+
+enum on_error { ON_ERROR_FAIL, ON_ERROR_SKIP, ON_ERROR_DEAD_LETTER };
+
+struct flow_options {
+	const char *program;      /* "sk-map": in front of messages */
+	const char *stage;        /* --name, or the program's name */
+	enum on_error on_error;
+	const char *dead_letter;  /* a sink, or NULL */
+	bool envelope_in, envelope_out;
+	bool trust;               /* --trust */
+	bool plain;               /* --plain: stdin is data only */
+	bool quiet;
+	int verbose;
+	int64_t jobs;
+	int64_t max_sinks;
+	const char *metrics;      /* a file, or NULL */
+	const struct expr *where; /* -w, or NULL */
+	bool serial;              /* operator or expression runs on one thread only */
+	int progress;             /* -1: as the terminal says, 0 never, 1 always */
+};
+
+struct flow;
+
+struct flow *flow_new(const struct flow_rooms *);
+void flow_free(struct flow *);
+
+/*
+ * Declare an outlet: a sink, or a template whose "{}" is filled at emission. Number 0 is
+ * declared first and is the main one (-o). Outlets with one key are one port. Side outlets
+ * (side: late, summary ...) travel as "to" records through a checkpointed pipe. Returns the
+ * number, or -1.
+ */
+int flow_outlet(struct flow *, const char *uri, bool side, struct failure *why);
+
+/* Run to the end, and say on stderr what there is to say. Returns the exit status. */
+int flow_run(struct flow *, const struct flow_options *, const struct operator *,
+	const void *config, struct source *);
+
+/* Set once a first signal asked to drain; sources look at it when they wait. The
+ * descriptor becomes readable then, so that a poll(2) wakes. */
+bool flow_draining(void);
+int flow_drain_fd(void);
+
+/* Say a failure of the command's own before or outside of a run: "sk-map: text" and the
+ * hint. Returns why->status. */
+int flow_say(const char *program, const struct failure *why);
+
+#endif
