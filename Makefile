@@ -18,6 +18,7 @@ VERSION = 0.1.0
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wwrite-strings -Wvla -Wpointer-arith -Wimplicit-fallthrough -Wconversion \
+	-Wno-missing-field-initializers \
 	$(if $(CI),-Werror)
 SK_CFLAGS  = -std=c11 -D_POSIX_C_SOURCE=200809L -pthread -ffunction-sections \
 	-fdata-sections -Ilib $(WARN)

@@ -23,6 +23,22 @@ fail(struct failure *why, int status, const char *fmt, ...)
 
 	why->status = status;
 	why->column = 0;
+	why->type = NULL;
+	why->hint[0] = '\0';
+	va_start(ap, fmt);
+	put(why->text, sizeof(why->text), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int
+fail_record(struct failure *why, const char *type, const char *fmt, ...)
+{
+	va_list ap;
+
+	why->status = EXIT_DATA;
+	why->column = 0;
+	why->type = type;
 	why->hint[0] = '\0';
 	va_start(ap, fmt);
 	put(why->text, sizeof(why->text), fmt, ap);

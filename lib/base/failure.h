@@ -36,12 +36,17 @@ enum status {
 struct failure {
 	int status;       /* enum status */
 	uint32_t column;  /* of a bad record: 1-based byte in its line, 0 if unknown */
+	const char *type; /* of a bad record: a word for metrics and dead letters, or NULL */
 	char text[480];
 	char hint[240];   /* "" if there is none */
 };
 
 /* Fill why; a text that is too long is cut with "...". Returns -1. */
 int fail(struct failure *why, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same for a bad record (EXIT_DATA) of a stated type: a static word, "unmatched". */
+int fail_record(struct failure *why, const char *type, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Put text in front of what why already says: "orders.ndjson: " + why->text. Returns -1. */

@@ -20,6 +20,8 @@ struct slice {
 
 /* A slice of a string literal, its length known to the compiler. */
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
+/* The same as the initializer of something static. */
+#define SLICE_INIT(literal) {(literal), sizeof(literal) - 1}
 
 static inline struct slice
 slice_of(const char *p, size_t n)

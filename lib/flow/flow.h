@@ -101,6 +101,11 @@ struct record {
 /* The input that a record came from. */
 struct input *record_input(const struct record *);
 
+/* Append what tells this record from all others, and is the same on a replay: the place in
+ * its topic (orders-3-1234) or file (orders.ndjson@5678), and for stdin, which has no places,
+ * a hash of its canonical content. */
+void record_add_identity(const struct record *, struct buf *);
+
 /* "." as a value. Only where root is not JSON_NONE (the driver sees to it for operators
  * that do not say OP_BYTES). */
 static inline struct value

@@ -1,0 +1,367 @@
+/*
+ * sk-route: sends each event where its content says.
+ *
+ * Rules 'EXPR => SINK' are tried in order, then --by, whose value fills the {} of -o; then
+ * --default. What matches nothing is a bad record unless the user said otherwise: nothing
+ * vanishes. A name that comes from data is one safe path component, or it is no match.
+ * Memory: one block of input, a buffer a sink.
+ */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "job/job.h"
+
+struct rule {
+	char *text;              /* owned: the expression */
+	const struct expr *expr;
+	unsigned outlet;
+};
+
+static struct {
+	struct opt_list rules, allow;
+	const char *file, *by, *fallback;
+	bool all, drop_unmatched;
+	struct rule *rule;
+	size_t nrules, cap_rules;
+	const struct expr *by_expr;
+	int default_outlet;      /* -1: none */
+} config = {.default_outlet = -1};
+
+struct route {
+	struct expr_run **rule;  /* one a rule */
+	struct expr_run *by;
+	const char *stage;
+	struct buf name;
+};
+
+static void *
+route_open(const struct op_context *ctx, struct failure *why)
+{
+	struct route *r = mem_zalloc(sizeof(*r));
+	size_t i;
+
+	(void)why;
+	r->stage = ctx->stage;
+	r->rule = mem_array(config.nrules, sizeof(*r->rule));
+	for (i = 0; i < config.nrules; i++)
+		r->rule[i] = expr_run_new(config.rule[i].expr);
+	if (config.by_expr)
+		r->by = expr_run_new(config.by_expr);
+	return r;
+}
+
+static void
+route_close(void *self)
+{
+	struct route *r = self;
+	size_t i;
+
+	for (i = 0; i < config.nrules; i++)
+		expr_run_free(r->rule[i]);
+	expr_run_free(r->by);
+	free(r->rule);
+	buf_release(&r->name);
+	free(r);
+}
+
+/* May this name fill the template? */
+static bool
+is_allowed(struct buf *name)
+{
+	const char *s;
+	size_t i;
+
+	if (!text_is_component(buf_slice(name)))
+		return false;
+	if (!config.allow.n)
+		return true;
+	s = buf_cstr(name);
+	for (i = 0; i < config.allow.n; i++)
+		if (fnmatch(config.allow.v[i], s, 0) == 0)
+			return true;
+	return false;
+}
+
+/* The name that a value of --by stands for, in route->name; false if it can be none. */
+static bool
+name_of(struct route *route, const struct value *v)
+{
+	buf_reset(&route->name);
+	switch (value_type(v)) {
+	case JSON_STRING:
+		value_add_text(&route->name, v);
+		break;
+	case JSON_NUMBER:
+		value_add_canonical(&route->name, v);
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		value_add_json(&route->name, v);
+		break;
+	default:
+		value_add_json(&route->name, v);
+		return false;
+	}
+	return is_allowed(&route->name);
+}
+
+/* Fill the template of -o. 1: matched, 0: no, -1: bad record. */
+static int
+by_value(struct route *route, const struct record *r, struct emit *e, struct failure *why)
+{
+	struct value root = record_value(r);
+	struct record_vars vars = {.record = r, .stage = route->stage,
+		.arena = expr_run_arena(route->by)};
+	struct expr_env env = {record_var, &vars};
+	const struct value *v;
+	ptrdiff_t n, i;
+	int matched = 0;
+
+	buf_reset(&route->name);
+	n = expr_all(route->by, &root, &env, &v, why);
+	if (n > 1 && !config.all)
+		n = fail_record(why, "unmatched", "--by gives several values: --all sends the "
+			"event to each");
+	for (i = 0; i < n; i++) {
+		if (!name_of(route, &v[i]))
+			continue;
+		emit_same_named(e, 0, buf_slice(&route->name), r);
+		matched = 1;
+	}
+	expr_run_reset(route->by);
+	return n < 0 ? -1 : matched;
+}
+
+static int
+unmatched(struct route *route, const struct record *r, struct emit *e, struct failure *why)
+{
+	struct buf shown = {0};
+
+	if (config.default_outlet >= 0) {
+		emit_same(e, (unsigned)config.default_outlet, r);
+		return OP_OK;
+	}
+	if (config.drop_unmatched) {
+		emit_drop(e);
+		return OP_OK;
+	}
+	if (route->by && route->name.n) {
+		text_add_safe(&shown, buf_slice(&route->name), 80);
+		fail_record(why, "unmatched", "no route for %s of %s", buf_cstr(&shown),
+			expr_text(config.by_expr));
+	} else {
+		text_add_safe(&shown, r->bytes, 80);
+		fail_record(why, "unmatched", "no route for %s", buf_cstr(&shown));
+	}
+	fail_hint(why, "--default SINK takes what matches nothing, --drop-unmatched drops it");
+	buf_release(&shown);
+	return -1;
+}
+
+static int
+route_record(void *self, const struct record *r, struct emit *e, struct failure *why)
+{
+	struct route *route = self;
+	struct value root = record_value(r);
+	struct record_vars vars = {.record = r, .stage = route->stage};
+	struct expr_env env = {record_var, &vars};
+	bool some = false;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < config.nrules; i++) {
+		vars.arena = expr_run_arena(route->rule[i]);
+		rc = expr_test(route->rule[i], &root, &env, why);
+		expr_run_reset(route->rule[i]);
+		if (rc < 0)
+			return -1;
+		if (!rc)
+			continue;
+		emit_same(e, config.rule[i].outlet, r);
+		if (!config.all)
+			return OP_OK;
+		some = true;
+	}
+	if (route->by) {
+		rc = by_value(route, r, e, why);
+		if (rc < 0)
+			return -1;
+		some |= rc;
+	}
+	return some ? OP_OK : unmatched(route, r, e, why);
+}
+
+static const struct operator route_operator = {
+	.name = "route",
+	.open = route_open,
+	.record = route_record,
+	.close = route_close,
+};
+
+/* ---- the command line ---------------------------------------------------------------------- */
+
+static struct slice
+trimmed(struct slice s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = slice_of(s.p + 1, s.n - 1);
+	while (s.n && strchr(" \t\r", s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+/* 'EXPR => SINK': the last arrow counts, since an expression may hold one in a string. */
+static int
+add_rule(struct job *job, const char *what, struct slice text, struct failure *why)
+{
+	struct slice expr, sink;
+	struct rule *rule;
+	char *uri;
+	size_t i;
+	int outlet;
+
+	for (i = text.n < 4 ? 0 : text.n - 3; i > 0; i--)
+		if (memcmp(text.p + i, "=>", 2) == 0 && strchr(" \t", text.p[i - 1]))
+			break;
+	expr = trimmed(slice_of(text.p, i));
+	sink = trimmed(slice_of(text.p + i + 2, i ? text.n - i - 2 : 0));
+	if (!i || !expr.n || !sink.n)
+		return fail(why, EXIT_USAGE, "%s: a rule reads 'EXPR => SINK'", what);
+	uri = mem_dup(sink.p, sink.n);
+	if (strstr(uri, "{}")) {
+		free(uri);
+		return fail(why, EXIT_USAGE, "%s: only -o takes a {}, with --by", what);
+	}
+	outlet = flow_outlet(job->flow, uri, true, why);
+	free(uri);
+	if (outlet < 0)
+		return fail_within(why, "%s: ", what);
+	config.rule = mem_grow(config.rule, &config.cap_rules, config.nrules + 1,
+		sizeof(*config.rule));
+	rule = &config.rule[config.nrules++];
+	*rule = (struct rule){mem_dup(expr.p, expr.n), NULL, (unsigned)outlet};
+	rule->expr = job_expr(job, what, rule->text, NULL, why);
+	return rule->expr ? 0 : -1;
+}
+
+static int
+read_rules(struct job *job, const char *path, struct failure *why)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t cap = 0, number = 0;
+	struct slice s;
+	ssize_t n;
+	int rc = 0;
+
+	if (!f)
+		return fail(why, EXIT_NOINPUT, "--rules %s: cannot open it", path);
+	while (rc == 0 && (n = getline(&line, &cap, f)) >= 0) {
+		number++;
+		s = slice_of(line, (size_t)n);
+		if (s.n && s.p[s.n - 1] == '\n')
+			s.n--;
+		s = trimmed(s);
+		if (!s.n || s.p[0] == '#')
+			continue;
+		rc = add_rule(job, "--rules", s, why);
+		if (rc < 0)
+			fail_within(why, "%s:%zu: ", path, number);
+	}
+	if (rc == 0 && ferror(f))
+		rc = fail(why, EXIT_IO, "--rules %s: cannot read it", path);
+	free(line);
+	fclose(f);
+	return rc;
+}
+
+static int
+prepare(struct job *job, void *unused, char **operands, int n, struct failure *why)
+{
+	size_t i;
+
+	(void)unused;
+	(void)operands;
+	(void)n;
+	for (i = 0; i < config.rules.n; i++)
+		if (add_rule(job, "--rule", slice_str(config.rules.v[i]), why) < 0)
+			return -1;
+	if (config.file && read_rules(job, config.file, why) < 0)
+		return -1;
+	if (!config.nrules && !config.by)
+		return fail(why, EXIT_USAGE, "nothing says where to: -r 'EXPR => SINK', --rules "
+			"FILE or --by EXPR");
+	if (config.by && !strstr(job->to, "{}"))
+		return fail(why, EXIT_USAGE, "--by needs a template: -o 'items-{}.ndjson'");
+	if (!config.by && job->to_given)
+		return fail(why, EXIT_USAGE, "-o is of use with --by only: rules name their sinks");
+	if (config.fallback && config.drop_unmatched)
+		return fail(why, EXIT_USAGE, "--default and --drop-unmatched exclude each other");
+	if (config.allow.n && !config.by)
+		return fail(why, EXIT_USAGE, "--allow is of use with --by only");
+	if (config.by) {
+		config.by_expr = job_expr(job, "--by", config.by, NULL, why);
+		if (!config.by_expr)
+			return -1;
+	}
+	if (config.fallback) {
+		config.default_outlet = flow_outlet(job->flow, config.fallback, true, why);
+		if (config.default_outlet < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+release(void *unused)
+{
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < config.nrules; i++)
+		free(config.rule[i].text);
+	free(config.rule);
+	opt_list_release(&config.rules);
+	opt_list_release(&config.allow);
+}
+
+static struct opt options[] = {
+	{'r', "rule", OPT_STRING, &config.rules, "RULE", "'EXPR => SINK': send events for which "
+		"EXPR is true to SINK; the first match counts", .list = true},
+	{0, "rules", OPT_FILE, &config.file, "FILE", "read rules from FILE, one a line"},
+	{0, "all", OPT_FLAG, &config.all, NULL, "send an event to every match"},
+	{0, "by", OPT_EXPR, &config.by, "EXPR", "fill the {} of -o with the value of EXPR"},
+	{0, "allow", OPT_STRING, &config.allow, "GLOB", "with --by: only names that match",
+		.list = true},
+	{0, "default", OPT_SINK, &config.fallback, "SINK", "where to what matches nothing"},
+	{0, "drop-unmatched", OPT_FLAG, &config.drop_unmatched, NULL, "drop what matches "
+		"nothing"},
+	{0}
+};
+
+static const struct opt_example examples[] = {
+	{"A file a category", "sk-route --by .category -o '{}.ndjson' --default rest.ndjson"},
+	{"Failed payments aside", "sk-route -r '.status==\"failed\" => failed.ndjson' --default -"},
+	{0}
+};
+
+int
+main(int argc, char **argv)
+{
+	static const struct job_tool tool = {
+		.name = "sk-route",
+		.summary = "sends each event where its content says",
+		.synopsis = "[OPTION]... [SOURCE]...",
+		.operands = "file",
+		.options = options,
+		.examples = examples,
+		.op = &route_operator,
+		.prepare = prepare,
+		.release = release,
+	};
+
+	return job_main(argc, argv, &tool);
+}

@@ -1,0 +1,340 @@
+/* Control records: told by their first bytes, read member by member. */
+#include "flow/control.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+#define RUN_MIN 16
+#define RUN_MAX 64
+
+static const struct {
+	struct slice name;
+	enum control_kind kind;
+} kinds[] = {
+	{SLICE_INIT("start"), CONTROL_START},
+	{SLICE_INIT("watermark"), CONTROL_WATERMARK},
+	{SLICE_INIT("barrier"), CONTROL_BARRIER},
+	{SLICE_INIT("to"), CONTROL_TO},
+	{SLICE_INIT("state"), CONTROL_STATE},
+	{SLICE_INIT("fail"), CONTROL_FAIL},
+	{SLICE_INIT("end"), CONTROL_END},
+};
+
+#define NKINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/* {"$sk":"KIND","run":"RUN" at the beginning of line: the kind's number and the run id. */
+static bool
+head(struct slice line, size_t *kind, struct slice *run)
+{
+	static const struct slice open = {"{\"$sk\":\"", 8}, mid = {"\",\"run\":\"", 9};
+	struct slice rest;
+	size_t k, n;
+
+	if (!slice_starts(line, open))
+		return false;
+	rest = slice_of(line.p + open.n, line.n - open.n);
+	for (k = 0; k < NKINDS; k++) {
+		n = kinds[k].name.n;
+		if (slice_starts(rest, kinds[k].name) &&
+			slice_starts(slice_of(rest.p + n, rest.n - n), mid))
+			break;
+	}
+	if (k == NKINDS)
+		return false;
+	*kind = k;
+	rest = slice_of(rest.p + n + mid.n, rest.n - n - mid.n);
+	for (n = 0; n < rest.n && n <= RUN_MAX; n++)
+		if (!isalnum((unsigned char)rest.p[n]) && rest.p[n] != '-')
+			break;
+	*run = slice_of(rest.p, n);
+	return n >= RUN_MIN && n <= RUN_MAX && n + 1 < rest.n && rest.p[n] == '"' &&
+		(rest.p[n + 1] == ',' || rest.p[n + 1] == '}');
+}
+
+bool
+control_is(struct slice line, struct slice run)
+{
+	struct slice found;
+	size_t kind;
+
+	return head(line, &kind, &found) && (!run.p || slice_eq(run, found));
+}
+
+struct slice
+control_run(struct slice line)
+{
+	struct slice run = {0};
+	size_t kind;
+
+	return head(line, &kind, &run) ? run : (struct slice){0};
+}
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+enum need { OPTIONAL, REQUIRED };
+
+static int
+member(const struct json_doc *d, const char *name, enum json_type type, enum need need,
+	uint32_t *t, struct failure *why)
+{
+	enum json_type got;
+
+	*t = json_get(d, 0, slice_str(name));
+	if (*t == JSON_NONE) {
+		if (need == OPTIONAL)
+			return 0;
+		return fail(why, EXIT_DATA, "control record without '%s'", name);
+	}
+	got = json_type_at(d, *t);
+	if (got == type || (type == JSON_TRUE && got == JSON_FALSE))
+		return 0;
+	return fail(why, EXIT_DATA, "control record with a '%s' of a wrong type", name);
+}
+
+/* A whole number member; 18 digits are more than any epoch or microsecond of ours. */
+static int
+number(const struct json_doc *d, const char *name, enum need need, int64_t *to,
+	struct failure *why)
+{
+	char text[24];
+	struct slice s;
+	uint32_t t;
+	size_t i;
+
+	if (member(d, name, JSON_NUMBER, need, &t, why) < 0)
+		return -1;
+	if (t == JSON_NONE)
+		return 0;
+	s = json_text(d, t);
+	for (i = s.p[0] == '-'; i < s.n; i++)
+		if (!isdigit((unsigned char)s.p[i]))
+			break;
+	if (i != s.n || s.n > 19)
+		return fail(why, EXIT_DATA, "control record whose '%s' is no whole number",
+			name);
+	memcpy(text, s.p, s.n);
+	text[s.n] = '\0';
+	*to = strtoll(text, NULL, 10);
+	return 0;
+}
+
+static int
+count(const struct json_doc *d, const char *name, enum need need, uint64_t *to,
+	struct failure *why)
+{
+	int64_t n = (int64_t)*to;
+
+	if (number(d, name, need, &n, why) < 0)
+		return -1;
+	if (n < 0)
+		return fail(why, EXIT_DATA, "control record whose '%s' is negative", name);
+	*to = (uint64_t)n;
+	return 0;
+}
+
+static int
+boolean(const struct json_doc *d, const char *name, enum need need, bool *to,
+	struct failure *why)
+{
+	uint32_t t;
+
+	if (member(d, name, JSON_TRUE, need, &t, why) < 0)
+		return -1;
+	if (t != JSON_NONE)
+		*to = json_type_at(d, t) == JSON_TRUE;
+	return 0;
+}
+
+static int
+text(const struct json_doc *d, const char *name, enum json_type type, enum need need,
+	struct slice *to, struct failure *why)
+{
+	uint32_t t;
+
+	if (member(d, name, type, need, &t, why) < 0)
+		return -1;
+	if (t != JSON_NONE)
+		*to = json_text(d, t);
+	return 0;
+}
+
+static int
+read_start(const struct json_doc *d, struct control *c, struct failure *why)
+{
+	struct slice format = SLICE("\"plain\"");
+
+	if (text(d, "app", JSON_STRING, OPTIONAL, &c->app, why) < 0 ||
+		count(d, "epoch", REQUIRED, &c->epoch, why) < 0 ||
+		count(d, "stage", OPTIONAL, &c->stage, why) < 0 ||
+		text(d, "format", JSON_STRING, OPTIONAL, &format, why) < 0 ||
+		boolean(d, "timed", OPTIONAL, &c->timed, why) < 0 ||
+		text(d, "tasks", JSON_ARRAY, OPTIONAL, &c->tasks, why) < 0 ||
+		text(d, "sinks", JSON_ARRAY, OPTIONAL, &c->sinks, why) < 0)
+		return -1;
+	c->envelope = slice_eq(format, SLICE("\"envelope\""));
+	if (!c->envelope && !slice_eq(format, SLICE("\"plain\"")))
+		return fail(why, EXIT_DATA, "control record 'start' with format %.*s, "
+			"which this version doesn't know", (int)(format.n < 40 ? format.n : 40),
+			format.p);
+	return 0;
+}
+
+int
+control_parse(struct slice line, struct json_scan *scratch, struct control *c,
+	struct failure *why)
+{
+	struct json_doc d;
+	struct control got = {0};
+	struct slice run;
+	uint64_t n = 0;
+	uint32_t t;
+	size_t kind;
+
+	if (!head(line, &kind, &run))
+		return fail(why, EXIT_DATA, "not a control record");
+	got.kind = kinds[kind].kind;
+	if (got.kind == CONTROL_STATE) {
+		*c = got;
+		return 0;
+	}
+	if (json_doc_of(scratch, line, &d, why) < 0)
+		return fail_within(why, "control record '%s': ", kinds[kind].name.p);
+	switch (got.kind) {
+	case CONTROL_START:
+		if (read_start(&d, &got, why) < 0)
+			return -1;
+		break;
+	case CONTROL_WATERMARK:
+		if (number(&d, "ts", REQUIRED, &got.us, why) < 0 ||
+			count(&d, "task", OPTIONAL, &n, why) < 0)
+			return -1;
+		got.task = (uint32_t)n;
+		break;
+	case CONTROL_BARRIER:
+		if (count(&d, "epoch", REQUIRED, &got.epoch, why) < 0 ||
+			count(&d, "committed", OPTIONAL, &got.committed, why) < 0 ||
+			count(&d, "lines", REQUIRED, &got.lines, why) < 0)
+			return -1;
+		break;
+	case CONTROL_TO:
+		if (count(&d, "sink", REQUIRED, &got.sink, why) < 0)
+			return -1;
+		t = json_get(&d, 0, SLICE("value"));
+		if (t == JSON_NONE)
+			return fail(why, EXIT_DATA, "control record 'to' without 'value'");
+		got.value = json_text(&d, t);
+		break;
+	case CONTROL_FAIL:
+		if (number(&d, "status", REQUIRED, &got.us, why) < 0 ||
+			count(&d, "stage", OPTIONAL, &got.stage, why) < 0 ||
+			text(&d, "message", JSON_STRING, OPTIONAL, &got.message, why) < 0)
+			return -1;
+		if (got.us < 1 || got.us > 255)
+			return fail(why, EXIT_DATA, "control record 'fail' with an impossible "
+				"status");
+		got.status = (int)got.us;
+		break;
+	case CONTROL_END:
+		if (boolean(&d, "complete", REQUIRED, &got.complete, why) < 0)
+			return -1;
+		break;
+	case CONTROL_STATE:
+		break;
+	}
+	*c = got;
+	return 0;
+}
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+static void
+begin(struct buf *b, const char *kind, struct slice run)
+{
+	buf_addf(b, "{\"$sk\":\"%s\",\"run\":\"%.*s\"", kind, (int)run.n, run.p);
+}
+
+/* Copy the members of line but for those named, "$sk" and "run", which stand already. */
+static void
+copy_members(struct buf *b, struct slice line, const char *but, const char *or)
+{
+	struct json_scan scan = {0};
+	struct json_iter it;
+	struct json_doc d;
+	struct failure why;
+	struct slice name;
+
+	if (json_doc_of(&scan, line, &d, &why) == 0) {
+		for (json_enter(&d, 0, &it); json_step(&d, &it);) {
+			name = json_string_raw(&d, it.key);
+			if (slice_eq(name, SLICE("$sk")) || slice_eq(name, SLICE("run")) ||
+				slice_eq(name, slice_str(but)) || slice_eq(name, slice_str(or)))
+				continue;
+			buf_addc(b, ',');
+			buf_add_slice(b, json_text(&d, it.key));
+			buf_addc(b, ':');
+			buf_add_slice(b, json_text(&d, it.value));
+		}
+	}
+	json_scan_release(&scan);
+}
+
+void
+control_add_start(struct buf *b, struct slice line, const struct control *c,
+	const struct slice *sinks, size_t nsinks)
+{
+	struct slice list = c->sinks.p ? c->sinks : SLICE("[]");
+	bool some = memchr(list.p, '"', list.n) != NULL;
+	size_t i;
+
+	begin(b, "start", control_run(line));
+	copy_members(b, line, "stage", "sinks");
+	buf_addf(b, ",\"stage\":%llu,\"sinks\":", (unsigned long long)c->stage + 1);
+	buf_add(b, list.p, list.n - 1);
+	for (i = 0; i < nsinks; i++) {
+		if (some || i)
+			buf_addc(b, ',');
+		json_add_string(b, sinks[i]);
+	}
+	buf_adds(b, "]}\n");
+}
+
+void
+control_add_barrier(struct buf *b, struct slice line, const struct control *c,
+	uint64_t lines)
+{
+	if (lines == c->lines) {
+		buf_add_slice(b, line);
+		buf_addc(b, '\n');
+		return;
+	}
+	begin(b, "barrier", control_run(line));
+	copy_members(b, line, "lines", "lines");
+	buf_addf(b, ",\"lines\":%llu}\n", (unsigned long long)lines);
+}
+
+void
+control_add_to(struct buf *b, struct slice run, uint64_t sink, struct slice value)
+{
+	begin(b, "to", run);
+	buf_addf(b, ",\"sink\":%llu,\"value\":", (unsigned long long)sink);
+	buf_add_slice(b, value);
+	buf_adds(b, "}\n");
+}
+
+void
+control_add_fail(struct buf *b, struct slice run, uint64_t stage, int status,
+	const char *message)
+{
+	begin(b, "fail", run);
+	buf_addf(b, ",\"stage\":%llu,\"status\":%d,\"message\":", (unsigned long long)stage,
+		status);
+	json_add_string(b, slice_str(message));
+	buf_adds(b, "}\n");
+}
+
+void
+control_add_end(struct buf *b, struct slice run, bool complete)
+{
+	begin(b, "end", run);
+	buf_addf(b, ",\"complete\":%s}\n", complete ? "true" : "false");
+}

@@ -1,0 +1,375 @@
+/*
+ * What a record becomes. Each worker collects a batch's output by port: runs of input bytes
+ * that stayed contiguous are kept as references if they are long, everything else is copied
+ * into the port's own buffer. Before a record first touches a port, the port's state is
+ * saved, so that a record that turns out bad takes its emissions back.
+ */
+#include "flow/emit.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "flow/internal.h"
+
+/* Below this a copy is cheaper than one more element in writev(2). */
+#define RUN_MIN ((size_t)16 << 10)
+
+/* Names seen through templates that a worker remembers. */
+#define NAMES_MAX 65536
+
+void
+emit_init(struct emit *e, struct flow *flow)
+{
+	*e = (struct emit){.flow = flow};
+}
+
+void
+emit_release(struct emit *e)
+{
+	size_t i;
+
+	for (i = 0; i < e->nout; i++) {
+		if (!e->out[i])
+			continue;
+		buf_release(&e->out[i]->own);
+		free(e->out[i]->piece);
+		free(e->out[i]);
+	}
+	free(e->out);
+	free(e->touched);
+	free(e->saved);
+	table_release(&e->names);
+	buf_release(&e->scratch);
+}
+
+void
+emit_batch_begin(struct emit *e)
+{
+	struct port_out *o;
+	size_t i;
+
+	for (i = 0; i < e->ntouched; i++) {
+		o = e->out[e->touched[i]];
+		/* Thousands of ports of one batch each must not keep a burst's memory. */
+		if (o->own.cap > 4 << 20 || e->ntouched > 64)
+			buf_release(&o->own);
+		o->own.n = 0;
+		o->npieces = 0;
+		o->run_n = 0;
+		o->records = 0;
+		o->touched = false;
+	}
+	e->ntouched = 0;
+}
+
+void
+emit_record_begin(struct emit *e)
+{
+	e->stamp++;
+	e->nsaved = 0;
+	e->fate = FATE_NONE;
+}
+
+static struct port_out *
+new_port_out(struct emit *e, unsigned port)
+{
+	size_t n = e->nout;
+
+	if (port >= n) {
+		n = n ? n : 8;
+		while (n <= port)
+			n *= 2;
+		e->out = mem_realloc(e->out, n * sizeof(*e->out));
+		memset(e->out + e->nout, 0, (n - e->nout) * sizeof(*e->out));
+		e->nout = n;
+	}
+	e->out[port] = mem_zalloc(sizeof(*e->out[port]));
+	return e->out[port];
+}
+
+static struct port_out *
+touch(struct emit *e, unsigned port)
+{
+	struct port_out *o = port < e->nout ? e->out[port] : NULL;
+	struct saved *s;
+
+	if (__builtin_expect(!o, 0))
+		o = new_port_out(e, port);
+	if (o->stamp == e->stamp)
+		return o;
+	o->stamp = e->stamp;
+	if (!o->touched) {
+		o->touched = true;
+		e->touched = mem_grow(e->touched, &e->cap_touched, e->ntouched + 1,
+			sizeof(*e->touched));
+		e->touched[e->ntouched++] = port;
+	}
+	if (__builtin_expect(e->nsaved == e->cap_saved, 0))
+		e->saved = mem_grow(e->saved, &e->cap_saved, e->nsaved + 1,
+			sizeof(*e->saved));
+	s = &e->saved[e->nsaved++];
+	s->port = port;
+	s->own_n = o->own.n;
+	s->npieces = o->npieces;
+	s->last_n = o->npieces ? o->piece[o->npieces - 1].n : 0;
+	s->run = o->run;
+	s->run_n = o->run_n;
+	s->records = o->records;
+	return o;
+}
+
+void
+emit_record_undo(struct emit *e)
+{
+	struct port_out *o;
+	struct saved *s;
+
+	while (e->nsaved) {
+		s = &e->saved[--e->nsaved];
+		o = e->out[s->port];
+		o->own.n = s->own_n;
+		o->npieces = s->npieces;
+		if (s->npieces)
+			o->piece[s->npieces - 1].n = s->last_n;
+		o->run = s->run;
+		o->run_n = s->run_n;
+		o->records = s->records;
+	}
+	e->fate = FATE_NONE;
+}
+
+static void
+add_piece(struct port_out *o, const char *p, size_t at, size_t n)
+{
+	struct piece *last = o->npieces ? &o->piece[o->npieces - 1] : NULL;
+
+	if (last && !p && !last->p && last->at + last->n == at) {
+		last->n += n;
+		return;
+	}
+	o->piece = mem_grow(o->piece, &o->cap, o->npieces + 1, sizeof(*o->piece));
+	o->piece[o->npieces++] = (struct piece){p, at, n};
+}
+
+/* End the pending run of input bytes. */
+static inline void
+end_run(struct port_out *o)
+{
+	size_t at;
+
+	if (!o->run_n)
+		return;
+	if (o->run_n >= RUN_MIN) {
+		add_piece(o, o->run, 0, o->run_n);
+	} else {
+		at = o->own.n;
+		buf_add(&o->own, o->run, o->run_n);
+		add_piece(o, NULL, at, o->run_n);
+	}
+	o->run_n = 0;
+}
+
+void
+emit_settle(struct port_out *o)
+{
+	end_run(o);
+}
+
+/* ---- where it goes --------------------------------------------------------------------- */
+
+static unsigned
+named_port(struct emit *e, unsigned outlet, struct slice name)
+{
+	struct table_entry *t;
+	bool made;
+
+	buf_reset(&e->scratch);
+	buf_add(&e->scratch, &outlet, sizeof(outlet));
+	buf_add_slice(&e->scratch, name);
+	if (e->names.n >= NAMES_MAX && !table_get(&e->names, buf_slice(&e->scratch)))
+		table_release(&e->names);
+	t = table_put(&e->names, buf_slice(&e->scratch), &made);
+	if (made)
+		t->v.u = flow_port(e->flow, outlet, name);
+	return (unsigned)t->v.u;
+}
+
+static inline struct port_out *
+target(struct emit *e, unsigned outlet, struct slice name, bool *to)
+{
+	const struct outlet *o = flow_outlet_at(e->flow, outlet);
+
+	e->fate = FATE_OUTPUT;
+	if (__builtin_expect(o->side && e->carry_run.p, 0)) {
+		*to = true;
+		return touch(e, flow_outlet_at(e->flow, 0)->port);
+	}
+	*to = false;
+	return touch(e, o->template ? named_port(e, outlet, name) : o->port);
+}
+
+/* ---- lines ------------------------------------------------------------------------------ */
+
+/* The index of a side outlet among the side outlets, which is its place in start's list. */
+static uint64_t
+side_index(struct emit *e, unsigned outlet)
+{
+	uint64_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < outlet; i++)
+		n += flow_outlet_at(e->flow, i)->side;
+	return e->carry_base + n;
+}
+
+static void
+begin_line(struct emit *e, struct port_out *o, unsigned outlet, bool to,
+	const struct record *parent)
+{
+	struct buf *b = &o->own;
+
+	end_run(o);
+	e->now = o;
+	e->now_at = b->n;
+	e->now_to = to;
+	if (to)
+		buf_addf(b, "{\"$sk\":\"to\",\"run\":\"%.*s\",\"sink\":%llu,\"value\":",
+			(int)e->carry_run.n, e->carry_run.p,
+			(unsigned long long)side_index(e, outlet));
+	if (e->envelope)
+		envelope_add_prefix(b, parent);
+}
+
+void
+emit_end(struct emit *e)
+{
+	struct port_out *o = e->now;
+	struct buf *b = &o->own;
+
+	if (e->envelope)
+		buf_addc(b, '}');
+	if (e->now_to) {
+		buf_addc(b, '}');
+		e->control_lines++;
+	}
+	buf_addc(b, '\n');
+	add_piece(o, NULL, e->now_at, b->n - e->now_at);
+	o->records++;
+	e->now = NULL;
+}
+
+struct buf *
+emit_begin_named(struct emit *e, unsigned outlet, struct slice name,
+	const struct record *parent)
+{
+	struct port_out *o;
+	bool to;
+
+	o = target(e, outlet, name, &to);
+	begin_line(e, o, outlet, to, parent);
+	return &o->own;
+}
+
+struct buf *
+emit_begin(struct emit *e, unsigned outlet, const struct record *parent)
+{
+	return emit_begin_named(e, outlet, (struct slice){0}, parent);
+}
+
+/* Replace the "value": that begin_line wrote where the bytes are no JSON. */
+static void
+add_value(struct buf *b, const struct record *r)
+{
+	if (r->root != JSON_NONE) {
+		buf_add_slice(b, r->bytes);
+		return;
+	}
+	b->n -= sizeof("\"value\":") - 1;
+	buf_adds(b, "\"value_b64\":\"");
+	text_add_base64(b, r->bytes);
+	buf_addc(b, '"');
+}
+
+void
+emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct record *r)
+{
+	bool to, enveloped = r->meta && r->meta->prefix.p;
+	struct port_out *o = target(e, outlet, name, &to);
+	struct slice s = e->envelope ? r->line : r->bytes;
+	const char *end = s.p + s.n;
+
+	if (__builtin_expect(to || (e->envelope && !enveloped), 0)) {
+		begin_line(e, o, outlet, to, r);
+		if (e->envelope || r->root != JSON_NONE)
+			add_value(&o->own, r);
+		else
+			json_add_string(&o->own, r->bytes);
+		emit_end(e);
+		return;
+	}
+	o->records++;
+	/* In the block, with its line feed: a reference will do. */
+	if (__builtin_expect(s.p >= r->block->p && end < r->block->p + r->block->n &&
+			*end == '\n', 1)) {
+		if (o->run_n && o->run + o->run_n == s.p) {
+			o->run_n += s.n + 1;
+			return;
+		}
+		end_run(o);
+		o->run = s.p;
+		o->run_n = s.n + 1;
+		return;
+	}
+	end_run(o);
+	e->now_at = o->own.n;
+	buf_add_slice(&o->own, s);
+	buf_addc(&o->own, '\n');
+	add_piece(o, NULL, e->now_at, s.n + 1);
+}
+
+void
+emit_same(struct emit *e, unsigned outlet, const struct record *r)
+{
+	emit_same_named(e, outlet, (struct slice){0}, r);
+}
+
+struct buf *
+emit_raw(struct emit *e, unsigned port)
+{
+	struct port_out *o = touch(e, port);
+
+	end_run(o);
+	e->now = o;
+	e->now_at = o->own.n;
+	return &o->own;
+}
+
+void
+emit_raw_end(struct emit *e)
+{
+	struct port_out *o = e->now;
+
+	add_piece(o, NULL, e->now_at, o->own.n - e->now_at);
+	e->now = NULL;
+}
+
+void
+emit_drop(struct emit *e)
+{
+	if (e->fate == FATE_NONE)
+		e->fate = FATE_DROPPED;
+}
+
+void
+emit_hold(struct emit *e)
+{
+	if (e->fate == FATE_NONE)
+		e->fate = FATE_HELD;
+}
+
+void
+emit_late(struct emit *e)
+{
+	e->fate = FATE_LATE;
+}

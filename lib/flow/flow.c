@@ -1,0 +1,213 @@
+/* Outlets and ports: the names that operators emit to, and the sinks behind them. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "flow/run.h"
+
+struct flow *
+flow_new(const struct flow_rooms *rooms)
+{
+	struct flow *f = mem_zalloc(sizeof(*f));
+
+	f->rooms = rooms;
+	pthread_mutex_init(&f->ports_lock, NULL);
+	pthread_mutex_init(&f->read_lock, NULL);
+	pthread_mutex_init(&f->turn_lock, NULL);
+	pthread_cond_init(&f->turn_cond, NULL);
+	return f;
+}
+
+void
+flow_free(struct flow *f)
+{
+	size_t i;
+
+	if (!f)
+		return;
+	for (i = 0; i < f->nports; i++) {
+		if (f->port[i]->sink)
+			f->port[i]->sink->close(f->port[i]->sink);
+		free(f->port[i]->uri);
+		free(f->port[i]);
+	}
+	free(f->port);
+	for (i = 0; i < f->noutlets; i++)
+		free(f->outlet[i].uri);
+	free(f->outlet);
+	free(f->carried);
+	free(f->tasks);
+	table_release(&f->port_of);
+	metrics_release(&f->metrics);
+	buf_release(&f->run);
+	buf_release(&f->letters);
+	pthread_mutex_destroy(&f->ports_lock);
+	pthread_mutex_destroy(&f->read_lock);
+	pthread_mutex_destroy(&f->turn_lock);
+	pthread_cond_destroy(&f->turn_cond);
+	free(f);
+}
+
+unsigned
+flow_port_of_uri(struct flow *f, const char *uri)
+{
+	struct table_entry *e;
+	struct buf key = {0};
+	struct port *port;
+	bool made;
+
+	pthread_mutex_lock(&f->ports_lock);
+	f->rooms->sink_key(uri, &key);
+	e = table_put(&f->port_of, buf_slice(&key), &made);
+	if (made) {
+		port = mem_zalloc(sizeof(*port));
+		port->uri = mem_strdup(uri);
+		f->port = mem_grow(f->port, &f->cap_ports, f->nports + 1, sizeof(*f->port));
+		e->v.u = f->nports;
+		f->port[f->nports++] = port;
+	}
+	pthread_mutex_unlock(&f->ports_lock);
+	buf_release(&key);
+	return (unsigned)e->v.u;
+}
+
+int
+flow_outlet(struct flow *f, const char *uri, bool side, struct failure *why)
+{
+	struct outlet *o;
+
+	if (!*uri)
+		return fail(why, EXIT_USAGE, "the name of a sink is empty");
+	f->outlet = mem_grow(f->outlet, &f->cap_outlets, f->noutlets + 1,
+		sizeof(*f->outlet));
+	o = &f->outlet[f->noutlets];
+	*o = (struct outlet){.uri = mem_strdup(uri), .side = side, .port = PORT_NONE};
+	o->template = strstr(uri, "{}") != NULL;
+	if (!o->template) {
+		o->port = flow_port_of_uri(f, uri);
+		f->port[o->port]->declared = true;
+	}
+	return (int)f->noutlets++;
+}
+
+const struct outlet *
+flow_outlet_at(const struct flow *f, unsigned outlet)
+{
+	return &f->outlet[outlet];
+}
+
+unsigned
+flow_port(struct flow *f, unsigned outlet, struct slice name)
+{
+	const char *at = f->outlet[outlet].uri, *hole;
+	struct buf uri = {0};
+	unsigned port;
+
+	for (; (hole = strstr(at, "{}")); at = hole + 2) {
+		buf_add(&uri, at, (size_t)(hole - at));
+		buf_add_slice(&uri, name);
+	}
+	buf_adds(&uri, at);
+	port = flow_port_of_uri(f, buf_cstr(&uri));
+	buf_release(&uri);
+	return port;
+}
+
+/* ---- delivery to sinks: only in a worker's turn ------------------------------------------ */
+
+/* Give back the descriptor of the port that has waited longest. */
+static int
+park_one(struct flow *f, const struct port *but, struct failure *why)
+{
+	struct port *p, *oldest = NULL;
+	size_t i;
+
+	for (i = 0; i < f->nports; i++) {
+		p = f->port[i];
+		if (p == but || !p->sink || !p->sink->open || !p->sink->park)
+			continue;
+		if (!oldest || p->used < oldest->used)
+			oldest = p;
+	}
+	if (!oldest)
+		return 0;
+	f->open_sinks--;
+	return oldest->sink->park(oldest->sink, why);
+}
+
+int
+port_open(struct flow *f, unsigned number, struct failure *why)
+{
+	struct port *p;
+
+	pthread_mutex_lock(&f->ports_lock);
+	p = f->port[number];
+	pthread_mutex_unlock(&f->ports_lock);
+	if (!p->sink) {
+		p->sink = f->rooms->sink_open(p->uri, why);
+		if (!p->sink)
+			return -1;
+	}
+	p->used = ++f->deliveries;
+	return 0;
+}
+
+int
+port_write(struct flow *f, unsigned number, const struct iovec *v, int n,
+	struct failure *why)
+{
+	struct port *p;
+	bool was_open;
+
+	if (port_open(f, number, why) < 0)
+		return -1;
+	p = f->port[number];
+	was_open = p->sink->open;
+	if (!was_open && f->open_sinks >= (uint64_t)f->opt->max_sinks &&
+		park_one(f, p, why) < 0)
+		return -1;
+	p->dirty = true;
+	if (p->sink->write(p->sink, v, n, why) < 0)
+		return -1;
+	if (!was_open && p->sink->open)
+		f->open_sinks++;
+	return 0;
+}
+
+int
+ports_flush(struct flow *f, bool whole_too, struct failure *why)
+{
+	struct port *p;
+	size_t i;
+
+	for (i = 0; i < f->nports; i++) {
+		p = f->port[i];
+		if (!p->sink || !p->dirty || (p->sink->whole && !whole_too))
+			continue;
+		if (p->sink->flush(p->sink, why) < 0)
+			return -1;
+		p->dirty = false;
+	}
+	return 0;
+}
+
+/* All sinks are made durable before the first becomes visible. */
+int
+ports_commit(struct flow *f, struct failure *why)
+{
+	struct port *p;
+	size_t i;
+
+	for (i = 0; i < f->nports; i++) {
+		p = f->port[i];
+		if (p->declared && port_open(f, (unsigned)i, why) < 0)
+			return -1;
+		if (p->sink && p->sink->prepare && p->sink->prepare(p->sink, why) < 0)
+			return -1;
+	}
+	for (i = 0; i < f->nports; i++) {
+		p = f->port[i];
+		if (p->sink && p->sink->commit && p->sink->commit(p->sink, why) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,91 @@
+/* A run: what the driver's two files share. */
+#ifndef SK_FLOW_RUN_H
+#define SK_FLOW_RUN_H
+
+#include <stdatomic.h>
+
+#include "flow/internal.h"
+
+struct flow {
+	const struct flow_rooms *rooms;
+	const struct flow_options *opt;
+	const struct operator *op;
+	struct source *source;
+
+	struct outlet *outlet;
+	size_t noutlets, cap_outlets;
+	struct port **port;          /* the pointers stay; guarded by ports_lock */
+	size_t nports, cap_ports;
+	struct table port_of;        /* key -> number; guarded by ports_lock */
+	pthread_mutex_t ports_lock;
+	uint64_t deliveries, open_sinks;
+
+	pthread_mutex_t read_lock;   /* guards the source, next and at_end */
+	uint64_t next;               /* number of the next block */
+	bool at_end;
+
+	pthread_mutex_t turn_lock;   /* guards turn, and what a turn's owner changes */
+	pthread_cond_t turn_cond;
+	uint64_t turn;               /* number of the block that may be delivered */
+	atomic_bool stop;            /* nothing more is to be read or delivered */
+	bool enough;                 /* the operator wants no more: a complete end */
+	bool main_begun;             /* the main port has got something */
+	int status;                  /* of the failure that ended the run, else 0 */
+	struct balance balance;
+	struct metrics metrics;
+	uint64_t bad_said;
+	struct buf letters;          /* dead letters of one delivery */
+	unsigned dead_port;          /* or PORT_NONE */
+	int64_t began_ns;
+	bool progress_shown;
+
+	/* A checkpointed stream: */
+	bool controlled;
+	bool carry;                  /* the main port is a pipe: control goes on */
+	struct buf run;              /* the run id */
+	uint64_t stage;              /* our place in the pipe, from 1 */
+	unsigned *carried;           /* ports of the side sinks declared upstream */
+	size_t ncarried, cap_carried;
+	uint32_t *tasks;             /* assigned */
+	size_t ntasks;
+	uint64_t control_seen;       /* lines since the last barrier */
+	bool ended, end_complete;
+	int failed_status;           /* of an upstream stage */
+};
+
+int port_open(struct flow *, unsigned port, struct failure *why);
+int port_write(struct flow *, unsigned port, const struct iovec *, int n,
+	struct failure *why);
+int ports_flush(struct flow *, bool whole_too, struct failure *why);
+int ports_commit(struct flow *, struct failure *why);
+
+/* One thread's part of a run. */
+struct worker {
+	struct flow *flow;
+	unsigned index;
+	pthread_t thread;
+	uint64_t number;             /* of the block in hand */
+	struct block block;
+	struct json_scan scan, scratch;
+	struct json_doc doc;
+	struct envelope_reader envelope;
+	void *op;
+	struct expr_run *where;
+	struct emit emit;
+	struct bad *bad;
+	size_t nbad, cap_bad;
+	struct balance balance;      /* of the block */
+	bool halted;                 /* a record of the block ends the run */
+	bool enough;
+	bool flush;                  /* a barrier went by */
+	bool check_start;            /* the next emission may open a plain pipe */
+	struct failure why;          /* with halted: what ended it, unless a bad record did */
+	bool fatal;
+};
+
+/* A control line of the stream: read, checked, acted on, passed on (checkpoint.c). */
+int control_line(struct worker *, struct slice line, struct failure *why);
+/* Is the first line of the stream a start? Then it is a checkpointed one. */
+bool control_begins(struct slice line, struct json_scan *scratch);
+
+#endif

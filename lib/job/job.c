@@ -1,0 +1,285 @@
+/* The paragraph that every main is. */
+#include "job/job.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "sink/sink.h"
+#include "source/source.h"
+
+/* The options that all tools share. */
+struct common {
+	struct opt_list from;
+	const char *to, *envelope, *merge_by, *on_error, *dead_letter, *where, *numbers;
+	const char *metrics, *name, *progress;
+	uint64_t max_record, max_unpacked;
+	int64_t jobs, max_sinks;
+	bool trust, plain, explain, allow_env, quiet, verbose;
+};
+
+struct compiled {
+	const char *what;
+	struct expr *expr;
+	const char **vars; /* owned; the expression borrows the names */
+};
+
+struct whole_job {
+	struct job job; /* first: a struct job * is a struct whole_job * */
+	struct common opt;
+	struct compiled *expr;
+	size_t nexprs, cap_exprs;
+};
+
+const struct expr *
+job_expr(struct job *job, const char *what, const char *text, const char *const *more,
+	struct failure *why)
+{
+	struct whole_job *w = (struct whole_job *)job;
+	struct expr_options options = {
+		.allow_env = w->opt.allow_env,
+		.numbers_double = strcmp(w->opt.numbers, "double") == 0,
+	};
+	struct compiled *c;
+	size_t n = 0, i;
+	const char **vars;
+
+	while (more && more[n])
+		n++;
+	vars = mem_array(FLOW_NVARS + n + 1, sizeof(*vars));
+	for (i = 0; i < FLOW_NVARS; i++)
+		vars[i] = flow_vars[i];
+	for (i = 0; i < n; i++)
+		vars[FLOW_NVARS + i] = more[i];
+	options.vars = vars;
+	w->expr = mem_grow(w->expr, &w->cap_exprs, w->nexprs + 1, sizeof(*w->expr));
+	c = &w->expr[w->nexprs];
+	*c = (struct compiled){what, expr_compile(text, &options, why), vars};
+	if (!c->expr) {
+		free(vars);
+		why->status = EXIT_USAGE;
+		fail_within(why, "%s: ", what);
+		return NULL;
+	}
+	w->nexprs++;
+	if (!expr_is_native(c->expr))
+		job->run.serial = true;
+	return c->expr;
+}
+
+static int
+explain(const struct whole_job *w, const char *program)
+{
+	struct buf b = {0};
+	struct failure why;
+	size_t i;
+	ssize_t n;
+	int status = EXIT_OK;
+
+	for (i = 0; i < w->nexprs; i++) {
+		if (w->nexprs > 1)
+			buf_addf(&b, "%s: ", w->expr[i].what);
+		expr_explain(w->expr[i].expr, &b);
+		buf_addc(&b, '\n');
+	}
+	if (!w->nexprs)
+		buf_adds(&b, "no expression\n");
+	for (i = 0; i < b.n; i += (size_t)n) {
+		n = write(STDOUT_FILENO, b.p + i, b.n - i);
+		if (n < 0) {
+			fail(&why, EXIT_IO, "stdout: cannot write");
+			status = flow_say(program, &why);
+			break;
+		}
+	}
+	buf_release(&b);
+	return status;
+}
+
+static int
+take_options(struct whole_job *w, const struct job_tool *tool, struct failure *why)
+{
+	struct flow_options *run = &w->job.run;
+	struct common *o = &w->opt;
+
+	run->program = tool->name;
+	run->stage = o->name ? o->name : tool->name;
+	run->on_error = ON_ERROR_FAIL;
+	if (o->on_error && strcmp(o->on_error, "skip") == 0)
+		run->on_error = ON_ERROR_SKIP;
+	if (o->dead_letter) {
+		if (o->on_error && strcmp(o->on_error, "dead-letter") != 0)
+			return fail(why, EXIT_USAGE, "--dead-letter and --on-error %s exclude "
+				"each other", o->on_error);
+		run->on_error = ON_ERROR_DEAD_LETTER;
+		run->dead_letter = o->dead_letter;
+	} else if (o->on_error && strcmp(o->on_error, "dead-letter") == 0) {
+		return fail(why, EXIT_USAGE, "--on-error dead-letter needs --dead-letter SINK");
+	}
+	run->envelope_in = o->envelope && strcmp(o->envelope, "out") != 0;
+	run->envelope_out = o->envelope && strcmp(o->envelope, "in") != 0;
+	run->trust = o->trust;
+	run->plain = o->plain;
+	run->quiet = o->quiet;
+	run->verbose = o->verbose;
+	run->jobs = o->jobs;
+	run->max_sinks = o->max_sinks;
+	run->metrics = o->metrics;
+	run->progress = strcmp(o->progress, "always") == 0 ? 1 :
+		strcmp(o->progress, "never") == 0 ? 0 : -1;
+	w->job.to = o->to ? o->to : "-";
+	w->job.to_given = o->to != NULL;
+	w->job.explain = o->explain;
+	return 0;
+}
+
+static struct source *
+open_source(struct whole_job *w, char **operands, int n, struct failure *why)
+{
+	struct source_options options = {
+		.max_record = w->opt.max_record,
+		.max_unpacked = w->opt.max_unpacked,
+		.merge_by = w->opt.merge_by,
+	};
+	const char **uris;
+	struct source *s;
+	size_t i, all = w->opt.from.n + (size_t)n;
+
+	uris = mem_array(all + 1, sizeof(*uris));
+	for (i = 0; i < w->opt.from.n; i++)
+		uris[i] = w->opt.from.v[i];
+	for (; i < all; i++)
+		uris[i] = operands[i - w->opt.from.n];
+	s = source_open(uris, all, &options, why);
+	free(uris);
+	return s;
+}
+
+static const struct flow_rooms rooms = {sink_open, sink_key};
+
+static int
+prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operands, int n)
+{
+	struct source *source = NULL;
+	struct failure why;
+	int used = 0, status;
+
+	w->job.flow = flow_new(&rooms);
+	if (take_options(w, tool, &why) < 0 ||
+		flow_outlet(w->job.flow, w->job.to, false, &why) < 0)
+		goto fail;
+	if (tool->prepare) {
+		used = tool->prepare(&w->job, tool->config, operands, n, &why);
+		if (used < 0)
+			goto fail;
+	}
+	if (w->opt.where) {
+		w->job.run.where = job_expr(&w->job, "--where", w->opt.where, NULL, &why);
+		if (!w->job.run.where)
+			goto fail;
+	}
+	if (w->opt.explain)
+		return explain(w, tool->name);
+	source = open_source(w, operands + used, n - used, &why);
+	if (!source)
+		goto fail;
+	status = flow_run(w->job.flow, &w->job.run, tool->op, tool->config, source);
+	source->close(source);
+	return status;
+fail:
+	return flow_say(tool->name, &why);
+}
+
+int
+job_main(int argc, char **argv, const struct job_tool *tool)
+{
+	struct whole_job w = {.opt = {
+		.max_record = (uint64_t)64 << 20, .jobs = 1, .max_sinks = 512,
+		.numbers = "exact", .progress = "auto",
+	}};
+	struct common *o = &w.opt;
+	struct opt io[] = {
+		{'i', "from", OPT_SOURCE, &o->from, "SOURCE", "read from SOURCE instead of "
+			"stdin; operands are sources too", .list = true},
+		{'o', "to", OPT_SINK, &o->to, "SINK", "write to SINK instead of stdout"},
+		{'e', "envelope", OPT_CHOICE, &o->envelope, "WHICH", "lines are envelopes, "
+			"which carry key, headers and origin: on input, on output or both",
+			.choices = "in|out|both", .optional = true},
+		{0, "merge-by", OPT_EXPR, &o->merge_by, "EXPR", "merge inputs that are each "
+			"sorted by EXPR"},
+		{0, "max-record", OPT_SIZE, &o->max_record, "SIZE", "a longer line is a bad "
+			"record (64MiB)"},
+		{0, "max-unpacked", OPT_SIZE, &o->max_unpacked, "SIZE", "how much one "
+			"compressed input may unpack to (1TiB)"},
+		{0, "trust", OPT_FLAG, &o->trust, NULL, "take it that the input is valid JSON: "
+			"faster, for what streamkit itself has written"},
+		{0, "plain", OPT_FLAG, &o->plain, NULL, "stdin is data only, whatever its "
+			"first line looks like"},
+		{0, "max-sinks", OPT_COUNT, &o->max_sinks, "N", "keep at most N files open (512)",
+			.min = 1, .max = 1000000},
+		{0}
+	};
+	struct opt errors[] = {
+		{0, "on-error", OPT_CHOICE, &o->on_error, "POLICY", "what a bad record leads to: "
+			"the end of the run (the default), skip it, or dead-letter",
+			.choices = "fail|skip|dead-letter"},
+		{0, "dead-letter", OPT_SINK, &o->dead_letter, "SINK", "append bad records to "
+			"SINK, with error and origin, and go on"},
+		{0}
+	};
+	struct opt expressions[] = {
+		{'w', "where", OPT_EXPR, &o->where, "EXPR", "only records for which EXPR is "
+			"true; others are dropped"},
+		{0, "explain", OPT_FLAG, &o->explain, NULL, "say how each expression would run, "
+			"natively or in libjq, and stop"},
+		{0, "numbers", OPT_CHOICE, &o->numbers, "HOW", "exact: a number that a double "
+			"would change makes a bad record (the default); double: it may change",
+			.choices = "exact|double"},
+		{0, "allow-env", OPT_FLAG, &o->allow_env, NULL, "let expressions see the "
+			"environment as $ENV"},
+		{0}
+	};
+	struct opt running[] = {
+		{0, "jobs", OPT_COUNT, &o->jobs, "N", "work on N threads; the output is the same",
+			.min = 1, .max = 256},
+		{0, "name", OPT_STRING, &o->name, "NAME", "name of this stage in metrics and as "
+			"$name"},
+		{0, "metrics", OPT_FILE, &o->metrics, "FILE", "write Prometheus metrics to FILE "
+			"every 5 seconds and at the end"},
+		{0, "progress", OPT_CHOICE, &o->progress, "WHEN", "show progress on stderr; auto: "
+			"where it is a terminal", .choices = "auto|always|never"},
+		{'q', "quiet", OPT_FLAG, &o->quiet, NULL, "do not say which records were bad"},
+		{'v', "verbose", OPT_FLAG, &o->verbose, NULL, "say at the end what became of "
+			"the records"},
+		{0}
+	};
+	const struct opt_group groups[] = {
+		{"Options", tool->options},
+		{"Input and output", io},
+		{"Expressions", expressions},
+		{"Errors", errors},
+		{"Running", running},
+		{0}
+	};
+	const struct opt_command command = {
+		.name = tool->name, .summary = tool->summary, .synopsis = tool->synopsis,
+		.groups = groups, .examples = tool->examples, .operands = tool->operands,
+	};
+	char **operands;
+	size_t i;
+	int n, status;
+
+	status = opt_parse(&command, argc, argv, &operands, &n);
+	if (status < 0)
+		status = prepare_and_run(&w, tool, operands, n);
+	if (tool->release)
+		tool->release(tool->config);
+	flow_free(w.job.flow);
+	for (i = 0; i < w.nexprs; i++) {
+		expr_free(w.expr[i].expr);
+		free(w.expr[i].vars);
+	}
+	free(w.expr);
+	opt_list_release(&o->from);
+	return status;
+}
