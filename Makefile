@@ -3,9 +3,9 @@
 #	make            the programs, in build/bin/
 #	make demo       install what is missing, build, run the main job on real files
 #	make check      install what the tests need, build, run every test
-#	make san        the unit tests and the tools' tests under ASan and UBSan
+#	make san        the same tests under ASan and UBSan, in build/san/
 #	make docs       the generated parts of man/ and completions/
-#	make fuzz       run each fuzz target for FUZZ_SECONDS (20)
+#	make fuzz       every fuzz target for FUZZ_SECONDS each (20)
 #	make bench      measure against the peers; the table goes to tests/bench/RESULTS.md
 #	make install    PREFIX=/usr/local DESTDIR=
 
@@ -15,11 +15,11 @@ CC      = cc
 CFLAGS  = -O2 -g
 LDFLAGS =
 VERSION = 0.1.0
+FUZZ_SECONDS = 20
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wwrite-strings -Wvla -Wpointer-arith -Wimplicit-fallthrough -Wconversion \
-	-Wno-missing-field-initializers \
-	$(if $(CI),-Werror)
+	-Wno-missing-field-initializers $(if $(CI),-Werror)
 SK_CFLAGS  = -std=c11 -D_POSIX_C_SOURCE=200809L -pthread -ffunction-sections \
 	-fdata-sections -Ilib $(WARN)
 SK_LDFLAGS = -pthread -Wl,--gc-sections -Wl,--as-needed
@@ -31,14 +31,24 @@ TEST_DEBS  = bats bats-assert bats-support jq mandoc zstd zsh fish valgrind pyth
 
 TOOLS  = $(patsubst cmd/%.c,%,$(wildcard cmd/sk-*.c))
 LIBSRC = $(wildcard lib/*/*.c)
-UNITS  = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
+UNITS  = $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/laws/*.c))
+FUZZ   = $(patsubst tests/%.c,%,$(filter-out tests/fuzz/main.c,$(wildcard tests/fuzz/*.c)))
 LIB    = $(O)/libstreamkit.a
+LINK   = $(CC) $(SK_LDFLAGS) $(CFLAGS) $(LDFLAGS)
 
+# The first goal of a fresh machine installs, then starts over: what is there decides what
+# the rest of this file sees.
 all: $(TOOLS:%=$(O)/bin/%)
+
+deps:
+	@.ci/install $(BUILD_DEBS)
+
+deps-check:
+	@.ci/install $(BUILD_DEBS) $(TEST_DEBS)
 
 $(O)/bin/%: $(O)/cmd/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(SK_LDFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
+	$(LINK) -o $@ $< $(LIB) $(LIBS)
 
 $(LIB): $(LIBSRC:%.c=$(O)/%.o)
 	@rm -f $@
@@ -48,15 +58,74 @@ $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(SK_CFLAGS) $(CFLAGS) -DSTREAMKIT_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
 
+# Tests in C: each prints TAP.
 $(O)/unit/%: $(O)/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(SK_LDFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
+	$(LINK) -o $@ $< $(LIB) $(LIBS)
 
-units: $(UNITS:%=$(O)/unit/%)
+$(O)/laws/%: $(O)/tests/laws/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $< $(LIB) $(LIBS)
+
+$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/main.o $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+# The generator of order events, and the preloaded faults.
+$(O)/examples/generate: examples/generate.c
+	@mkdir -p $(@D)
+	$(CC) $(SK_CFLAGS) $(CFLAGS) -o $@ $<
+
+$(O)/tests/faults.so: tests/crash/faults.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -fPIC -shared -Wall -Wextra -o $@ $< -ldl
+
+test-parts: $(UNITS:%=$(O)/%) $(FUZZ:%=$(O)/%) $(O)/examples/generate $(O)/tests/faults.so
+
+demo: deps
+	@$(MAKE) -s all $(O)/examples/generate
+	@O=$(O) examples/demo
+
+check: deps-check
+	@$(MAKE) -s all test-parts
+	@O=$(O) tests/run
+
+SAN = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+san: deps-check
+	@$(MAKE) -s O=$(O)/san CFLAGS="$(SAN)" all test-parts
+	@O=$(O)/san SK_SAN=1 tests/run
+
+docs: all
+	tests/docs $(O)/bin .
+
+fuzz: deps
+	@$(MAKE) -s O=$(O)/san CFLAGS="$(SAN)" $(FUZZ:%=$(O)/san/%)
+	@for f in $(FUZZ); do \
+		echo "$$f"; \
+		$(O)/san/$$f -seconds=$(FUZZ_SECONDS) tests/fuzz/corpus/$${f#fuzz/} || exit 1; \
+	done
+
+bench: deps-check
+	@$(MAKE) -s all $(O)/examples/generate
+	@O=$(O) tests/bench/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man7 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(TOOLS:%=$(O)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 completions/bash/* $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 644 completions/zsh/* $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -m 644 completions/fish/* $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 clean:
 	rm -rf $(O)
 
-.PHONY: all units clean
+.PHONY: all deps deps-check test-parts demo check san docs fuzz bench install clean
 .SECONDARY:
 -include $(wildcard $(O)/lib/*/*.d $(O)/cmd/*.d $(O)/tests/*/*.d)

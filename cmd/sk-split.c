@@ -87,30 +87,31 @@ split_var(void *self, unsigned index)
 	}
 }
 
+static struct record_vars
+scope(struct split *s, int which)
+{
+	return (struct record_vars){.record = s->record, .stage = s->stage,
+		.arena = expr_run_arena(s->run[which]), .more = split_var, .arg = s};
+}
+
 /* Run expression which on input; its values live until the parent is done. */
 static int
 each(struct split *s, int which, const struct value *input, expr_sink *sink)
 {
-	struct record_vars vars = {
-		.record = s->record, .stage = s->stage,
-		.arena = expr_run_arena(s->run[which]), .more = split_var, .arg = s,
-	};
-	struct expr_env env = {record_var, &vars};
+	struct record_vars vars = scope(s, which);
 
-	return expr_each(s->run[which], input, &env, sink, s, s->why);
+	return expr_each(s->run[which], input, &(struct expr_env){record_var, &vars}, sink, s,
+		s->why);
 }
 
 /* All outputs of expression which for the parent, or -1. */
 static ptrdiff_t
 all(struct split *s, int which, const struct value **out)
 {
-	struct record_vars vars = {
-		.record = s->record, .stage = s->stage,
-		.arena = expr_run_arena(s->run[which]), .more = split_var, .arg = s,
-	};
-	struct expr_env env = {record_var, &vars};
+	struct record_vars vars = scope(s, which);
 
-	return expr_all(s->run[which], &s->root, &env, out, s->why);
+	return expr_all(s->run[which], &s->root, &(struct expr_env){record_var, &vars}, out,
+		s->why);
 }
 
 /* ---- one child ---------------------------------------------------------------------------- */
@@ -273,7 +274,7 @@ split_path(struct split *s, const struct value *array)
 	for (value_enter(array, &it, expr_run_arena(s->run[SPLIT])); value_step(&it); s->index++)
 		if (one_child(s, &it.value) < 0)
 			return -1;
-	return s->run[SUMMARY] ? each(s, SUMMARY, &s->root, write_summary) : 0;
+	return 0;
 }
 
 static int
@@ -286,7 +287,7 @@ split_outputs(struct split *s, const struct value *child, size_t n)
 	for (; s->index < n; s->index++)
 		if (one_child(s, &child[s->index]) < 0)
 			return -1;
-	return s->run[SUMMARY] ? each(s, SUMMARY, &s->root, write_summary) : 0;
+	return 0;
 }
 
 static int
@@ -309,6 +310,8 @@ split_record(void *self, const struct record *r, struct emit *e, struct failure 
 		rc = split_path(s, &out[0]);
 	else
 		rc = split_outputs(s, out, (size_t)n);
+	if (rc == 0 && s->count && s->run[SUMMARY])
+		rc = each(s, SUMMARY, &s->root, write_summary);
 	if (rc == 0)
 		emit_drop(e); /* counts only where nothing was emitted */
 	for (i = 0; i < NEXPRS; i++)

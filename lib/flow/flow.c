@@ -37,6 +37,7 @@ flow_free(struct flow *f)
 	free(f->carried);
 	free(f->tasks);
 	table_release(&f->port_of);
+	table_release(&f->unmatched);
 	metrics_release(&f->metrics);
 	buf_release(&f->run);
 	buf_release(&f->letters);
@@ -146,6 +147,10 @@ port_open(struct flow *f, unsigned number, struct failure *why)
 		p->sink = f->rooms->sink_open(p->uri, why);
 		if (!p->sink)
 			return -1;
+		if (p->sink->whole && f->source->endless)
+			return fail(why, EXIT_USAGE, "%s would appear at the end of the input, and "
+				"this input has none: append:%s grows as records come", p->uri,
+				p->uri);
 	}
 	p->used = ++f->deliveries;
 	return 0;

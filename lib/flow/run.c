@@ -13,6 +13,7 @@
 
 /* Bad records that are said one by one; further ones are counted. */
 #define BAD_SAID_MAX 10
+#define UNMATCHED_MAX 100
 #define IOV_STEP 512
 #define METRICS_EVERY_NS 5000000000LL
 
@@ -360,12 +361,29 @@ write_port(struct worker *w, unsigned port, struct failure *why)
 	return 0;
 }
 
+/* What no route takes is named once per distinct value, the first hundred. */
+static bool
+said_before(struct flow *f, const struct bad *b)
+{
+	struct slice text = slice_str(b->text);
+	bool made;
+
+	if (strcmp(b->type, "unmatched") != 0)
+		return false;
+	if (f->unmatched.n >= UNMATCHED_MAX)
+		return true;
+	table_put(&f->unmatched, text, &made);
+	return !made;
+}
+
 static void
 say_bad(struct flow *f, const struct bad *b)
 {
 	struct buf where = {0};
 
 	if (f->opt->quiet && f->opt->on_error != ON_ERROR_FAIL)
+		return;
+	if (said_before(f, b))
 		return;
 	if (f->bad_said++ < BAD_SAID_MAX || f->opt->on_error == ON_ERROR_FAIL) {
 		bad_where(b, &where);
@@ -833,11 +851,18 @@ prepare(struct flow *f, struct failure *why)
 {
 	const struct flow_options *opt = f->opt;
 	struct sink *main_sink;
+	struct buf uri = {0};
+	size_t i;
 	int side;
 
 	f->dead_port = PORT_NONE;
 	if (opt->dead_letter) {
-		side = flow_outlet(f, opt->dead_letter, true, why);
+		/* Dead letters add to what is there, whatever the sink's name says. */
+		if (strchr(opt->dead_letter, ':') == NULL && strcmp(opt->dead_letter, "-") != 0)
+			buf_adds(&uri, "append:");
+		buf_adds(&uri, opt->dead_letter);
+		side = flow_outlet(f, buf_cstr(&uri), true, why);
+		buf_release(&uri);
 		if (side < 0)
 			return -1;
 		f->dead_port = f->outlet[side].port;
@@ -847,10 +872,12 @@ prepare(struct flow *f, struct failure *why)
 		if (port_open(f, f->dead_port, why) < 0)
 			return -1;
 	}
+	/* Opening makes nothing yet, but tells what cannot be. */
+	for (i = 0; i < f->nports; i++)
+		if (f->port[i]->declared && port_open(f, (unsigned)i, why) < 0)
+			return -1;
 	if (f->outlet[0].port == PORT_NONE)
 		return 0;
-	if (port_open(f, f->outlet[0].port, why) < 0)
-		return -1;
 	main_sink = f->port[f->outlet[0].port]->sink;
 	f->carry = main_sink->pipe;
 	return 0;

@@ -34,6 +34,7 @@ struct flow {
 	struct balance balance;
 	struct metrics metrics;
 	uint64_t bad_said;
+	struct table unmatched;      /* texts said */
 	struct buf letters;          /* dead letters of one delivery */
 	unsigned dead_port;          /* or PORT_NONE */
 	int64_t began_ns;

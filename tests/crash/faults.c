@@ -1,0 +1,135 @@
+/*
+ * faults: preloaded, makes the Nth call of one system call fail, once or from then on.
+ *
+ *	SK_FAULT=write:3:ENOSPC LD_PRELOAD=build/tests/faults.so sk-map . f
+ *	SK_FAULT=fsync:1+:EIO    every one from the first
+ *
+ * Calls: write writev read fsync fdatasync close rename. Errors: ENOSPC EIO EINTR EAGAIN.
+ * "short" as the error makes write and writev take one byte only. write and writev to stderr
+ * are left alone.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static char call[16], error[16];
+static long nth;
+static bool onwards;
+static atomic_long seen;
+
+__attribute__((constructor)) static void
+setup(void)
+{
+	const char *s = getenv("SK_FAULT");
+	char number[16] = "";
+
+	if (!s || sscanf(s, "%15[^:]:%15[^:]:%15s", call, number, error) != 3)
+		return;
+	nth = strtol(number, NULL, 10);
+	onwards = strchr(number, '+') != NULL;
+}
+
+static bool
+strikes(const char *name)
+{
+	long n;
+
+	if (strcmp(call, name) != 0)
+		return false;
+	n = atomic_fetch_add(&seen, 1) + 1;
+	return n == nth || (onwards && n > nth);
+}
+
+static int
+number(void)
+{
+	if (strcmp(error, "ENOSPC") == 0)
+		return ENOSPC;
+	if (strcmp(error, "EINTR") == 0)
+		return EINTR;
+	return strcmp(error, "EAGAIN") == 0 ? EAGAIN : EIO;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t
+write(int fd, const void *p, size_t n)
+{
+	if (fd != 2 && strikes("write")) {
+		if (strcmp(error, "short") == 0)
+			return REAL(write)(fd, p, n ? 1 : 0);
+		errno = number();
+		return -1;
+	}
+	return REAL(write)(fd, p, n);
+}
+
+ssize_t
+writev(int fd, const struct iovec *v, int n)
+{
+	if (fd != 2 && strikes("writev")) {
+		if (strcmp(error, "short") == 0)
+			return REAL(write)(fd, v[0].iov_base, v[0].iov_len ? 1 : 0);
+		errno = number();
+		return -1;
+	}
+	return REAL(writev)(fd, v, n);
+}
+
+ssize_t
+read(int fd, void *p, size_t n)
+{
+	if (strikes("read")) {
+		errno = number();
+		return -1;
+	}
+	return REAL(read)(fd, p, n);
+}
+
+int
+fsync(int fd)
+{
+	if (strikes("fsync")) {
+		errno = number();
+		return -1;
+	}
+	return REAL(fsync)(fd);
+}
+
+int
+fdatasync(int fd)
+{
+	if (strikes("fdatasync")) {
+		errno = number();
+		return -1;
+	}
+	return REAL(fdatasync)(fd);
+}
+
+int
+close(int fd)
+{
+	if (strikes("close")) {
+		REAL(close)(fd);
+		errno = number();
+		return -1;
+	}
+	return REAL(close)(fd);
+}
+
+int
+rename(const char *from, const char *to)
+{
+	if (strikes("rename")) {
+		errno = number();
+		return -1;
+	}
+	return REAL(rename)(from, to);
+}
