@@ -28,7 +28,7 @@
 /* Readable bytes that must follow a block: scanning reads, and ignores, that many. */
 #define JSON_PADDING 64
 #define JSON_MAX_DEPTH 1024 /* [[...]] deeper than this is a bad record */
-#define JSON_MAX_BLOCK ((size_t)1 << 31) /* positions are 32 bits */
+#define JSON_MAX_BLOCK (((size_t)1 << 31) - 4096) /* positions are 32 bits */
 
 /* In jq's order of types. */
 enum json_type {
@@ -42,16 +42,20 @@ enum json_type {
 };
 
 /*
- * A scanned line, or a part of one that is a value. Tokens are named by their index t;
- * base[pos[t]] is the first byte of token t. pos[n] is readable and is the end of the
- * line. In a validated document skip[t] is, for a token that opens an object or array,
- * the index of the token that closes it; skip is NULL in one that was not validated.
+ * A scanned line, or a text of its own. Tokens are named by their index t; base[pos[t]] is
+ * the first byte of token t, and so is first[t]. first[n] is a line feed, and pos[n] the place
+ * of it, or the end of the block. skip[t] is, for a token that opens an object or array, the index of the
+ * token that closes it; in text that is none the worse for being broken, taken on trust, it
+ * is some token from t to n - 1. JSON_PADDING bytes after the document are readable.
  */
 struct json_doc {
 	const char *base;
 	const uint32_t *pos;
 	const uint32_t *skip;
+	const char *first;
 	uint32_t n;
+	uint32_t flags;      /* JSON_LINE_* of the line; without JSON_LINE_ESCAPE the document
+				holds no backslash */
 };
 
 struct json_line {
@@ -63,33 +67,43 @@ struct json_line {
 };
 
 enum {
-	JSON_LINE_NOT_UTF8 = 1,   /* holds bytes that are not UTF-8 */
-	JSON_LINE_OPEN_STRING = 2,/* ends within a string */
-	JSON_LINE_SUSPECT = 4,    /* a control byte within a string: validation will tell */
+	JSON_LINE_NOT_UTF8 = 1,    /* holds bytes that are not UTF-8; not looked for on trust */
+	JSON_LINE_OPEN_STRING = 2, /* ends within a string */
+	JSON_LINE_CONTROL = 4,     /* a control byte within a string */
+	JSON_LINE_ESCAPE = 8,      /* a backslash */
+	JSON_LINE_UNENDED = 16,    /* the last line, and it has no line feed */
 };
 
+/* {0} is a scan that has seen nothing. */
 struct json_scan {
 	const char *p;
 	size_t n;
 	struct json_line *line;
 	size_t nlines;       /* records: lines that hold more than white space */
 	uint32_t feeds;      /* line feeds in the block */
-	uint32_t *pos;       /* all tokens of the block, with one more after each line's last:
-				see json_line_doc */
+	uint32_t *pos;       /* the tokens of the block, the end of each line after its last */
+	char *first;         /* the first byte of each token, a line feed for the end of a line */
 	uint32_t *skip;
-	size_t ntok, cap_tok, cap_lines;
+	size_t ntok;
+
+	/* The scan's own. */
+	struct json_feed *feed;
+	char *copy;          /* of the text of json_doc_of, padded */
+	size_t cap_tok, cap_first, cap_skip, cap_lines, cap_feeds, cap_copy;
 };
 
 /* Scan a block of whole lines; its last line may lack the line feed. p[n .. n+JSON_PADDING)
- * must be readable. trust: leave UTF-8 unchecked. */
+ * must be readable; their values don't matter. n is at most JSON_MAX_BLOCK. trust: leave
+ * UTF-8 unchecked. */
 void json_scan_block(struct json_scan *, const char *p, size_t n, bool trust);
 void json_scan_release(struct json_scan *);
 
 /*
  * The document of line i. Unless trust, it is validated whole: the grammar of RFC 8259,
  * UTF-8, depth; a BOM is refused. -1: it is not JSON; why holds the message and the
- * column. A record may be any JSON value. With trust the result is right for valid input,
- * and is safe to look at (never reads out of the line) for any other.
+ * column. A record may be any JSON value, and \ud800 without its other half is accepted, as
+ * the grammar has it. With trust the result is right for valid input, and is safe to look
+ * at (never reads out of the line and its padding) for any other.
  */
 int json_line_doc(struct json_scan *, size_t i, bool trust, struct json_doc *,
 	struct failure *why);
@@ -102,20 +116,39 @@ json_line_text(const struct json_scan *s, size_t i)
 }
 
 /* Scan and validate one text that is not part of a block, padded or not. It may hold line
- * feeds where white space may stand. The document borrows the text and the scan. */
+ * feeds where white space may stand; why->column counts bytes from its beginning. The
+ * document lies in a copy that the scan owns, so the text may go; slices of the document
+ * live until the next call of this or json_scan_block() on the same scan. */
 int json_doc_of(struct json_scan *, struct slice text, struct json_doc *, struct failure *why);
 
-/* Which scanner json_scan_block uses: "avx2" or "scalar". json_use_scalar(true) forces
- * the twin, for tests. */
+/* Which scanner json_scan_block uses: "avx512", "avx2" or "scalar". json_use(name) forces
+ * one, for tests; NULL: the best again. False: this machine doesn't have it. */
 const char *json_scanner(void);
-void json_use_scalar(bool);
+bool json_use(const char *name);
 
 /* ---- looking at a document: t is a token that begins a value -------------------------- */
 
-enum json_type json_type_at(const struct json_doc *, uint32_t t);
+extern const uint8_t json_type_of_byte[256];
+
+static inline enum json_type
+json_type_at(const struct json_doc *d, uint32_t t)
+{
+	return (enum json_type)json_type_of_byte[(unsigned char)d->first[t]];
+}
+
+/* True if token t opens an object or array. */
+static inline bool
+json_opens(const struct json_doc *d, uint32_t t)
+{
+	return (d->first[t] | 0x20) == '{';
+}
 
 /* The token after the whole value at t: a comma, a closing bracket, or n. */
-uint32_t json_after(const struct json_doc *, uint32_t t);
+static inline uint32_t
+json_after(const struct json_doc *d, uint32_t t)
+{
+	return (json_opens(d, t) ? d->skip[t] : t) + 1;
+}
 
 /* The bytes of the value at t, from its first to its last. */
 struct slice json_text(const struct json_doc *, uint32_t t);
@@ -129,6 +162,15 @@ struct slice json_string_raw(const struct json_doc *, uint32_t t);
 #define JSON_NONE UINT32_MAX
 uint32_t json_get(const struct json_doc *, uint32_t t, struct slice key);
 
+/* The same for a key that is looked up again and again: made once, borrows the key. */
+struct json_name {
+	struct slice key;
+	uint64_t head, mask; /* its first bytes and its closing quote, as far as they go in 8 */
+	bool plain;          /* stands in a document as it is, or by \u escapes */
+};
+struct json_name json_name_of(struct slice key);
+uint32_t json_get_name(const struct json_doc *, uint32_t t, const struct json_name *);
+
 /* Element i of the array at t, counted from the end where i is negative, or JSON_NONE. */
 uint32_t json_at(const struct json_doc *, uint32_t t, int64_t i);
 
@@ -138,16 +180,47 @@ uint32_t json_at(const struct json_doc *, uint32_t t, int64_t i);
  *
  *	for (json_enter(d, t, &it); json_step(d, &it);)
  *		... it.value, and for an object it.key (the token of the name)
+ *
+ * A value that is neither has no steps.
  */
 struct json_iter {
 	uint32_t value, key;
 	uint32_t next; /* the scan's own */
 	bool object;
 };
-void json_enter(const struct json_doc *, uint32_t t, struct json_iter *);
-bool json_step(const struct json_doc *, struct json_iter *);
 
-/* Number of elements or of distinct names. */
+static inline void
+json_enter(const struct json_doc *d, uint32_t t, struct json_iter *it)
+{
+	char c = d->first[t];
+
+	it->object = c == '{';
+	it->next = c == '{' || c == '[' ? t + 1 : d->n;
+	it->value = it->key = JSON_NONE;
+}
+
+/* Bounded by n for text taken on trust: its tokens may be anything. */
+static inline bool
+json_step(const struct json_doc *d, struct json_iter *it)
+{
+	uint32_t t = it->next;
+	char c;
+
+	if (t >= d->n || (c = d->first[t]) == '}' || c == ']')
+		return false;
+	if (it->object) {
+		it->key = t;
+		t += 2;
+		if (t >= d->n)
+			return false;
+	}
+	it->value = t;
+	t = json_after(d, t);
+	it->next = d->first[t] == ',' ? t + 1 : d->n;
+	return true;
+}
+
+/* Number of elements or of distinct names; 0 of anything else. */
 size_t json_count(const struct json_doc *, uint32_t t);
 
 /* ---- strings ------------------------------------------------------------------------- */
@@ -162,6 +235,10 @@ bool json_raw_equals(struct slice raw, struct slice s);
 /* Append s as a JSON string with its quotes, escaped as jq 1.6 does. Bytes that are not
  * UTF-8 become U+FFFD. */
 void json_add_string(struct buf *, struct slice s);
+
+/* The same for what stands between the quotes of a string in a document: its escapes in
+ * their shortest form. */
+void json_add_raw_string(struct buf *, struct slice raw);
 
 /* Append the value at t as jq -c would write it, number literals kept: white space out,
  * escapes in their shortest form, of members with one name the last value in the place of
@@ -180,7 +257,7 @@ int json_number_cmp(struct slice a, struct slice b);
  * below 10^17 in plain digits, else d.ddde±x without trailing zeros; -0 is 0. */
 void json_number_canonical(struct buf *, struct slice s);
 
-double json_number_double(struct slice s); /* correctly rounded; huge ones +-DBL_MAX as jq */
+double json_number_double(struct slice s); /* correctly rounded; huge ones infinite, as jq */
 
 /* Append a double as jq 1.6 prints it: the shortest digits that read back as it; NaN is
  * null, an infinity +-1.7976931348623157e+308. */

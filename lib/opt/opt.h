@@ -13,8 +13,11 @@
  *
  * Syntax: as getopt_long(3): -xVALUE, -x VALUE, --long=VALUE, --long VALUE, bundled short
  * flags, "--" ends options, "-" is an operand; options may follow operands; a long name
- * may be cut where it stays unique. An option given twice: the last wins, a list collects.
- * opt prints help and usage errors; it is one of two rooms of lib that may.
+ * may be cut where it stays unique. A value that may be left out is given as --long=VALUE
+ * only, so that -x can stand in a bundle. An option given twice: the last wins, a list
+ * collects. opt prints help and usage errors; it is one of two rooms of lib that may.
+ *
+ * -h, --help, --version and --generate are opt's own and stand in no table.
  */
 #ifndef SK_OPT_OPT_H
 #define SK_OPT_OPT_H
@@ -23,7 +26,7 @@
 
 enum opt_kind {
 	OPT_FLAG,     /* bool *: true */
-	OPT_COUNT,    /* int64_t *: a whole number in [min, max]; max 0: no bound */
+	OPT_COUNT,    /* int64_t *: a whole number */
 	OPT_SIZE,     /* uint64_t *: bytes, "64MiB", "10k" */
 	OPT_DURATION, /* int64_t *: microseconds, "1h30m" */
 	OPT_STRING,   /* const char ** */
@@ -45,10 +48,12 @@ struct opt {
 	const char *name;   /* long, without "--"; NULL ends a table */
 	enum opt_kind kind;
 	void *to;
-	const char *arg;    /* name of the value in help, "N"; NULL for a flag */
-	const char *help;   /* what it does, lower case, no full stop; may be a few sentences */
+	const char *arg;    /* name of the value in help, "N"; NULL for a flag. NULL for a
+			       choice: the choices themselves */
+	const char *help;   /* what it does, lower case, no full stop; may be a few sentences.
+			       -h and completions show it up to the first "; " or ". " */
 	const char *choices;/* OPT_CHOICE */
-	int64_t min, max;   /* OPT_COUNT */
+	int64_t min, max;   /* OPT_COUNT, OPT_SIZE, OPT_DURATION; max 0: no upper bound */
 	bool list;          /* to is a struct opt_list *: may be given again (not FLAG, COUNT) */
 	bool optional;      /* the value may be left out: --envelope, --envelope=in. *to is then
 			       the text after the last '|' of choices, or "" */
@@ -69,10 +74,11 @@ struct opt_example {
 struct opt_command {
 	const char *name;      /* "sk-map" */
 	const char *summary;   /* "filters and reshapes records by a jq expression" */
-	const char *synopsis;  /* "[OPTION]... EXPR [FILE]..." */
+	const char *synopsis;  /* "[OPTION]... EXPR [FILE]..."; a form per line */
 	const struct opt_group *groups;     /* ended by {0} */
 	const struct opt_example *examples; /* ended by {0}; -h shows the first two */
-	const char *operands;  /* how operands complete: "file", "expr file", "none" */
+	const char *operands;  /* how operands complete, in order, the last one repeated:
+				  "file", "expr file", "dir", "none" */
 };
 
 /*
@@ -84,8 +90,13 @@ struct opt_command {
  */
 int opt_parse(const struct opt_command *, int argc, char **argv, char ***operands, int *n);
 
-/* The short help, for a usage error that a command finds itself. At most 24 lines by 80. */
+/* The short help. At most 24 lines by 80. */
 void opt_usage(const struct opt_command *, bool to_stderr);
+
+/* A usage error that a command finds itself, said as opt_parse says one, with a hint at -h
+ * unless hint says something better (NULL: it does not). Returns 64. */
+int opt_refuse(const struct opt_command *, const char *hint, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 void opt_list_release(struct opt_list *);
 

@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# What must hold whatever the input: checked on generated events.
+
+load ../cmd/helper
+
+setup() {
+	helper_setup 2>/dev/null || true
+	cd "$BATS_TEST_TMPDIR"
+	"$SK_BUILD/examples/generate" --seed 11 --events 3000 >in
+}
+
+@test "cat is the identity, through pipes, files, zstd and envelopes" {
+	sk-cat <in | sk-cat | cmp - in
+	sk-cat in -o a.zst && sk-cat a.zst -o b && cmp b in
+	sk-cat --envelope=out in | sk-cat -e | sk-cat --envelope=in | cmp - in
+	sk-cat --trust in | cmp - in
+	sk-map . in | cmp - in
+}
+
+@test "one run over a file, over a pipe, over pieces of it: the same bytes" {
+	program='{type, orderId, n: ((.items // []) | length)}'
+	sk-map "$program" in >whole
+	cat in | sk-map "$program" | cmp - whole
+	split -n l/7 in part.
+	sk-map "$program" part.* | cmp - whole
+	for size in 1 7 100 4096 65537; do
+		head -c 200000 in >some
+		sk-map "$program" some 2>/dev/null >want || true
+		dd if=some bs=$size status=none | sk-map "$program" 2>/dev/null | cmp - want
+	done
+}
+
+@test "native and libjq give the same bytes" {
+	for program in 'select(.type=="order-created")|{orderId,n:(.items|length)}' \
+		'.items[]?|.price*.quantity' '[.items[]?.category]|join(",")' '.ts[0:10]' \
+		'if .amount > 100 then "big" elif .amount then "small" else null end' \
+		'"\(.orderId): \(.type|ascii_upcase)"' 'del(.items)' '.items |= length' 'keys'; do
+		sk-map "$program" in >native || [ $? = 65 ]
+		SK_EXPR=libjq sk-map "$program" in >libjq || [ $? = 65 ]
+		cmp native libjq
+	done
+}
+
+@test "what jq says of integers, strings and objects" {
+	for program in '.type' '{orderId,userId}' '.items|length' '[.items[]?|.quantity]|add' \
+		'.note // "none"' 'has("items")' '.items|map(.product)?|first?'; do
+		sk-map "$program" in >ours
+		jq -c "$program" in >theirs
+		cmp ours theirs
+	done
+}
+
+@test "route, then all files together, are the input" {
+	sk-route --by .type -o '{}.out' in
+	cat ./*.out | sort | cmp - <(sort in)
+	for f in ./*.out; do
+		[ "$(sk-map -r .type "$f" | sort -u | wc -l)" = 1 ]
+	done
+}
+
+@test "a file in sorted parts, merged, is the file" {
+	sort -t'"' -k4 in | sk-map -r '.ts' | sort >times
+	sk-map '{ts, orderId}' in | sort >all
+	split -n r/4 all part.
+	sk-cat --merge-by . part.* | cmp - all
+}
+
+@test "split keeps every item: as many as jq finds, with their bytes" {
+	sk-split .items --empty drop in >items
+	jq -c '.items[]?' in | wc -l | cmp - <(wc -l <items)
+	jq -c '.items[]?' in | jq -cS . | sort | cmp - <(jq -cS . items | sort)
+}
+
+@test "split and back: the parts of one parent, in order, are its array" {
+	sk-split .items --empty drop --correlate in >parts
+	jq -cs 'group_by(._split.id)[] | sort_by(._split.index) | map(del(._split))' parts |
+		jq -cS . | sort >back
+	jq -cS '.items // empty' in | sort >want
+	cmp back want
+	jq -cs 'group_by(._split.id) | map(length == .[0]._split.count) | all' parts | grep -qx true
+}
+
+@test "-w and select drop the same records" {
+	sk-cat -w '.amount > 50' in | cmp - <(sk-map 'select(.amount > 50)' in)
+}
+
+@test "the balance of each stage adds up along the pipe" {
+	sk-split -v .items --empty drop in 2>a | sk-map -v 'select(.quantity > 1)' 2>b >out
+	[ "$(sed 's/.* \([0-9]*\) records in.*/\1/' <a)" = 3000 ]
+	in=$(sed 's/.*: \([0-9]*\) records in.*/\1/' <b)
+	[ "$in" = "$(jq -c '.items[]?' in | wc -l)" ]
+	[ "$(sed 's/.*= \([0-9]*\) output.*/\1/' <b)" = "$(wc -l <out)" ]
+}
