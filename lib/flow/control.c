@@ -179,6 +179,14 @@ read_start(const struct json_doc *d, struct control *c, struct failure *why)
 	return 0;
 }
 
+/* The same bytes in the line that d is a copy of; a control line begins with its value. */
+static void
+relocate(struct slice *s, const struct json_doc *d, struct slice line)
+{
+	if (s->p)
+		s->p = line.p + (s->p - json_text(d, 0).p);
+}
+
 int
 control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 	struct failure *why)
@@ -241,6 +249,12 @@ control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 	case CONTROL_STATE:
 		break;
 	}
+	/* The document is a copy in scratch's memory, which its next use takes back. */
+	relocate(&got.app, &d, line);
+	relocate(&got.tasks, &d, line);
+	relocate(&got.sinks, &d, line);
+	relocate(&got.value, &d, line);
+	relocate(&got.message, &d, line);
 	*c = got;
 	return 0;
 }

@@ -42,11 +42,11 @@ enum json_type {
 };
 
 /*
- * A scanned line, or a text of its own. Tokens are named by their index t; base[pos[t]] is
- * the first byte of token t, and so is first[t]. first[n] is a line feed, and pos[n] the place
- * of it, or the end of the block. skip[t] is, for a token that opens an object or array, the index of the
- * token that closes it; in text that is none the worse for being broken, taken on trust, it
- * is some token from t to n - 1. JSON_PADDING bytes after the document are readable.
+ * A scanned line, or a text of its own. Tokens are named by their index t: base[pos[t]] is
+ * the first byte of token t, and so is first[t]. first[n] is a line feed and pos[n] the
+ * place of it, or the end of the block. For a token that opens an object or array, skip[t]
+ * is the index of the token that closes it; in broken text taken on trust it is any index
+ * from t to n - 1. JSON_PADDING bytes after the document are readable.
  */
 struct json_doc {
 	const char *base;
@@ -82,7 +82,7 @@ struct json_scan {
 	size_t nlines;       /* records: lines that hold more than white space */
 	uint32_t feeds;      /* line feeds in the block */
 	uint32_t *pos;       /* the tokens of the block, the end of each line after its last */
-	char *first;         /* the first byte of each token, a line feed for the end of a line */
+	char *first;         /* the first byte of each, a line feed for the end of a line */
 	uint32_t *skip;
 	size_t ntok;
 

@@ -259,8 +259,10 @@ match_brackets(struct json_scan *s)
 		if (s->ntok - from < 64)
 			found &= (UINT64_C(1) << (s->ntok - from)) - 1;
 		for (; found; found &= found - 1) {
-			char c = s->first[t = (uint32_t)from + (uint32_t)__builtin_ctzll(found)];
+			char c;
 
+			t = (uint32_t)from + (uint32_t)__builtin_ctzll(found);
+			c = s->first[t];
 			if (c == '\n') {
 				/* What was opened and not closed ends with the line. */
 				while (RARE(depth))
@@ -319,7 +321,8 @@ json_line_doc(struct json_scan *s, size_t i, bool trust, struct json_doc *d,
 	if (!trust && !json_walk(s, l) &&
 	    json_check(s->p + l->start, l->end - l->start, skip, why) != 0)
 		return -1;
-	*d = (struct json_doc){s->p, s->pos + l->tok, skip, s->first + l->tok, l->ntok, l->flags};
+	*d = (struct json_doc){s->p, s->pos + l->tok, skip, s->first + l->tok, l->ntok,
+		l->flags};
 	return 0;
 }
 

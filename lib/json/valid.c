@@ -111,16 +111,6 @@ literal_is_valid(const char *p, char first)
 	}
 }
 
-/* What a byte can be the first of. */
-enum { IS_STRING = 1, IS_NUMBER, IS_LITERAL, IS_OBJECT, IS_ARRAY };
-static const uint8_t begins[256] = {
-	['"'] = IS_STRING, ['-'] = IS_NUMBER, ['0'] = IS_NUMBER, ['1'] = IS_NUMBER,
-	['2'] = IS_NUMBER, ['3'] = IS_NUMBER, ['4'] = IS_NUMBER, ['5'] = IS_NUMBER,
-	['6'] = IS_NUMBER, ['7'] = IS_NUMBER, ['8'] = IS_NUMBER, ['9'] = IS_NUMBER,
-	['t'] = IS_LITERAL, ['f'] = IS_LITERAL, ['n'] = IS_LITERAL,
-	['{'] = IS_OBJECT, ['['] = IS_ARRAY,
-};
-
 #define BYTE(t) (first[t])
 
 /* The value at t: go on behind it if it is a scalar, else into it. */
@@ -132,7 +122,7 @@ static const uint8_t begins[256] = {
 		goto object; \
 	else if (c_ == '[') \
 		goto array; \
-	else if (begins[(unsigned char)c_] == IS_NUMBER) { \
+	else if (c_ == '-' || is_digit(c_)) { \
 		if (!number_is_valid(base + pos[t])) \
 			return false; \
 	} else if (!literal_is_valid(base + pos[t], c_)) \
@@ -236,7 +226,8 @@ json_walk(const struct json_scan *s, const struct json_line *l)
 		return false;
 	if (!walk(s->p, s->pos + l->tok, first, l->ntok, s->skip + l->tok))
 		return false;
-	return !(l->flags & JSON_LINE_ESCAPE) || escapes_are_valid(s->p + l->start, s->p + l->end);
+	return !(l->flags & JSON_LINE_ESCAPE) ||
+		escapes_are_valid(s->p + l->start, s->p + l->end);
 }
 
 /* ---- the careful verdict --------------------------------------------------------------- */

@@ -115,7 +115,8 @@ both(__m256i low, __m256i high)
 	_mm256_cmpeq_epi8(b, _mm256_set1_epi8(c)))
 
 AVX2 STEP void
-steps_avx2(struct json_state *state, const char *p, uint32_t at, size_t n, enum json_mode mode)
+steps_avx2(struct json_state *state, const char *p, uint32_t at, size_t n,
+	enum json_mode mode)
 {
 	const __m256i spaces = TABLE(SPACES), ops = TABLE(OPS);
 	const __m256i harmless = _mm256_set1_epi8(mode == JSON_TEXT ? S(0xFF) : '\n');
@@ -140,8 +141,10 @@ steps_avx2(struct json_state *state, const char *p, uint32_t at, size_t n, enum 
 		m.space = both(_mm256_cmpeq_epi8(a, _mm256_shuffle_epi8(spaces, a)),
 			_mm256_cmpeq_epi8(b, _mm256_shuffle_epi8(spaces, b)));
 		m.op = both(
-			_mm256_cmpeq_epi8(_mm256_or_si256(a, blank), _mm256_shuffle_epi8(ops, a)),
-			_mm256_cmpeq_epi8(_mm256_or_si256(b, blank), _mm256_shuffle_epi8(ops, b)));
+			_mm256_cmpeq_epi8(_mm256_or_si256(a, blank),
+				_mm256_shuffle_epi8(ops, a)),
+			_mm256_cmpeq_epi8(_mm256_or_si256(b, blank),
+				_mm256_shuffle_epi8(ops, b)));
 		m.backslash = m.control = m.bad_utf8 = 0;
 		if (RARE(_mm256_movemask_epi8(_mm256_or_si256(UNUSUAL(a), UNUSUAL(b))))) {
 			m.backslash = EQ('\\');
@@ -191,7 +194,8 @@ json_kernel_avx2(struct json_state *s, const char *p, uint32_t at, size_t n,
 }
 
 AVX512 STEP void
-steps_avx512(struct json_state *state, const char *p, uint32_t at, size_t n, enum json_mode mode)
+steps_avx512(struct json_state *state, const char *p, uint32_t at, size_t n,
+	enum json_mode mode)
 {
 	const __m512i spaces = _mm512_broadcast_i32x4(_mm_setr_epi8(SPACES));
 	const __m512i ops = _mm512_broadcast_i32x4(_mm_setr_epi8(OPS));
