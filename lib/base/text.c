@@ -1,9 +1,10 @@
 /*
  * Escapes, base64, sizes.
  *
- * base64 has two twins each way. The scalar ones do the whole job; the AVX2 ones, chosen at
- * run time, take what they can of a long input in blocks of 24 bytes or 32 characters and
- * leave the rest, a bad block included, to the scalar ones, which so decide every error.
+ * base64 has two twins each way. The scalar ones do the whole job; the AVX2 ones, chosen
+ * at run time, take what they can of a long input in blocks of 24 bytes or 32 characters
+ * and leave the rest, a bad block included, to the scalar ones, which so decide every
+ * error.
  */
 #include "base/text.h"
 
@@ -11,7 +12,7 @@
 #include <immintrin.h>
 #endif
 
-/* ---- bytes for a terminal -------------------------------------------------------------- */
+/* ---- bytes for a terminal ---------------------------------------------------------- */
 
 /* The length of the UTF-8 character at p, at most n bytes; 0 if there is none. */
 static size_t
@@ -47,8 +48,9 @@ utf8_length(const unsigned char *p, size_t n, uint32_t *code)
 static bool
 acts_on_terminal(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E ||
-		c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C ||
+		(c >= 0x200E && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
+		(c >= 0x2066 && c <= 0x2069);
 }
 
 void
@@ -76,7 +78,7 @@ text_add_safe(struct buf *b, struct slice s, size_t max)
 	}
 }
 
-/* ---- base64 ---------------------------------------------------------------------------- */
+/* ---- base64 ------------------------------------------------------------------------ */
 
 static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -104,15 +106,17 @@ encode_scalar(const unsigned char *p, size_t n, char *to)
 
 /* What a character stands for, plus one; 0: no base64. */
 static const unsigned char digit[256] = {
-	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8,
-	['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15,
-	['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22,
-	['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29,
-	['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36,
-	['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42, ['q'] = 43,
-	['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50,
-	['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56, ['4'] = 57,
-	['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6,
+	['G'] = 7, ['H'] = 8, ['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12,
+	['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18,
+	['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+	['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30,
+	['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36,
+	['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
+	['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+	['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54,
+	['2'] = 55, ['3'] = 56, ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60,
+	['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
 };
 
 /* n is a multiple of 4. Returns the number of bytes, or -1. */
@@ -137,7 +141,7 @@ decode_scalar(const unsigned char *p, size_t n, char *to)
 			*to++ = (char)w;
 			continue;
 		}
-		/* Only the last four may be padded, and the bits that no byte takes are zero. */
+		/* Only the last four may be padded; bits that no byte takes are zero. */
 		if (n != 4 || p[3] != '=' || (!c && p[2] != '='))
 			return -1;
 		if (c)
@@ -153,6 +157,9 @@ decode_scalar(const unsigned char *p, size_t n, char *to)
 
 #if defined(__x86_64__)
 
+/* Both halves of a register hold these 16 bytes. */
+#define TWICE(...) _mm256_broadcastsi128_si256(_mm_setr_epi8(__VA_ARGS__))
+
 /* Each returns how many bytes of input it took: whole blocks. */
 
 __attribute__((target("avx2"))) static size_t
@@ -160,32 +167,31 @@ encode_avx2(const unsigned char *p, size_t n, char *to)
 {
 	/* Bytes a b c as b a c b, so that two multiplications move the four groups of six
 	 * bits into bytes of their own. */
-	const __m256i spread = _mm256_setr_epi8(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10,
-		1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10);
-	/* What is added to a group, by its range: slot 0 is a-z, 1 to 10 the
-	 * digits, then + and /, 13 A-Z. */
-	const __m256i shift = _mm256_setr_epi8('a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
-		'0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '+' - 62, '/' - 63,
-		'A', 0, 0, 'a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
-		'0' - 52, '0' - 52, '0' - 52, '0' - 52, '+' - 62, '/' - 63, 'A', 0, 0);
+	const __m256i spread = TWICE(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10);
+	/* What is added to a group, by its range: slot 0 is a-z, 1 to 10 the digits, then
+	 * + and /, 13 A-Z. */
+	const __m256i shift = TWICE('a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
+		'0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '+' - 62,
+		'/' - 63, 'A', 0, 0);
 	size_t took = 0;
 
 	/* Each half of a register holds 12 bytes and, unused, the 4 after them. */
 	for (; n - took >= 28; took += 24, to += 32) {
-		__m256i in = _mm256_inserti128_si256(
-			_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(p + took))),
-			_mm_loadu_si128((const __m128i *)(p + took + 12)), 1);
-		__m256i six, slot, less;
+		const __m128i *at = (const __m128i *)(p + took);
+		const __m128i *half = (const __m128i *)(p + took + 12);
+		__m256i in = _mm256_set_m128i(_mm_loadu_si128(half), _mm_loadu_si128(at));
+		__m256i ac, bd, six, slot, less;
 
 		in = _mm256_shuffle_epi8(in, spread);
-		six = _mm256_or_si256(
-			_mm256_mulhi_epu16(_mm256_and_si256(in, _mm256_set1_epi32(0x0FC0FC00)),
-				_mm256_set1_epi32(0x04000040)),
-			_mm256_mullo_epi16(_mm256_and_si256(in, _mm256_set1_epi32(0x003F03F0)),
-				_mm256_set1_epi32(0x01000010)));
+		ac = _mm256_and_si256(in, _mm256_set1_epi32(0x0FC0FC00));
+		ac = _mm256_mulhi_epu16(ac, _mm256_set1_epi32(0x04000040));
+		bd = _mm256_and_si256(in, _mm256_set1_epi32(0x003F03F0));
+		bd = _mm256_mullo_epi16(bd, _mm256_set1_epi32(0x01000010));
+		six = _mm256_or_si256(ac, bd);
 		slot = _mm256_subs_epu8(six, _mm256_set1_epi8(51));
 		less = _mm256_cmpgt_epi8(_mm256_set1_epi8(26), six);
-		slot = _mm256_or_si256(slot, _mm256_and_si256(less, _mm256_set1_epi8(13)));
+		less = _mm256_and_si256(less, _mm256_set1_epi8(13));
+		slot = _mm256_or_si256(slot, less);
 		_mm256_storeu_si256((__m256i *)to,
 			_mm256_add_epi8(_mm256_shuffle_epi8(shift, slot), six));
 	}
@@ -196,18 +202,18 @@ encode_avx2(const unsigned char *p, size_t n, char *to)
 __attribute__((target("avx2"))) static size_t
 decode_avx2(const unsigned char *p, size_t n, char *to)
 {
-	/* A character is good if the bit of its high nibble is not in the set of its low one. */
-	const __m256i low = _mm256_setr_epi8(0x15, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
-		0x11, 0x13, 0x1A, 0x1B, 0x1B, 0x1B, 0x1A, 0x15, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
-		0x11, 0x11, 0x11, 0x13, 0x1A, 0x1B, 0x1B, 0x1B, 0x1A);
-	const __m256i high = _mm256_setr_epi8(0x10, 0x10, 0x01, 0x02, 0x04, 0x08, 0x04, 0x08, 0x10,
-		0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x01, 0x02, 0x04, 0x08, 0x04,
-		0x08, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10);
+	/* A character is good if the bit of its high nibble is not in the set of its low
+	 * one. */
+	const __m256i low = TWICE(0x15, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
+		0x11, 0x13, 0x1A, 0x1B, 0x1B, 0x1B, 0x1A);
+	const __m256i high = TWICE(0x10, 0x10, 0x01, 0x02, 0x04, 0x08, 0x04, 0x08, 0x10,
+		0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10);
 	/* What is added to a character, by its high nibble; '/' takes the slot before. */
-	const __m256i roll = _mm256_setr_epi8(0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0,
-		0, 0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0);
-	const __m256i pack = _mm256_setr_epi8(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1,
-		2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1);
+	const __m256i roll = TWICE(0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0,
+		0, 0);
+	const __m256i pack = TWICE(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1,
+		-1);
+	const __m256i order = _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7);
 	const __m256i nibble = _mm256_set1_epi8(0x0F);
 	size_t took = 0;
 
@@ -225,7 +231,7 @@ decode_avx2(const unsigned char *p, size_t n, char *to)
 		in = _mm256_maddubs_epi16(in, _mm256_set1_epi32(0x01400140));
 		in = _mm256_madd_epi16(in, _mm256_set1_epi32(0x00011000));
 		in = _mm256_shuffle_epi8(in, pack);
-		in = _mm256_permutevar8x32_epi32(in, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
+		in = _mm256_permutevar8x32_epi32(in, order);
 		_mm256_storeu_si256((__m256i *)to, in);
 	}
 	return took;
@@ -295,7 +301,7 @@ text_unbase64(struct buf *b, struct slice s)
 	return 0;
 }
 
-/* ---- sizes and names ------------------------------------------------------------------- */
+/* ---- sizes and names --------------------------------------------------------------- */
 
 int
 text_size(const char *s, uint64_t *bytes)
@@ -334,8 +340,8 @@ text_is_component(struct slice s)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			c == '.' || c == '_' || c == '-'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			(c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
 			return false;
 	}
 	return true;

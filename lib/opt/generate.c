@@ -4,7 +4,7 @@
  */
 #include "opt/tell.h"
 
-/* ---- mdoc ------------------------------------------------------------------------------ */
+/* ---- mdoc -------------------------------------------------------------------------- */
 
 /* For a text line or a macro's argument; at_start: a line begins here. */
 static void
@@ -188,7 +188,7 @@ opt_generate_man(const struct opt_command *c, struct buf *b)
 	buf_release(&text);
 }
 
-/* ---- what the shells share --------------------------------------------------------------- */
+/* ---- what the shells share --------------------------------------------------------- */
 
 /* "sk-map" as a part of a function's name: sk_map. */
 static void
@@ -240,7 +240,7 @@ add_in_quotes(struct buf *b, char c)
 		buf_addc(b, c);
 }
 
-/* ---- bash ------------------------------------------------------------------------------ */
+/* ---- bash -------------------------------------------------------------------------- */
 
 /* "-n|--limit" */
 static void
@@ -253,7 +253,8 @@ bash_names(struct buf *b, const struct opt *o, const char *between)
 
 /* The names of all options that are shown, or of those that need a value. */
 static void
-bash_all_names(const struct opt_command *c, struct buf *b, bool valued, const char *between)
+bash_all_names(
+	const struct opt_command *c, struct buf *b, bool valued, const char *between)
 {
 	bool first = true;
 	size_t at;
@@ -328,10 +329,12 @@ opt_generate_bash(const struct opt_command *c, struct buf *b)
 
 	add_function(&name, c);
 	f = buf_cstr(&name);
-	buf_addf(b, "# bash completion for %s, written by %s --generate=bash\n\n", c->name,
-		c->name);
-	buf_addf(b, "# Sets opt to the option that waits for its value after the word $1.\n"
-		"%s_waits()\n{\n\tlocal i\n\topt=\n\tcase $1 in\n\t", f);
+	buf_addf(b, "# bash completion for %s, written by %s --generate=bash\n\n",
+		c->name, c->name);
+	buf_addf(b,
+		"# Sets opt to the option that waits for its value after the word $1.\n"
+		"%s_waits()\n{\n\tlocal i\n\topt=\n\tcase $1 in\n\t",
+		f);
 	bash_all_names(c, b, true, "|");
 	buf_adds(b, ")\n\t\topt=$1 ;;\n\t--*) ;;\n\t-?*)\n"
 		"\t\tfor ((i = 1; i < ${#1}; i++)); do\n"
@@ -340,8 +343,10 @@ opt_generate_bash(const struct opt_command *c, struct buf *b)
 	buf_adds(b, ")\n\t\t\t\t((i + 1 < ${#1})) || opt=-${1:i:1}\n\t\t\t\tbreak ;;\n"
 		"\t\t\tesac\n\t\tdone ;;\n\tesac\n}\n\n");
 	/* readline cuts words at "=" and ":", so that --to=append:x is five of them. */
-	buf_addf(b, "%s()\n{\n"
-		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} opt= pre= last= ended= seen=0 i word\n"
+	buf_addf(b,
+		"%s()\n{\n"
+		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} opt= pre= last= ended= seen=0\n"
+		"\tlocal i word\n"
 		"\tCOMPREPLY=()\n"
 		"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 		"\t\tword=${COMP_WORDS[i]}\n"
@@ -359,7 +364,8 @@ opt_generate_bash(const struct opt_command *c, struct buf *b)
 		"\t\t\t((seen++))\n"
 		"\t\tfi\n"
 		"\t\tlast=$word\n"
-		"\tdone\n", f, f);
+		"\tdone\n",
+		f, f);
 	buf_adds(b, "\tif [[ $cur == : || $last == : ]]; then\n"
 		"\t\t[[ $cur == : ]] && cur=\n"
 		"\t\tcompopt -o filenames 2>/dev/null\n"
@@ -385,7 +391,7 @@ opt_generate_bash(const struct opt_command *c, struct buf *b)
 	buf_release(&name);
 }
 
-/* ---- zsh ------------------------------------------------------------------------------- */
+/* ---- zsh --------------------------------------------------------------------------- */
 
 /* Inside the '...' of a specification of _arguments, where : [ ] and \ mean something. */
 static void
@@ -443,10 +449,11 @@ zsh_option(struct buf *b, const struct opt *o)
 		buf_addf(b, "-%c'[", o->short_name);
 		zsh_add(b, opt_brief(o));
 		buf_adds(b, "]' \\\n\t");
-		buf_addf(b, "'(-%c --%s)'--%s%s", o->short_name, o->name, o->name, long_end);
-	} else if (o->short_name) {
-		buf_addf(b, "{-%c%s,--%s%s}", o->short_name, needs_value(o) ? "+" : "", o->name,
+		buf_addf(b, "'(-%c --%s)'--%s%s", o->short_name, o->name, o->name,
 			long_end);
+	} else if (o->short_name) {
+		buf_addf(b, "{-%c%s,--%s%s}", o->short_name, needs_value(o) ? "+" : "",
+			o->name, long_end);
 	} else {
 		buf_addf(b, "--%s%s", o->name, long_end);
 	}
@@ -463,13 +470,15 @@ opt_generate_zsh(const struct opt_command *c, struct buf *b)
 	struct slice word;
 	size_t at;
 
-	buf_addf(b, "#compdef %s\n# zsh completion for %s, written by %s --generate=zsh\n\n",
+	buf_addf(b,
+		"#compdef %s\n# zsh completion for %s, written by %s --generate=zsh\n\n",
 		c->name, c->name, c->name);
 	buf_adds(b, "_arguments -s -S");
 	for (struct opt *o = opt_next(c, NULL, &at); o; o = opt_next(c, o, &at))
 		if (!o->hidden)
 			zsh_option(b, o);
-	/* "()" offers nothing in silence; a message would keep options from being completed. */
+	/* "()" offers nothing in silence; a message would keep options from being
+	 * completed. */
 	for (size_t i = 0; (word = opt_word(c->operands, i)).p; i++) {
 		if (word_is(word, "none"))
 			continue;
@@ -485,7 +494,7 @@ opt_generate_zsh(const struct opt_command *c, struct buf *b)
 	buf_addc(b, '\n');
 }
 
-/* ---- fish ------------------------------------------------------------------------------ */
+/* ---- fish -------------------------------------------------------------------------- */
 
 /* Inside '...', where \ and ' are escaped. */
 static void
@@ -533,8 +542,8 @@ opt_generate_fish(const struct opt_command *c, struct buf *b)
 	struct slice word;
 	size_t at;
 
-	buf_addf(b, "# fish completion for %s, written by %s --generate=fish\n\n", c->name,
-		c->name);
+	buf_addf(b, "# fish completion for %s, written by %s --generate=fish\n\n",
+		c->name, c->name);
 	/* Where nothing is said, fish offers files. */
 	for (size_t i = 0; (word = opt_word(c->operands, i)).p; i++) {
 		if (word_is(word, "file"))
@@ -542,8 +551,9 @@ opt_generate_fish(const struct opt_command *c, struct buf *b)
 		buf_addf(b, "complete -c %s", c->name);
 		if (opt_word(c->operands, i + 1).p)
 			buf_addf(b, " -n '__fish_is_nth_token %zu'", i + 1);
-		buf_adds(b, word_is(word, "dir") ? " -f -a '(__fish_complete_directories)'\n" :
-						   " -f\n");
+		buf_adds(b, word_is(word, "dir")
+				    ? " -f -a '(__fish_complete_directories)'\n"
+				    : " -f\n");
 	}
 	for (struct opt *o = opt_next(c, NULL, &at); o; o = opt_next(c, o, &at))
 		if (!o->hidden)

@@ -1,26 +1,27 @@
 /*
- * Help in two sizes. The short one is a screen: the tool's own options, a line each, and two
- * examples. What doesn't fit is given up in this order: second lines of options, what the
- * examples say, the last options.
+ * Help in two sizes. The short one is a screen: the tool's own options, a line each, and
+ * two examples. What doesn't fit is given up in this order: second lines of options, what
+ * the examples say, the last options.
  */
 #include "opt/tell.h"
 
 enum { SCREEN_LINES = 24, SCREEN_WIDTH = 80, HELP_COLUMN = 28 };
 
 static struct opt standard_options[] = {
-	{'h', "help", OPT_FLAG, NULL, NULL, "show a short help; --help tells all", NULL, 0, 0,
-		false, false, false, false},
-	{0, "version", OPT_FLAG, NULL, NULL, "show name and version", NULL, 0, 0, false, false,
-		false, false},
-	{0, "generate", OPT_CHOICE, NULL, "KIND", "write the list of options for a man page, or "
-		"the completions of a shell", "man|bash|zsh|fish", 0, 0, false, false, true,
-		false},
+	{'h', "help", OPT_FLAG, NULL, NULL, "show a short help; --help tells all", NULL,
+		0, 0, false, false, false, false},
+	{0, "version", OPT_FLAG, NULL, NULL, "show name and version", NULL, 0, 0, false,
+		false, false, false},
+	{0, "generate", OPT_CHOICE, NULL, "KIND",
+		"write the list of options for a man page, or "
+		"the completions of a shell",
+		"man|bash|zsh|fish", 0, 0, false, false, true, false},
 	{0},
 };
 
 static const struct opt_group standard = {"Help", standard_options};
 
-/* ---- tables ---------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------ */
 
 const struct opt_group *
 opt_group_at(const struct opt_command *c, size_t i)
@@ -86,18 +87,21 @@ opt_check(const struct opt_command *c, struct failure *why)
 		if (!o->help || !*o->help)
 			return fail(why, EXIT_INTERNAL, "--%s has no help", o->name);
 		if (o->help[strlen(o->help) - 1] == '.')
-			return fail(why, EXIT_INTERNAL, "the help of --%s ends with a full stop",
-				o->name);
+			return fail(why, EXIT_INTERNAL,
+				"the help of --%s ends with a full stop", o->name);
 		if ((o->kind == OPT_FLAG) != (!o->arg && !o->choices))
-			return fail(why, EXIT_INTERNAL, "--%s: only a flag has no value", o->name);
+			return fail(why, EXIT_INTERNAL, "--%s: only a flag has no value",
+				o->name);
 		if ((o->kind == OPT_CHOICE) != (o->choices != NULL))
-			return fail(why, EXIT_INTERNAL, "--%s: only a choice has choices", o->name);
+			return fail(why, EXIT_INTERNAL, "--%s: only a choice has choices",
+				o->name);
 		if (o->list && o->kind <= OPT_DURATION)
 			return fail(why, EXIT_INTERNAL, "--%s can't be a list", o->name);
 		for (struct opt *p = opt_next(c, NULL, &other_at); p != o;
 			p = opt_next(c, p, &other_at)) {
 			if (!strcmp(p->name, o->name))
-				return fail(why, EXIT_INTERNAL, "--%s is there twice", o->name);
+				return fail(why, EXIT_INTERNAL, "--%s is there twice",
+					o->name);
 			if (o->short_name && p->short_name == o->short_name)
 				return fail(why, EXIT_INTERNAL, "-%c is there twice",
 					o->short_name);
@@ -106,7 +110,7 @@ opt_check(const struct opt_command *c, struct failure *why)
 	return 0;
 }
 
-/* ---- words ----------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------- */
 
 bool
 opt_sentence_ends(struct slice s, size_t i)
@@ -139,8 +143,8 @@ has_word(const char *text, struct slice word)
 	size_t n = strlen(text);
 
 	for (size_t i = 0; i + word.n <= n; i++)
-		if (!memcmp(text + i, word.p, word.n) && (!i || !is_letter(text[i - 1])) &&
-			!is_letter(text[i + word.n]))
+		if (!memcmp(text + i, word.p, word.n) &&
+			(!i || !is_letter(text[i - 1])) && !is_letter(text[i + word.n]))
 			return true;
 	return false;
 }
@@ -189,7 +193,7 @@ opt_add_capital(struct buf *b, struct slice text)
 		buf_add(b, text.p + 1, text.n - 1);
 }
 
-/* ---- lines ----------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------- */
 
 static size_t
 characters(struct slice s)
@@ -208,11 +212,12 @@ indent(struct buf *b, size_t n)
 		buf_addc(b, ' ');
 }
 
-/* Append words from column on (at is where the line stands now), no line wider than width,
- * where at most lines lines are allowed: "..." then ends the last. Ends with a line feed;
- * returns the number of lines. */
+/* Append words from column on (at is where the line stands now), no line wider than
+ * width, where at most lines lines are allowed: "..." then ends the last. Ends with a
+ * line feed; returns the number of lines. */
 static size_t
-wrap(struct buf *b, struct slice text, size_t at, size_t column, size_t width, size_t lines)
+wrap(struct buf *b, struct slice text, size_t at, size_t column, size_t width,
+	size_t lines)
 {
 	size_t used = 1;
 	bool first = true;
@@ -221,7 +226,8 @@ wrap(struct buf *b, struct slice text, size_t at, size_t column, size_t width, s
 	at = column > at ? column : at;
 	while (text.n) {
 		const char *blank = memchr(text.p, ' ', text.n);
-		struct slice word = slice_of(text.p, blank ? (size_t)(blank - text.p) : text.n);
+		struct slice word =
+			slice_of(text.p, blank ? (size_t)(blank - text.p) : text.n);
 		size_t wide = characters(word) + !first;
 		bool last = word.n == text.n;
 
@@ -266,8 +272,8 @@ add_label(struct buf *b, const struct opt *o)
 
 /* An option and its help from column on; returns the number of lines. */
 static size_t
-add_option(struct buf *b, const struct opt *o, struct slice help, size_t column, size_t width,
-	size_t lines)
+add_option(struct buf *b, const struct opt *o, struct slice help, size_t column,
+	size_t width, size_t lines)
 {
 	size_t start = b->n, at;
 
@@ -302,7 +308,7 @@ add_usage(struct buf *b, const struct opt_command *c, size_t width)
 	return n;
 }
 
-/* ---- the two helps ----------------------------------------------------------------------- */
+/* ---- the two helps ----------------------------------------------------------------- */
 
 /* The first examples, as many as two; returns the number of lines. */
 static size_t

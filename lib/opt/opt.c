@@ -1,9 +1,9 @@
 /*
  * Parsing.
  *
- * argv is walked once, from left to right. Arguments that are options, with their values, and
- * those that are operands are collected apart, and argv is rewritten as the ones followed by
- * the others. The first mistake ends it.
+ * argv is walked once, from left to right. Arguments that are options, with their values,
+ * and those that are operands are collected apart, and argv is rewritten as the ones
+ * followed by the others. The first mistake ends it.
  */
 #include "opt/opt.h"
 
@@ -24,7 +24,7 @@
 
 const char streamkit_version[] = STREAMKIT_VERSION;
 
-/* ---- messages -------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------- */
 
 /* All of b at once, so that lines of several processes do not mix. */
 static int
@@ -38,7 +38,8 @@ print(FILE *to, struct buf *b, const char *program)
 
 		status = err == EPIPE ? EXIT_SIGPIPE : EXIT_IO;
 		if (to == stdout)
-			fprintf(stderr, "%s: standard output: %s\n", program, strerror(err));
+			fprintf(stderr, "%s: standard output: %s\n", program,
+				strerror(err));
 	}
 	buf_release(b);
 	return status;
@@ -82,11 +83,11 @@ quoted(struct buf *b, const char *s, size_t n)
 	return buf_cstr(b);
 }
 
-/* ---- suggestions ----------------------------------------------------------------------- */
+/* ---- suggestions ------------------------------------------------------------------- */
 
 enum { NAME_MAX_LENGTH = 40 };
 
-/* The number of inserted, deleted and replaced bytes between two names, neither too long. */
+/* The inserted, deleted and replaced bytes between two names, neither too long. */
 static size_t
 edit_distance(struct slice a, struct slice b)
 {
@@ -99,7 +100,8 @@ edit_distance(struct slice a, struct slice b)
 
 		row[0] = i;
 		for (j = 1; j <= b.n; j++) {
-			size_t above = row[j], best = diagonal + (a.p[i - 1] != b.p[j - 1]);
+			size_t above = row[j];
+			size_t best = diagonal + (a.p[i - 1] != b.p[j - 1]);
 
 			if (above + 1 < best)
 				best = above + 1;
@@ -140,7 +142,7 @@ nearest_option(const struct opt_command *c, struct slice typed)
 	return found;
 }
 
-/* ---- values ---------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------ */
 
 static int
 bad_value(const struct opt_command *c, const struct opt *o, const char *value,
@@ -278,8 +280,9 @@ check_choice(const struct opt_command *c, const struct opt *o, const char *value
 	}
 	if (near.p)
 		buf_addf(&hint, "did you mean '%.*s'?", (int)near.n, near.p);
-	status = opt_refuse(c, near.p ? buf_cstr(&hint) : NULL, "--%s: %s is not one of %s",
-		o->name, quoted(&shown, value, typed.n), buf_cstr(&all));
+	status = opt_refuse(c, near.p ? buf_cstr(&hint) : NULL,
+		"--%s: %s is not one of %s", o->name, quoted(&shown, value, typed.n),
+		buf_cstr(&all));
 	buf_release(&shown);
 	buf_release(&all);
 	buf_release(&hint);
@@ -338,7 +341,7 @@ opt_list_release(struct opt_list *list)
 	*list = (struct opt_list){0};
 }
 
-/* ---- opt's own options ------------------------------------------------------------------- */
+/* ---- opt's own options ------------------------------------------------------------- */
 
 void
 opt_usage(const struct opt_command *c, bool to_stderr)
@@ -383,7 +386,8 @@ generate(const struct opt_command *c, const char *kind)
 }
 
 static int
-take_own(const struct opt_command *c, const struct opt *o, bool by_long, const char *value)
+take_own(
+	const struct opt_command *c, const struct opt *o, bool by_long, const char *value)
 {
 	struct buf b = {0};
 	int status;
@@ -401,7 +405,7 @@ take_own(const struct opt_command *c, const struct opt *o, bool by_long, const c
 	return print(stdout, &b, c->name);
 }
 
-/* ---- arguments ------------------------------------------------------------------------- */
+/* ---- arguments --------------------------------------------------------------------- */
 
 struct walk {
 	const struct opt_command *command;
@@ -409,7 +413,7 @@ struct walk {
 	int argc, at; /* at: the argument being looked at */
 };
 
-/* The value of an option that needs one: rest of the argument, or the next. NULL: none. */
+/* The value of an option that needs one: rest of the argument, or the next, or NULL. */
 static const char *
 value_here_or_next(struct walk *w, const char *here)
 {
@@ -425,7 +429,8 @@ missing_value(const struct opt_command *c, const struct opt *o, const char *as_g
 	int status;
 
 	opt_add_value(&b, o);
-	status = opt_refuse(c, NULL, "option '%s' needs a value: %s", as_given, buf_cstr(&b));
+	status = opt_refuse(
+		c, NULL, "option '%s' needs a value: %s", as_given, buf_cstr(&b));
 	buf_release(&b);
 	return status;
 }
@@ -446,7 +451,8 @@ give(struct walk *w, struct opt *o, bool by_long, const char *here, const char *
 
 	if (o->kind == OPT_FLAG) {
 		if (here)
-			return opt_refuse(w->command, NULL, "option '%s' takes no value", as_given);
+			return opt_refuse(
+				w->command, NULL, "option '%s' takes no value", as_given);
 	} else if (o->optional) {
 		if (!here)
 			value = value_left_out(o);
@@ -480,15 +486,15 @@ find_long(const struct opt_command *c, struct slice name, int *status)
 	}
 	quoted(&typed, name.p - 2, name.n + 2);
 	if (n > 1) {
-		*status = opt_refuse(c, NULL, "option %s is ambiguous: %s", buf_cstr(&typed),
-			buf_cstr(&said));
+		*status = opt_refuse(c, NULL, "option %s is ambiguous: %s",
+			buf_cstr(&typed), buf_cstr(&said));
 		found = NULL;
 	} else if (!n) {
 		near = nearest_option(c, name);
 		if (near)
 			buf_addf(&said, "did you mean '--%s'?", near->name);
-		*status = opt_refuse(c, near ? buf_cstr(&said) : NULL, "unknown option %s",
-			buf_cstr(&typed));
+		*status = opt_refuse(c, near ? buf_cstr(&said) : NULL,
+			"unknown option %s", buf_cstr(&typed));
 	}
 	buf_release(&typed);
 	buf_release(&said);
@@ -538,8 +544,8 @@ unknown_short(const struct opt_command *c, const char *arg, const char *p)
 	text_add_safe(&shown, slice_of(p, 1), 1);
 	if (arg[2])
 		quoted(&whole, arg, strlen(arg));
-	status = opt_refuse(c, buf_cstr(&hint), "unknown option '%s'%s%s", buf_cstr(&shown),
-		arg[2] ? " in " : "", arg[2] ? buf_cstr(&whole) : "");
+	status = opt_refuse(c, buf_cstr(&hint), "unknown option '%s'%s%s",
+		buf_cstr(&shown), arg[2] ? " in " : "", arg[2] ? buf_cstr(&whole) : "");
 	buf_release(&shown);
 	buf_release(&whole);
 	buf_release(&hint);

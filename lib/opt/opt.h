@@ -1,10 +1,10 @@
 /*
  * opt: the command line of a tool, told once.
  *
- * A tool has tables of options, the tool's own beside the variables that they set, and the
- * shared ones of its kind. From them come parsing, range messages, -h, --help, the OPTIONS
- * list of the man page and the completions of bash, zsh and fish (the hidden option
- * --generate=man|bash|zsh|fish).
+ * A tool has tables of options, the tool's own beside the variables that they set, and
+ * the shared ones of its kind. From them come parsing, range messages, -h, --help, the
+ * OPTIONS list of the man page and the completions of bash, zsh and fish (the hidden
+ * option --generate=man|bash|zsh|fish).
  *
  *	static struct opt options[] = {
  *		{'n', "limit", OPT_COUNT, &limit, "N", "stop after N records"},
@@ -50,25 +50,27 @@ struct opt {
 	void *to;
 	const char *arg;    /* name of the value in help, "N"; NULL for a flag. NULL for a
 			       choice: the choices themselves */
-	const char *help;   /* what it does, lower case, no full stop; may be a few sentences.
-			       -h and completions show it up to the first "; " or ". " */
+	const char *help;   /* what it does, lower case, no full stop; may be a few
+			       sentences. -h and completions show it up to the first
+			       "; " or ". " */
 	const char *choices;/* OPT_CHOICE */
 	int64_t min, max;   /* OPT_COUNT, OPT_SIZE, OPT_DURATION; max 0: no upper bound */
-	bool list;          /* to is a struct opt_list *: may be given again (not FLAG, COUNT) */
-	bool optional;      /* the value may be left out: --envelope, --envelope=in. *to is then
-			       the text after the last '|' of choices, or "" */
+	bool list;          /* to is a struct opt_list *: may be given again; for kinds
+			       whose value is a string */
+	bool optional;      /* the value may be left out: --envelope, --envelope=in. *to
+			       is then the text after the last '|' of choices, or "" */
 	bool hidden;        /* parsed, but in no help */
 	bool set;           /* OUT: it was given */
 };
 
 struct opt_group {
-	const char *title;  /* "Options", "Input and output", ...; the first is the tool's own */
+	const char *title;  /* "Options", the tool's own; "Input and output", ... */
 	struct opt *opts;   /* ended by {0} */
 };
 
 struct opt_example {
 	const char *says;   /* one line */
-	const char *runs;   /* a command line; the tests run those of man pages, not these */
+	const char *runs;   /* a command line; tests run those of man pages, not these */
 };
 
 struct opt_command {
@@ -83,18 +85,19 @@ struct opt_command {
 
 /*
  * Parse argv. *operands points to the operands, *n of them, inside argv (reordered).
- * Returns -1 to go on, else the status to exit with: help, version and --generate have been
- * printed (0), or a usage error (64) said on stderr as
+ * Returns -1 to go on, else the status to exit with: help, version and --generate have
+ * been printed (0), or a usage error (64) said on stderr as
  *	sk-map: unknown option '--frob'
  *	  hint: did you mean '--from'?
  */
-int opt_parse(const struct opt_command *, int argc, char **argv, char ***operands, int *n);
+int opt_parse(const struct opt_command *, int argc, char **argv, char ***operands,
+	int *n);
 
 /* The short help. At most 24 lines by 80. */
 void opt_usage(const struct opt_command *, bool to_stderr);
 
-/* A usage error that a command finds itself, said as opt_parse says one, with a hint at -h
- * unless hint says something better (NULL: it does not). Returns 64. */
+/* A usage error that a command finds itself, said as opt_parse says one, with a hint at
+ * -h unless hint says something better (NULL: it does not). Returns 64. */
 int opt_refuse(const struct opt_command *, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "opt/opt.h"
 
-/* Group i of the command's, then the one of -h, --version and --generate; NULL after it. */
+/* Group i of the command's, then that of -h, --version and --generate; NULL after it. */
 const struct opt_group *opt_group_at(const struct opt_command *, size_t i);
 
 /* for (o = opt_next(c, NULL, &at); o; o = opt_next(c, o, &at)): every option, hidden ones
@@ -21,10 +21,11 @@ struct slice opt_word(const char *s, size_t i);
 /* The beginning of the help, up to "; " or the end of its first sentence. */
 struct slice opt_brief(const struct opt *);
 
-/* True if a sentence ends before s[i]: ". " stands there and a capital letter after it. */
+/* True if a sentence ends before s[i]: ". " stands there, then a capital letter. */
 bool opt_sentence_ends(struct slice s, size_t i);
 
-/* Append the whole help, and the choices where neither it nor the value's name tells them. */
+/* Append the whole help, and the choices where neither it nor the value's name tells
+ * them. */
 void opt_add_help(struct buf *, const struct opt *);
 
 /* Append the name of the value as help shows it: N, error|drop|pass, 'EXPR => SINK'. */

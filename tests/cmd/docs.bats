@@ -3,10 +3,6 @@
 
 load helper
 
-setup_file() {
-	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
-}
-
 # Each test goes over all tools, or pages, and names those that are wrong.
 tools() {
 	local program
@@ -120,6 +116,19 @@ finish() {
 		run_tool "$tool" --no-such-option
 		[[ $status == 64 && ! $output && $stderr == "$tool: unknown option '--no-such-option'"* ]] ||
 			wrong "$tool --no-such-option: status $status, $stderr"
+	done
+	finish
+}
+
+@test "--help on a terminal respects COLUMNS, from 40 on" {
+	for tool in $(tools); do
+		COLUMNS=50 script -qec "$tool --help" /dev/null | tr -d '\r' |
+			sed '/^Examples:/,$d' >narrow
+		awk 'length > 50 { exit 1 }' narrow || wrong "$tool: too wide for 50 columns"
+		(($(wc -l <narrow) > $("$tool" --help | sed '/^Examples:/,$d' | wc -l))) ||
+			wrong "$tool: not narrower"
+		COLUMNS=50 "$tool" --help >piped
+		"$tool" --help | cmp - piped || wrong "$tool: COLUMNS counts in a pipe"
 	done
 	finish
 }

@@ -8,7 +8,7 @@
 #include "opt/tell.h"
 #include "test.h"
 
-/* ---- a tool ------------------------------------------------------------------------------ */
+/* ---- a tool ------------------------------------------------------------------------ */
 
 static bool quiet, raw;
 static int64_t limit, sinks, delay;
@@ -17,54 +17,119 @@ static const char *name, *expr, *empty, *envelope, *file, *dir, *from, *to, *sec
 static struct opt_list rules;
 
 static struct opt own[] = {
-	{.short_name = 'r', .name = "raw", .kind = OPT_FLAG, .to = &raw,
-		.help = "write strings as they are; don't quote them: it's what jq -r does"},
-	{.short_name = 'n', .name = "limit", .kind = OPT_COUNT, .to = &limit, .arg = "N",
+	{.short_name = 'r',
+		.name = "raw",
+		.kind = OPT_FLAG,
+		.to = &raw,
+		.help = "write strings as they are; don't quote them: it's what jq -r "
+			"does"},
+	{.short_name = 'n',
+		.name = "limit",
+		.kind = OPT_COUNT,
+		.to = &limit,
+		.arg = "N",
 		.help = "stop after N records"},
-	{.name = "max-sinks", .kind = OPT_COUNT, .to = &sinks, .arg = "N", .min = 1,
-		.max = 1000000, .help = "keep N files open"},
-	{.name = "max-record", .kind = OPT_SIZE, .to = &record, .arg = "SIZE", .min = 1024,
+	{.name = "max-sinks",
+		.kind = OPT_COUNT,
+		.to = &sinks,
+		.arg = "N",
+		.min = 1,
+		.max = 1000000,
+		.help = "keep N files open"},
+	{.name = "max-record",
+		.kind = OPT_SIZE,
+		.to = &record,
+		.arg = "SIZE",
+		.min = 1024,
 		.help = "refuse longer lines. Lines are cut by \\n"},
-	{.name = "delay", .kind = OPT_DURATION, .to = &delay, .arg = "D", .min = 0,
-		.max = 3600000000, .help = "how late a record may be"},
-	{.name = "empty", .kind = OPT_CHOICE, .to = &empty, .choices = "error|drop|pass",
+	{.name = "delay",
+		.kind = OPT_DURATION,
+		.to = &delay,
+		.arg = "D",
+		.min = 0,
+		.max = 3600000000,
+		.help = "how late a record may be"},
+	{.name = "empty",
+		.kind = OPT_CHOICE,
+		.to = &empty,
+		.choices = "error|drop|pass",
 		.help = "what a missing array is"},
-	{.short_name = 'w', .name = "where", .kind = OPT_EXPR, .to = &expr, .arg = "EXPR",
+	{.short_name = 'w',
+		.name = "where",
+		.kind = OPT_EXPR,
+		.to = &expr,
+		.arg = "EXPR",
 		.help = "take only records for which EXPR is true, e.g. '.a[0]: \"x\"'"},
-	{.short_name = 't', .name = "rule", .kind = OPT_STRING, .to = &rules, .list = true,
-		.arg = "EXPR => SINK", .help = "send what EXPR matches to SINK"},
+	{.short_name = 't',
+		.name = "rule",
+		.kind = OPT_STRING,
+		.to = &rules,
+		.list = true,
+		.arg = "EXPR => SINK",
+		.help = "send what EXPR matches to SINK"},
 	{0},
 };
 
 static struct opt common[] = {
-	{.short_name = 'i', .name = "from", .kind = OPT_SOURCE, .to = &from, .arg = "SOURCE",
+	{.short_name = 'i',
+		.name = "from",
+		.kind = OPT_SOURCE,
+		.to = &from,
+		.arg = "SOURCE",
 		.help = "read from SOURCE"},
-	{.short_name = 'o', .name = "to", .kind = OPT_SINK, .to = &to, .arg = "SINK",
+	{.short_name = 'o',
+		.name = "to",
+		.kind = OPT_SINK,
+		.to = &to,
+		.arg = "SINK",
 		.help = "write to SINK"},
-	{.short_name = 'e', .name = "envelope", .kind = OPT_CHOICE, .to = &envelope,
-		.arg = "SIDE", .choices = "in|out|both", .optional = true,
+	{.short_name = 'e',
+		.name = "envelope",
+		.kind = OPT_CHOICE,
+		.to = &envelope,
+		.arg = "SIDE",
+		.choices = "in|out|both",
+		.optional = true,
 		.help = "lines are envelopes"},
-	{.short_name = 'F', .name = "config", .kind = OPT_FILE, .to = &file, .arg = "FILE",
+	{.short_name = 'F',
+		.name = "config",
+		.kind = OPT_FILE,
+		.to = &file,
+		.arg = "FILE",
 		.help = ".properties from FILE"},
-	{.name = "state", .kind = OPT_DIR, .to = &dir, .arg = "DIR", .help = "keep state in DIR"},
-	{.name = "name", .kind = OPT_STRING, .to = &name, .arg = "NAME", .optional = true,
+	{.name = "state",
+		.kind = OPT_DIR,
+		.to = &dir,
+		.arg = "DIR",
+		.help = "keep state in DIR"},
+	{.name = "name",
+		.kind = OPT_STRING,
+		.to = &name,
+		.arg = "NAME",
+		.optional = true,
 		.help = "call the stage NAME"},
-	{.short_name = 'q', .name = "quiet", .kind = OPT_FLAG, .to = &quiet,
+	{.short_name = 'q',
+		.name = "quiet",
+		.kind = OPT_FLAG,
+		.to = &quiet,
 		.help = "say nothing"},
-	{.name = "secret", .kind = OPT_STRING, .to = &secret, .arg = "S", .hidden = true,
+	{.name = "secret",
+		.kind = OPT_STRING,
+		.to = &secret,
+		.arg = "S",
+		.hidden = true,
 		.help = "not shown"},
 	{0},
 };
 
 static const struct opt_group groups[] = {
 	{"Options", own}, {"Input and output", common}, {NULL, NULL}};
-static const struct opt_example examples[] = {
-	{"first", "sk-toy . a.ndjson"}, {"second", "sk-toy -r .a"}, {"third", "sk-toy .c"},
-	{NULL, NULL}};
-static const struct opt_command toy = {"sk-toy", "plays with records", "[OPTION]... EXPR [FILE]...",
-	groups, examples, "expr file"};
+static const struct opt_example examples[] = {{"first", "sk-toy . a.ndjson"},
+	{"second", "sk-toy -r .a"}, {"third", "sk-toy .c"}, {NULL, NULL}};
+static const struct opt_command toy = {"sk-toy", "plays with records",
+	"[OPTION]... EXPR [FILE]...", groups, examples, "expr file"};
 
-/* ---- running it -------------------------------------------------------------------------- */
+/* ---- running it -------------------------------------------------------------------- */
 
 static struct buf said[2]; /* what the last parse wrote: stdout, stderr */
 static char **operands;
@@ -155,7 +220,7 @@ tells(int where, const char *text)
 	return good;
 }
 
-/* ---- parsing ----------------------------------------------------------------------------- */
+/* ---- parsing ----------------------------------------------------------------------- */
 
 static void
 test_forms(void)
@@ -165,7 +230,8 @@ test_forms(void)
 	ok(parse("-n5") == -1 && limit == 5, "-n5");
 	ok(parse("--limit 5") == -1 && limit == 5, "--limit 5");
 	ok(parse("--limit=5") == -1 && limit == 5, "--limit=5");
-	ok(parse("-rqn5") == -1 && raw && quiet && limit == 5, "flags and a value in a bundle");
+	ok(parse("-rqn5") == -1 && raw && quiet && limit == 5,
+		"flags and a value in a bundle");
 	ok(parse("-rn 5 x") == -1 && raw && limit == 5 && operands_are("x"),
 		"a bundle whose last takes the next argument");
 	ok(parse("-n-") == 64, "what stands behind -n is its value");
@@ -190,7 +256,8 @@ test_operands(void)
 	ok(same(args[1], "-r") && same(args[2], "-n") && same(args[3], "5"),
 		"argv is options, then operands");
 	ok(parse("a -- -r b") == -1 && !raw && operands_are("a -r b"), "-- ends options");
-	ok(parse("a -- -- b") == -1 && operands_are("a -- b"), "the second -- is an operand");
+	ok(parse("a -- -- b") == -1 && operands_are("a -- b"),
+		"the second -- is an operand");
 	ok(parse("- -r") == -1 && raw && operands_are("-"), "- is an operand");
 	ok(parse("-w -- -r") == -1 && same(expr, "--") && raw, "-- may be a value");
 	ok(parse("--") == -1 && operands_are(""), "-- alone");
@@ -199,13 +266,15 @@ test_operands(void)
 static void
 test_optional(void)
 {
-	ok(parse("--envelope") == -1 && same(envelope, "both"), "left out: the last choice");
+	ok(parse("--envelope") == -1 && same(envelope, "both"),
+		"left out: the last choice");
 	ok(parse("--envelope=in") == -1 && same(envelope, "in"), "given with =");
 	ok(parse("--envelope in") == -1 && same(envelope, "both") && operands_are("in"),
 		"the next argument is not the value");
 	ok(parse("-er") == -1 && same(envelope, "both") && raw, "the short form bundles");
 	ok(parse("--name") == -1 && same(name, ""), "without choices it is empty");
-	ok(parse("--envelope=on") == 64 && tells(1, "--envelope: 'on' is not one of in, out, both"),
+	ok(parse("--envelope=on") == 64 &&
+			tells(1, "--envelope: 'on' is not one of in, out, both"),
 		"a wrong choice is refused");
 }
 
@@ -218,7 +287,7 @@ test_set(void)
 	ok(own[1].set && !own[0].set && !own[2].set, "set tells what was given");
 }
 
-/* ---- refusals ------------------------------------------------------------------------------ */
+/* ---- refusals ---------------------------------------------------------------------- */
 
 static void
 refused(const char *line, const char *text, const char *hint)
@@ -247,7 +316,8 @@ test_refusals(void)
 	refused("--secre=5", "unknown option '--secre'", usage);
 	refused("--=5", "unknown option '--'", usage);
 	refused("--\x1b[31m", "unknown option '--\\x1B[31m'", usage);
-	refused("--max 5", "option '--max' is ambiguous: --max-sinks, --max-record", usage);
+	refused("--max 5", "option '--max' is ambiguous: --max-sinks, --max-record",
+		usage);
 	refused("-x", "unknown option '-x'", dashes);
 	refused("-rxq", "unknown option '-x' in '-rxq'", dashes);
 	refused("-limit", "unknown option '-l' in '-limit'", "did you mean '--limit'?");
@@ -265,33 +335,39 @@ test_refusals(void)
 	refused("-n _5", "--limit: ' 5' is not a whole number", usage);
 	refused("--limit=", "--limit: '' is not a whole number", usage);
 	refused("-n -5", "--limit: -5 is less than 0", usage);
-	refused("-n 9223372036854775808", "--limit: 9223372036854775808 is too large", usage);
-	refused("-n -99999999999999999999", "--limit: -99999999999999999999 is less than 0",
+	refused("-n 9223372036854775808", "--limit: 9223372036854775808 is too large",
 		usage);
+	refused("-n -99999999999999999999",
+		"--limit: -99999999999999999999 is less than 0", usage);
 	refused("--max-sinks 0", "--max-sinks: 0 is not in 1..1000000", usage);
-	refused("--max-sinks 1000001", "--max-sinks: 1000001 is not in 1..1000000", usage);
+	refused("--max-sinks 1000001", "--max-sinks: 1000001 is not in 1..1000000",
+		usage);
 	refused("--max-sinks 9999999999999999999999",
 		"--max-sinks: 9999999999999999999999 is not in 1..1000000", usage);
 	refused("--max-record 1", "--max-record: 1 is less than 1k", usage);
 	refused("--max-record 1,5M",
 		"--max-record: '1,5M' is not a size such as 4096, 512k or 64MiB", usage);
-	refused("--delay 2", "--delay: '2' is not a duration such as 500ms, 10s or 1h30m", usage);
+	refused("--delay 2", "--delay: '2' is not a duration such as 500ms, 10s or 1h30m",
+		usage);
 	refused("--delay 2h", "--delay: 2h is not in 0..1h", usage);
 	refused("--empty eror", "--empty: 'eror' is not one of error, drop, pass",
 		"did you mean 'error'?");
 	refused("--empty quux", "--empty: 'quux' is not one of error, drop, pass", usage);
-	refused("--to=", "--to: the name is empty", "a variable of the shell that is not set?");
+	refused("--to=", "--to: the name is empty",
+		"a variable of the shell that is not set?");
 	ok(parse("-r --frob --help") == 64 && !said[0].n, "the first mistake ends it");
 	ok(limit == -7 && sinks == -7, "nothing refused was stored");
 	ok(parse("--max-sinks=1") == -1 && sinks == 1, "the least count is taken");
-	ok(parse("--max-sinks=1000000") == -1 && sinks == 1000000, "the largest count is taken");
-	ok(parse("-n 9223372036854775807") == -1 && limit == INT64_MAX, "the largest number");
+	ok(parse("--max-sinks=1000000") == -1 && sinks == 1000000,
+		"the largest count is taken");
+	ok(parse("-n 9223372036854775807") == -1 && limit == INT64_MAX,
+		"the largest number");
 	ok(parse("--max-record=64MiB") == -1 && record == 64u << 20, "a size");
 	ok(parse("--delay=1m30s") == -1 && delay == 90000000, "a duration");
 	ok(parse("--empty=pass") == -1 && same(empty, "pass"), "a choice");
 }
 
-/* ---- help ---------------------------------------------------------------------------------- */
+/* ---- help -------------------------------------------------------------------------- */
 
 static bool
 fits(const struct buf *b, size_t lines, size_t width)
@@ -321,10 +397,13 @@ many_fit(size_t n, bool wordy)
 	memset(many, 0, sizeof(many));
 	for (size_t i = 0; i < n; i++) {
 		snprintf(names[i], sizeof(names[i]), "opt%zu", i);
-		many[i] = (struct opt){.name = names[i], .kind = OPT_FLAG, .to = &flag,
-			.help = wordy ? "a long text that goes on and on until it can't stand in a "
-					"line of a terminal any more, and then on" :
-					"short"};
+		many[i] = (struct opt){.name = names[i],
+			.kind = OPT_FLAG,
+			.to = &flag,
+			.help = wordy ? "a long text that goes on and on until it can't "
+					"stand in a "
+					"line of a terminal any more, and then on"
+				      : "short"};
 	}
 	c.groups = g;
 	return parse_with(&c, "-h") == 0 && fits(&said[0], 24, 80) &&
@@ -340,8 +419,10 @@ test_help(void)
 
 	ok(parse("-h") == 0 && !said[1].n && fits(&said[0], 24, 80), "-h fits a screen");
 	ok(tells(0, "Usage: sk-toy [OPTION]... EXPR [FILE]...\nPlays with records.\n") &&
-		tells(0, "  # first\n  sk-toy . a.ndjson\n  # second\n  sk-toy -r .a\n") &&
-		tells(0, "sk-toy --help shows all options, man sk-toy the rest.\n"),
+			tells(0, "  # first\n  sk-toy . a.ndjson\n  # second\n  sk-toy "
+				 "-r .a\n") &&
+			tells(0, "sk-toy --help shows all options, man sk-toy the "
+				 "rest.\n"),
 		"-h has usage, summary, two examples and the way on");
 	ok(tells(0, "  -r, --raw ") && tells(0, "write strings as they are\n") &&
 		tells(0, "refuse longer lines\n"), "-h shows the beginning of each help");
@@ -354,11 +435,15 @@ test_help(void)
 	/* Only a terminal has that many columns. */
 	setenv("COLUMNS", "50", 1);
 	ok(parse("--help") == 0 && fits(&said[0], 99, 80), "--help fits 80 columns");
-	ok(tells(0, "it's\n                            what jq -r does\n") && tells(0, "--envelope[=SIDE]") &&
-		tells(0, "(in, out, both)") && tells(0, "--empty error|drop|pass") &&
-		tells(0, "\nInput and output:\n") && tells(0, "\nHelp:\n  -h, --help ") &&
-		tells(0, "third") && tells(0, "--rule 'EXPR => SINK'"), "--help shows everything");
-	ok(!strstr(buf_cstr(&said[0]), "secret") && !strstr(buf_cstr(&said[0]), "generate"),
+	ok(tells(0, "it's\n                            what jq -r does\n") &&
+			tells(0, "--envelope[=SIDE]") && tells(0, "(in, out, both)") &&
+			tells(0, "--empty error|drop|pass") &&
+			tells(0, "\nInput and output:\n") &&
+			tells(0, "\nHelp:\n  -h, --help ") && tells(0, "third") &&
+			tells(0, "--rule 'EXPR => SINK'"),
+		"--help shows everything");
+	ok(!strstr(buf_cstr(&said[0]), "secret") &&
+			!strstr(buf_cstr(&said[0]), "generate"),
 		"--help hides what is hidden");
 	ok(parse("--help") == 0 && parse("x --hel") == 0 && tells(0, "Usage:"),
 		"--help may be cut and follow an operand");
@@ -367,12 +452,14 @@ test_help(void)
 
 		opt_long_help(&toy, &b, width);
 		/* Names and examples are not cut in two. */
-		ok(fits(&b, 999, width < 45 ? 45 : width), "--help fits %zu columns", width);
+		ok(fits(&b, 999, width < 45 ? 45 : width), "--help fits %zu columns",
+			width);
 		buf_release(&b);
 	}
 	ok(parse("--version") == 0 && tells(0, "sk-toy (streamkit) ") &&
-		same(buf_cstr(&said[0]) + 19, streamkit_version) == false &&
-		!strncmp(buf_cstr(&said[0]) + 19, streamkit_version, strlen(streamkit_version)),
+			same(buf_cstr(&said[0]) + 19, streamkit_version) == false &&
+			!strncmp(buf_cstr(&said[0]) + 19, streamkit_version,
+				strlen(streamkit_version)),
 		"--version");
 }
 
@@ -389,17 +476,31 @@ test_table(void)
 		struct opt opts[3];
 	} bad[] = {
 		{"no help", {{.name = "a", .kind = OPT_FLAG, .to = &flag}}},
-		{"a full stop", {{.name = "a", .kind = OPT_FLAG, .to = &flag, .help = "x."}}},
-		{"a flag with a value",
-			{{.name = "a", .kind = OPT_FLAG, .to = &flag, .help = "x", .arg = "N"}}},
+		{"a full stop",
+			{{.name = "a", .kind = OPT_FLAG, .to = &flag, .help = "x."}}},
+		{"a flag with a value", {{.name = "a",
+						.kind = OPT_FLAG,
+						.to = &flag,
+						.help = "x",
+						.arg = "N"}}},
 		{"a value without a name",
 			{{.name = "a", .kind = OPT_FILE, .to = &text, .help = "x"}}},
-		{"a choice without choices",
-			{{.name = "a", .kind = OPT_CHOICE, .to = &text, .help = "x", .arg = "N"}}},
-		{"a name twice", {{.name = "a", .kind = OPT_FLAG, .to = &flag, .help = "x"},
-			{.name = "a", .kind = OPT_FLAG, .to = &flag, .help = "x"}}},
-		{"a letter twice", {{.short_name = 'h', .name = "a", .kind = OPT_FLAG,
-			.to = &flag, .help = "x"}}},
+		{"a choice without choices", {{.name = "a",
+						     .kind = OPT_CHOICE,
+						     .to = &text,
+						     .help = "x",
+						     .arg = "N"}}},
+		{"a name twice",
+			{{.name = "a", .kind = OPT_FLAG, .to = &flag, .help = "x"},
+				{.name = "a",
+					.kind = OPT_FLAG,
+					.to = &flag,
+					.help = "x"}}},
+		{"a letter twice", {{.short_name = 'h',
+					   .name = "a",
+					   .kind = OPT_FLAG,
+					   .to = &flag,
+					   .help = "x"}}},
 	};
 
 	ok(opt_check(&toy, &why) == 0, "the toy's table is sound");
@@ -407,33 +508,39 @@ test_table(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		g[0].opts = bad[i].opts;
 		ok(opt_check(&c, &why) == -1 && why.status == 70 &&
-			parse_with(&c, "--generate=man") == 70, "a table with %s is noticed",
-			bad[i].title);
+				parse_with(&c, "--generate=man") == 70,
+			"a table with %s is noticed", bad[i].title);
 	}
 }
 
-/* ---- what is generated --------------------------------------------------------------------- */
+/* ---- what is generated ------------------------------------------------------------- */
 
 static void
 test_man(void)
 {
 	ok(parse("--generate=man") == 0, "--generate=man");
-	ok(tells(0, ".It Fl n , Fl \\-limit Ns = Ns Ar \\&N\nStop after \\fIN\\fR records.\n"),
+	ok(tells(0, ".It Fl n , Fl \\-limit Ns = Ns Ar \\&N\nStop after \\fIN\\fR "
+		    "records.\n"),
 		"an option with a value");
 	ok(tells(0, ".It Fl \\-empty Ns = Ns Cm error Ns | Ns Cm drop Ns | Ns Cm pass\n"),
 		"choices");
-	ok(tells(0, ".It Fl e , Fl \\-envelope Ns Oo Ns = Ns Ar SIDE Oc\n"), "an optional value");
+	ok(tells(0, ".It Fl e , Fl \\-envelope Ns Oo Ns = Ns Ar SIDE Oc\n"),
+		"an optional value");
 	ok(tells(0, " Ar \"\\(aqEXPR => SINK\\(aq\"\n"), "a value of several words");
 	ok(tells(0, "longer lines.\nLines are cut by \\en.\n"),
 		"a sentence begins a line, a backslash is escaped");
 	ok(tells(0, "\n\\&.properties from \\fIFILE\\fR.\n"), "a leading dot is escaped");
-	ok(tells(0, "don\\(aqt") && tells(0, "\\(dqx\\(dq"), "apostrophes and quotes are escaped");
+	ok(tells(0, "don\\(aqt") && tells(0, "\\(dqx\\(dq"),
+		"apostrophes and quotes are escaped");
 	ok(tells(0, "what jq \\fB\\-r\\fR\ndoes.\n"), "an option in the text is bold");
-	ok(tells(0, ".Ss Input and output\n") && !strstr(buf_cstr(&said[0]), ".Ss Options"),
+	ok(tells(0, ".Ss Input and output\n") &&
+			!strstr(buf_cstr(&said[0]), ".Ss Options"),
 		"groups after the first have a title");
-	ok(!strstr(buf_cstr(&said[0]), "secret") && !strstr(buf_cstr(&said[0]), "generate"),
+	ok(!strstr(buf_cstr(&said[0]), "secret") &&
+			!strstr(buf_cstr(&said[0]), "generate"),
 		"what is hidden is not there");
-	ok(parse("--generate=csh") == 64 && tells(1, "'csh' is not one of man, bash, zsh, fish"),
+	ok(parse("--generate=csh") == 64 &&
+			tells(1, "'csh' is not one of man, bash, zsh, fish"),
 		"an unknown kind is refused");
 }
 
@@ -457,7 +564,8 @@ shell(const char *kind, const char *command, const char *script, const char *wan
 		return;
 	}
 	close(fd);
-	buf_addf(&line, "cd /tmp && command -v %s >/dev/null || { echo skipped; exit; }; ", kind);
+	buf_addf(&line,
+		"cd /tmp && command -v %s >/dev/null || { echo skipped; exit; }; ", kind);
 	buf_addf(&line, command, path);
 	buf_adds(&line, " 2>&1");
 	f = popen(buf_cstr(&line), "r");
@@ -479,10 +587,13 @@ bash_completes(const char *words, const char *want)
 {
 	struct buf script = {0};
 
-	buf_addf(&script, "cd $(mktemp -d) && mkdir sub && : >one.ndjson >'two words' || exit\n"
+	buf_addf(&script,
+		"cd $(mktemp -d) && mkdir sub && : >one.ndjson >'two words' || exit\n"
 		"COMP_WORDS=(sk-toy %s) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n"
-		"_sk_toy\nmapfile -t COMPREPLY < <(printf '%%s\\n' \"${COMPREPLY[@]}\" | sort)\n"
-		"(IFS='|'; echo \"${COMPREPLY[*]}\")\nrm -r \"$PWD\"\n", words);
+		"_sk_toy\nmapfile -t COMPREPLY < <(printf '%%s\\n' \"${COMPREPLY[@]}\" | "
+		"sort)\n"
+		"(IFS='|'; echo \"${COMPREPLY[*]}\")\nrm -r \"$PWD\"\n",
+		words);
 	shell("bash", "bash %s", buf_cstr(&script), want, words);
 	buf_release(&script);
 }
@@ -496,8 +607,9 @@ test_completions(void)
 	bash_completes("--li", "--limit\n");
 	bash_completes("--max", "--max-record|--max-sinks\n");
 	bash_completes("-", "--config|--delay|--empty|--envelope|--from|--help|--limit|"
-		"--max-record|--max-sinks|--name|--quiet|--raw|--rule|--state|--to|--version|"
-		"--where|-F|-e|-h|-i|-n|-o|-q|-r|-t|-w\n");
+			    "--max-record|--max-sinks|--name|--quiet|--raw|--rule|--"
+			    "state|--to|--version|"
+			    "--where|-F|-e|-h|-i|-n|-o|-q|-r|-t|-w\n");
 	bash_completes("--empty ''", "drop|error|pass\n");
 	bash_completes("--empty d", "drop\n");
 	bash_completes("--empty = p", "pass\n");
@@ -521,22 +633,27 @@ test_completions(void)
 	bash_completes("-qo o", "one.ndjson\n");
 	bash_completes(".a -- -", "\n");
 	bash_completes("-- .a o", "one.ndjson\n");
-	shell("fish", "fish %s", "complete -C 'sk-toy --li'\n", "--limit\tstop after N records\n",
-		"--li");
+	shell("fish", "fish %s", "complete -C 'sk-toy --li'\n",
+		"--limit\tstop after N records\n", "--li");
 	shell("fish", "fish %s", "complete -C 'sk-toy --empty '\n",
 		"drop\twhat a missing array is\nerror\twhat a missing array is\n"
 		"pass\twhat a missing array is\n", "choices");
 	shell("fish", "fish %s", "complete -C 'sk-toy --wh'\n",
-		"--where\ttake only records for which EXPR is true, e.g. '.a[0]: \"x\"'\n",
+		"--where\ttake only records for which EXPR is true, e.g. '.a[0]: "
+		"\"x\"'\n",
 		"apostrophes survive");
 	/* _arguments works in a completion only: see what it would be told. */
-	shell("zsh", "zsh -fc '_arguments() { print -rl -- \"$@\" }; . %s' | grep -e where -e EXPR",
-		"", "(-w --where)-w+[take only records for which EXPR is true, e.g. "
+	shell("zsh",
+		"zsh -fc '_arguments() { print -rl -- \"$@\" }; . %s' | grep -e where -e "
+		"EXPR",
+		"",
+		"(-w --where)-w+[take only records for which EXPR is true, e.g. "
 		"'.a\\[0\\]\\: \"x\"']:EXPR: \n"
 		"(-w --where)--where=[take only records for which EXPR is true, e.g. "
 		"'.a\\[0\\]\\: \"x\"']:EXPR: \n"
 		"*-t+[send what EXPR matches to SINK]:EXPR => SINK: \n"
-		"*--rule=[send what EXPR matches to SINK]:EXPR => SINK: \n", "quotes survive");
+		"*--rule=[send what EXPR matches to SINK]:EXPR => SINK: \n",
+		"quotes survive");
 }
 
 int

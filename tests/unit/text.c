@@ -31,24 +31,40 @@ test_safe(void)
 		{"plain text stays", {"a b", 3}, 9, "a b"},
 		{"nothing is nothing", {"", 0}, 0, ""},
 		{"an escape sequence is shown", {"\x1b[31m", 5}, 9, "\\x1B[31m"},
-		{"NUL, line feed and DEL are shown", {"\0\n\x7f", 3}, 9, "\\x00\\x0A\\x7F"},
+		{"NUL, line feed and DEL are shown", {"\0\n\x7f", 3}, 9,
+			"\\x00\\x0A\\x7F"},
 		{"UTF-8 stays", {"Gr\xC3\xBC\xE2\x98\x95\xF0\x9F\x98\x80", 11}, 99,
 			"Gr\xC3\xBC\xE2\x98\x95\xF0\x9F\x98\x80"},
 		{"a lone byte is shown", {"a\xFFz", 3}, 9, "a\\xFFz"},
 		{"an overlong form is shown", {"\xC0\xAF", 2}, 9, "\\xC0\\xAF"},
 		{"a surrogate is shown", {"\xED\xA0\x80", 3}, 9, "\\xED\\xA0\\x80"},
-		{"beyond U+10FFFF is shown", {"\xF4\x90\x80\x80", 4}, 9, "\\xF4\\x90\\x80\\x80"},
+		{"beyond U+10FFFF is shown", {"\xF4\x90\x80\x80", 4}, 9,
+			"\\xF4\\x90\\x80\\x80"},
 		{"a cut character is shown", {"\xE2\x98", 2}, 9, "\\xE2\\x98"},
-		{"a C1 control is shown", {"\xC2\x9B" "2J", 4}, 9, "\\xC2\\x9B2J"},
-		{"a mark that reorders text is shown", {"\xE2\x80\xAE", 3}, 9, "\\xE2\\x80\\xAE"},
+		{"a C1 control is shown",
+			{"\xC2\x9B"
+			 "2J",
+				4},
+			9, "\\xC2\\x9B2J"},
+		{"a mark that reorders text is shown", {"\xE2\x80\xAE", 3}, 9,
+			"\\xE2\\x80\\xAE"},
 		{"as long as the limit: whole", {"abc", 3}, 3, "abc"},
 		{"longer: cut", {"abcd", 4}, 3, "abc..."},
-		{"a character is not cut in two", {"ab\xC3\xBC" "c", 5}, 3, "ab..."},
-		{"a character that ends at the limit stays", {"ab\xC3\xBC" "c", 5}, 4, "ab\xC3\xBC..."},
+		{"a character is not cut in two",
+			{"ab\xC3\xBC"
+			 "c",
+				5},
+			3, "ab..."},
+		{"a character that ends at the limit stays",
+			{"ab\xC3\xBC"
+			 "c",
+				5},
+			4, "ab\xC3\xBC..."},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		ok(safe_is(cases[i].s, cases[i].max, cases[i].want), "safe: %s", cases[i].title);
+		ok(safe_is(cases[i].s, cases[i].max, cases[i].want), "safe: %s",
+			cases[i].title);
 }
 
 static bool
@@ -99,8 +115,8 @@ test_base64(void)
 	for (i = 0; i < 7; i++) {
 		buf_reset(&b);
 		text_add_base64(&b, slice_str(rfc[i][0]));
-		ok(slice_eq(buf_slice(&b), slice_str(rfc[i][1])), "base64: '%s' is '%s'", rfc[i][0],
-			rfc[i][1]);
+		ok(slice_eq(buf_slice(&b), slice_str(rfc[i][1])), "base64: '%s' is '%s'",
+			rfc[i][0], rfc[i][1]);
 		ok(decodes(rfc[i][1], rfc[i][0]), "base64: '%s' is read back", rfc[i][1]);
 	}
 	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -117,14 +133,17 @@ test_base64(void)
 		buf_reset(&d);
 		text_add_base64(&b, slice_of((char *)bytes, n));
 		for (i = 0; i < n; i += 3)
-			text_add_base64(&c, slice_of((char *)bytes + i, n - i < 3 ? n - i : 3));
+			text_add_base64(
+				&c, slice_of((char *)bytes + i, n - i < 3 ? n - i : 3));
 		wrong += !slice_eq(buf_slice(&b), buf_slice(&c));
 		wrong += text_unbase64(&d, buf_slice(&b)) != 0 ||
 			!slice_eq(buf_slice(&d), slice_of((char *)bytes, n));
 	}
-	ok(!wrong, "base64: vectors and scalars agree for 0 to 699 bytes (%zu do not)", wrong);
+	ok(!wrong, "base64: vectors and scalars agree for 0 to 699 bytes (%zu do not)",
+		wrong);
 
-	/* A bad character anywhere in a long text is found: each byte value in each place. */
+	/* A bad character anywhere in a long text is found: each byte value in each
+	 * place. */
 	buf_reset(&b);
 	text_add_base64(&b, slice_of((char *)bytes, 96));
 	for (i = 0; i < b.n; i++) {
@@ -136,13 +155,16 @@ test_base64(void)
 
 			b.p[i] = (char)v;
 			buf_reset(&d);
-			/* A single '=' at the very end may be right; it is tested above. */
+			/* A single '=' at the very end may be right; it is tested above.
+			 */
 			if (v != '=' || i + 1 < b.n)
-				accepted += (text_unbase64(&d, buf_slice(&b)) == 0) != fit;
+				accepted +=
+					(text_unbase64(&d, buf_slice(&b)) == 0) != fit;
 		}
 		b.p[i] = good;
 	}
-	ok(!accepted, "base64: every wrong byte in every place is refused (%zu not)", accepted);
+	ok(!accepted, "base64: every wrong byte in every place is refused (%zu not)",
+		accepted);
 	buf_release(&b);
 	buf_release(&c);
 	buf_release(&d);
@@ -157,14 +179,33 @@ test_size(void)
 		bool good;
 		uint64_t bytes;
 	} cases[] = {
-		{"0", true, 0}, {"4096", true, 4096}, {"4096B", true, 4096}, {"512k", true, 524288},
-		{"10M", true, 10485760}, {"64MiB", true, 67108864}, {"1GB", true, 1073741824},
-		{"2T", true, 2199023255552}, {"1KiB", true, 1024}, {"1g", true, 1073741824},
-		{"18446744073709551615", true, UINT64_MAX}, {"16777215T", true, 16777215ull << 40},
-		{"18446744073709551616", false, 0}, {"16777216T", false, 0}, {"", false, 0},
-		{"k", false, 0}, {"-1", false, 0}, {"+1", false, 0}, {" 1", false, 0},
-		{"1 k", false, 0}, {"1.5M", false, 0}, {"1kk", false, 0}, {"1Ki", false, 0},
-		{"1P", false, 0}, {"1iB", false, 0}, {"1BB", false, 0}, {"0x10", false, 0},
+		{"0", true, 0},
+		{"4096", true, 4096},
+		{"4096B", true, 4096},
+		{"512k", true, 524288},
+		{"10M", true, 10485760},
+		{"64MiB", true, 67108864},
+		{"1GB", true, 1073741824},
+		{"2T", true, 2199023255552},
+		{"1KiB", true, 1024},
+		{"1g", true, 1073741824},
+		{"18446744073709551615", true, UINT64_MAX},
+		{"16777215T", true, 16777215ull << 40},
+		{"18446744073709551616", false, 0},
+		{"16777216T", false, 0},
+		{"", false, 0},
+		{"k", false, 0},
+		{"-1", false, 0},
+		{"+1", false, 0},
+		{" 1", false, 0},
+		{"1 k", false, 0},
+		{"1.5M", false, 0},
+		{"1kk", false, 0},
+		{"1Ki", false, 0},
+		{"1P", false, 0},
+		{"1iB", false, 0},
+		{"1BB", false, 0},
+		{"0x10", false, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -172,7 +213,8 @@ test_size(void)
 		bool good = text_size(cases[i].s, &bytes) == 0;
 
 		ok(good == cases[i].good && bytes == (good ? cases[i].bytes : 7),
-			"size: '%s' is %s", cases[i].s, cases[i].good ? "read" : "refused");
+			"size: '%s' is %s", cases[i].s,
+			cases[i].good ? "read" : "refused");
 	}
 }
 
@@ -183,16 +225,31 @@ test_component(void)
 		const char *s;
 		bool good;
 	} cases[] = {
-		{"books", true}, {"A-1_b.ndjson", true}, {"-", true}, {"a..b", true}, {"", false},
-		{".", false}, {"..", false}, {".hidden", false}, {"a/b", false}, {"a b", false},
-		{"a\nb", false}, {"B\xC3\xBC" "cher", false}, {"a*", false}, {"a\\b", false},
-		{"a:b", false}, {"{}", false},
+		{"books", true},
+		{"A-1_b.ndjson", true},
+		{"-", true},
+		{"a..b", true},
+		{"", false},
+		{".", false},
+		{"..", false},
+		{".hidden", false},
+		{"a/b", false},
+		{"a b", false},
+		{"a\nb", false},
+		{"B\xC3\xBC"
+		 "cher",
+			false},
+		{"a*", false},
+		{"a\\b", false},
+		{"a:b", false},
+		{"{}", false},
 	};
 	char many[201];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		ok(text_is_component(slice_str(cases[i].s)) == cases[i].good,
-			"component: case %zu is %s", i, cases[i].good ? "safe" : "refused");
+			"component: case %zu is %s", i,
+			cases[i].good ? "safe" : "refused");
 	memset(many, 'a', sizeof(many));
 	ok(text_is_component(slice_of(many, 200)), "component: 200 bytes are safe");
 	ok(!text_is_component(slice_of(many, 201)), "component: 201 bytes are refused");
