@@ -65,6 +65,8 @@ flow_port_of_uri(struct flow *f, const char *uri)
 		f->port = mem_grow(f->port, &f->cap_ports, f->nports + 1, sizeof(*f->port));
 		e->v.u = f->nports;
 		f->port[f->nports++] = port;
+	} else if (f->rooms->sink_conflict(uri, f->port[e->v.u]->uri)) {
+		f->port[e->v.u]->conflict = true;
 	}
 	pthread_mutex_unlock(&f->ports_lock);
 	buf_release(&key);
@@ -143,6 +145,9 @@ port_open(struct flow *f, unsigned number, struct failure *why)
 	pthread_mutex_lock(&f->ports_lock);
 	p = f->port[number];
 	pthread_mutex_unlock(&f->ports_lock);
+	if (p->conflict)
+		return fail(why, EXIT_USAGE, "%s would be appended to and made anew in one run",
+			p->uri);
 	if (!p->sink) {
 		p->sink = f->rooms->sink_open(p->uri, why);
 		if (!p->sink)

@@ -222,6 +222,8 @@ struct flow_rooms {
 	struct sink *(*sink_open)(const char *uri, struct failure *why);
 	/* The key under which two URIs are one sink, appended to out. */
 	void (*sink_key)(const char *uri, struct buf *out);
+	/* True if two names of one key exclude each other. */
+	bool (*sink_conflict)(const char *a, const char *b);
 };
 
 /* ---- a run ------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@ struct port {
 	struct sink *sink;   /* NULL before the first delivery */
 	uint64_t used;       /* number of the delivery that last wrote to it */
 	uint64_t records;    /* written to it */
+	bool conflict;       /* named in two ways that exclude each other */
 	bool dirty;          /* written to since its last flush */
 	bool declared;       /* named by the user: exists at a complete end even if empty */
 };

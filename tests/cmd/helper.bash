@@ -16,6 +16,7 @@ bats_load_library bats-assert
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 SK_BIN=$(cd "${SK_BIN:-$ROOT/build/bin}" && pwd) || exit 1
 PATH=$SK_BIN:$PATH
+SK_BUILD=${SK_BUILD:-$(dirname "$SK_BIN")}
 export PATH
 # The same answers wherever the tests run.
 export LC_ALL=C.UTF-8 TZ=UTC

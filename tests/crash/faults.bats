@@ -5,7 +5,6 @@
 load ../cmd/helper
 
 setup() {
-	helper_setup 2>/dev/null || true
 	cd "$BATS_TEST_TMPDIR"
 	[ -z "${SK_SAN:-}" ] || skip "the sanitizers' runtime must be loaded first"
 	"$SK_BUILD/examples/generate" --seed 5 --events 5000 >in

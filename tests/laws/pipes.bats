@@ -4,7 +4,6 @@
 load ../cmd/helper
 
 setup() {
-	helper_setup 2>/dev/null || true
 	cd "$BATS_TEST_TMPDIR"
 	"$SK_BUILD/examples/generate" --seed 11 --events 3000 >in
 }
