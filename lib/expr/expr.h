@@ -36,8 +36,15 @@ enum value_kind {
 	VALUE_OBJECT,  /* members[0..n), names distinct, in insertion order */
 };
 
+/* What the room knows of a value besides; 0 is always right. */
+enum {
+	VALUE_PLAIN = 1,      /* VALUE_STRING: stands between quotes as it is, no escapes */
+	VALUE_NAME_PLAIN = 2, /* so does the name of the member that this is the value of */
+};
+
 struct value {
 	uint8_t kind;  /* enum value_kind */
+	uint8_t flags; /* VALUE_* */
 	uint32_t t;    /* VALUE_TOKEN */
 	union {
 		const struct json_doc *doc;    /* VALUE_TOKEN */
@@ -110,10 +117,12 @@ int value_cmp(const struct value *, const struct value *, struct arena *);
 struct value_iter {
 	struct value value;
 	struct slice name;
-	const struct value *of;
+	/* The room's own. */
+	const struct json_doc *doc; /* an array of a document, walked by at */
 	struct json_iter at;
-	size_t i;
-	struct arena *arena;
+	const struct value *item;
+	const struct value_member *member;
+	size_t i, n;
 };
 void value_enter(const struct value *, struct value_iter *, struct arena *);
 bool value_step(struct value_iter *);

@@ -83,12 +83,12 @@ member(const struct json_doc *d, const char *name, enum json_type type, enum nee
 	if (*t == JSON_NONE) {
 		if (need == OPTIONAL)
 			return 0;
-		return fail(why, EXIT_DATA, "control record without '%s'", name);
+		return fail(why, EXIT_DATA, "'%s' is missing", name);
 	}
 	got = json_type_at(d, *t);
 	if (got == type || (type == JSON_TRUE && got == JSON_FALSE))
 		return 0;
-	return fail(why, EXIT_DATA, "control record with a '%s' of a wrong type", name);
+	return fail(why, EXIT_DATA, "'%s' has a wrong type", name);
 }
 
 /* A whole number member; 18 digits are more than any epoch or microsecond of ours. */
@@ -110,8 +110,7 @@ number(const struct json_doc *d, const char *name, enum need need, int64_t *to,
 		if (!isdigit((unsigned char)s.p[i]))
 			break;
 	if (i != s.n || s.n > 19)
-		return fail(why, EXIT_DATA, "control record whose '%s' is no whole number",
-			name);
+		return fail(why, EXIT_DATA, "'%s' is no whole number", name);
 	memcpy(text, s.p, s.n);
 	text[s.n] = '\0';
 	*to = strtoll(text, NULL, 10);
@@ -127,7 +126,7 @@ count(const struct json_doc *d, const char *name, enum need need, uint64_t *to,
 	if (number(d, name, need, &n, why) < 0)
 		return -1;
 	if (n < 0)
-		return fail(why, EXIT_DATA, "control record whose '%s' is negative", name);
+		return fail(why, EXIT_DATA, "'%s' is negative", name);
 	*to = (uint64_t)n;
 	return 0;
 }
@@ -173,8 +172,8 @@ read_start(const struct json_doc *d, struct control *c, struct failure *why)
 		return -1;
 	c->envelope = slice_eq(format, SLICE("\"envelope\""));
 	if (!c->envelope && !slice_eq(format, SLICE("\"plain\"")))
-		return fail(why, EXIT_DATA, "control record 'start' with format %.*s, "
-			"which this version doesn't know", (int)(format.n < 40 ? format.n : 40),
+		return fail(why, EXIT_DATA, "this version doesn't know "
+			"the format %.*s", (int)(format.n < 40 ? format.n : 40),
 			format.p);
 	return 0;
 }
@@ -187,6 +186,51 @@ relocate(struct slice *s, const struct json_doc *d, struct slice line)
 		s->p = line.p + (s->p - json_text(d, 0).p);
 }
 
+static int
+read_kind(const struct json_doc *d, struct control *c, struct failure *why)
+{
+	uint64_t n = 0;
+	uint32_t t;
+
+	switch (c->kind) {
+	case CONTROL_START:
+		return read_start(d, c, why);
+	case CONTROL_WATERMARK:
+		if (number(d, "ts", REQUIRED, &c->us, why) < 0 ||
+			count(d, "task", OPTIONAL, &n, why) < 0)
+			return -1;
+		c->task = (uint32_t)n;
+		return 0;
+	case CONTROL_BARRIER:
+		if (count(d, "epoch", REQUIRED, &c->epoch, why) < 0 ||
+			count(d, "committed", OPTIONAL, &c->committed, why) < 0)
+			return -1;
+		return count(d, "lines", REQUIRED, &c->lines, why);
+	case CONTROL_TO:
+		if (count(d, "sink", REQUIRED, &c->sink, why) < 0)
+			return -1;
+		t = json_get(d, 0, SLICE("value"));
+		if (t == JSON_NONE)
+			return fail(why, EXIT_DATA, "'value' is missing");
+		c->value = json_text(d, t);
+		return 0;
+	case CONTROL_FAIL:
+		if (number(d, "status", REQUIRED, &c->us, why) < 0 ||
+			count(d, "stage", OPTIONAL, &c->stage, why) < 0 ||
+			text(d, "message", JSON_STRING, OPTIONAL, &c->message, why) < 0)
+			return -1;
+		if (c->us < 1 || c->us > 255)
+			return fail(why, EXIT_DATA, "'status' is none");
+		c->status = (int)c->us;
+		return 0;
+	case CONTROL_END:
+		return boolean(d, "complete", REQUIRED, &c->complete, why);
+	case CONTROL_STATE:
+		break;
+	}
+	return 0;
+}
+
 int
 control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 	struct failure *why)
@@ -194,8 +238,6 @@ control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 	struct json_doc d;
 	struct control got = {0};
 	struct slice run;
-	uint64_t n = 0;
-	uint32_t t;
 	size_t kind;
 
 	if (!head(line, &kind, &run))
@@ -205,50 +247,8 @@ control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 		*c = got;
 		return 0;
 	}
-	if (json_doc_of(scratch, line, &d, why) < 0)
+	if (json_doc_of(scratch, line, &d, why) < 0 || read_kind(&d, &got, why) < 0)
 		return fail_within(why, "control record '%s': ", kinds[kind].name.p);
-	switch (got.kind) {
-	case CONTROL_START:
-		if (read_start(&d, &got, why) < 0)
-			return -1;
-		break;
-	case CONTROL_WATERMARK:
-		if (number(&d, "ts", REQUIRED, &got.us, why) < 0 ||
-			count(&d, "task", OPTIONAL, &n, why) < 0)
-			return -1;
-		got.task = (uint32_t)n;
-		break;
-	case CONTROL_BARRIER:
-		if (count(&d, "epoch", REQUIRED, &got.epoch, why) < 0 ||
-			count(&d, "committed", OPTIONAL, &got.committed, why) < 0 ||
-			count(&d, "lines", REQUIRED, &got.lines, why) < 0)
-			return -1;
-		break;
-	case CONTROL_TO:
-		if (count(&d, "sink", REQUIRED, &got.sink, why) < 0)
-			return -1;
-		t = json_get(&d, 0, SLICE("value"));
-		if (t == JSON_NONE)
-			return fail(why, EXIT_DATA, "control record 'to' without 'value'");
-		got.value = json_text(&d, t);
-		break;
-	case CONTROL_FAIL:
-		if (number(&d, "status", REQUIRED, &got.us, why) < 0 ||
-			count(&d, "stage", OPTIONAL, &got.stage, why) < 0 ||
-			text(&d, "message", JSON_STRING, OPTIONAL, &got.message, why) < 0)
-			return -1;
-		if (got.us < 1 || got.us > 255)
-			return fail(why, EXIT_DATA, "control record 'fail' with an impossible "
-				"status");
-		got.status = (int)got.us;
-		break;
-	case CONTROL_END:
-		if (boolean(&d, "complete", REQUIRED, &got.complete, why) < 0)
-			return -1;
-		break;
-	case CONTROL_STATE:
-		break;
-	}
 	/* The document is a copy in scratch's memory, which its next use takes back. */
 	relocate(&got.app, &d, line);
 	relocate(&got.tasks, &d, line);

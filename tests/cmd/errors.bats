@@ -175,7 +175,7 @@ load helper
 	echo 1 >&7
 	for _ in $(seq 100); do [ -s out ] && break; sleep 0.05; done
 	kill -TERM $pid
-	run wait $pid
+	status=0
 	wait $pid || status=$?
 	[ "$status" = 0 ]
 	[ "$(cat out)" = 1 ]

@@ -263,9 +263,13 @@ partitions_led(rd_kafka_t *rk, const char *topic)
 {
 	rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
 	const struct rd_kafka_metadata *md;
+	rd_kafka_resp_err_t err;
 	int n = 0, i;
 
-	if (!rd_kafka_metadata(rk, 0, t, &md, 5000)) {
+	err = rd_kafka_metadata(rk, 0, t, &md, 5000);
+	if (err && err != RD_KAFKA_RESP_ERR__TIMED_OUT)
+		die(topic, rd_kafka_err2str(err));
+	if (!err) {
 		if (md->topic_cnt == 1 && !md->topics[0].err)
 			n = md->topics[0].partition_cnt;
 		for (i = 0; n && i < md->topics[0].partition_cnt; i++)
@@ -640,15 +644,17 @@ produce(const char *topic)
 		jv v = jv_parse_sized(line, (int)n);
 		rd_kafka_headers_t *headers;
 		struct bytes key, value;
+		int32_t partition;
+		int64_t ts;
 
 		if (jv_get_kind(v) != JV_KIND_OBJECT)
 			die("stdin", "a line is no object");
 		key = to_bytes(jv_object_get(jv_copy(v), jv_string("key")), "key");
 		value = to_bytes(jv_object_get(jv_copy(v), jv_string("value")), "value");
 		headers = to_headers(jv_object_get(jv_copy(v), jv_string("headers")));
-		send_one(rk, topic,
-			(int32_t)number_or(jv_copy(v), "partition", RD_KAFKA_PARTITION_UA),
-			(int64_t)number_or(v, "ts", 0), key, headers, value);
+		partition = (int32_t)number_or(jv_copy(v), "partition", RD_KAFKA_PARTITION_UA);
+		ts = (int64_t)number_or(v, "ts", 0);
+		send_one(rk, topic, partition, ts, key, headers, value);
 		if (headers)
 			rd_kafka_headers_destroy(headers);
 		free(key.p);
@@ -718,6 +724,8 @@ dump(const char *topic, bool uncommitted)
 	set(conf, "allow.auto.create.topics", "false");
 	set(conf, "enable.auto.commit", "false");
 	set(conf, "enable.partition.eof", "true");
+	/* How long the end of an empty partition takes to be told. */
+	set(conf, "fetch.wait.max.ms", "10");
 	set(conf, "auto.offset.reset", "earliest");
 	set(conf, "isolation.level", uncommitted ? "read_uncommitted" : "read_committed");
 	rk = client(RD_KAFKA_CONSUMER, conf);

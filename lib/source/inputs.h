@@ -1,0 +1,36 @@
+/* What the two kinds of source share: the list of inputs. Nobody else includes it. */
+#ifndef SK_SOURCE_INPUTS_H
+#define SK_SOURCE_INPUTS_H
+
+#include <sys/types.h>
+
+#include "source/reader.h"
+
+struct named_input {
+	struct input input;    /* name is owned */
+	enum input_kind kind;
+	bool regular;
+	dev_t dev;             /* of a regular file */
+	ino_t ino;
+};
+
+struct inputs {
+	struct named_input *v;
+	size_t n, cap;
+	struct reader_options opt;
+};
+
+/* Each kind of source begins like this. */
+struct listed {
+	struct source base;
+	struct inputs in;
+};
+
+/* A source that merges what base and the inputs describe. Takes the inputs over: on
+ * failure they are released. */
+struct source *merge_open(const struct source *base, struct inputs *, const char *by,
+	struct failure *why);
+
+void inputs_release(struct inputs *);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * reader: one input as blocks of whole lines.
+ *
+ * Bytes go from read(2) straight into the block; what follows the block's last line feed
+ * is kept back for the next one. zstd is told by its magic number and unpacked on the
+ * way. A line of more than max_record bytes is passed over in bounded memory and told as
+ * too long.
+ */
+#ifndef SK_SOURCE_READER_H
+#define SK_SOURCE_READER_H
+
+#include "base/buf.h"
+#include "flow/flow.h"
+
+struct unpack;
+
+/* What a name turned out to be, before it is opened. */
+enum input_kind {
+	INPUT_FILE,    /* a regular file or a block device: never makes one wait */
+	INPUT_FIFO,    /* a FIFO with a name: opening it doesn't wait for its writer */
+	INPUT_OTHER,   /* a pipe, socket, terminal or device */
+};
+
+struct reader_options {
+	uint64_t max_record;
+	uint64_t max_unpacked;
+	size_t block_bytes;
+	bool stage;            /* a drain doesn't end it */
+	uint64_t *done_bytes;  /* stored bytes are added here as they are read */
+};
+
+struct reader {
+	const struct reader_options *opt;
+	struct input *input;
+	const char *name;      /* for messages: the input's, or "stdin" */
+	int fd;
+	bool owned;            /* fd is closed with the reader */
+	bool polled;           /* read(2) may have to wait */
+	bool eof;              /* read(2) has told the end */
+	bool drained;          /* ended because a drain was asked for */
+	bool broken;           /* failed: why is told once the lines before are out */
+	bool strict;           /* max_record is small: every line is measured */
+	enum { FORM_UNKNOWN, FORM_PLAIN, FORM_ZSTD } form;
+	uint64_t offset;       /* in the unpacked input, of the first byte that is held */
+	struct buf held;       /* unpacked, from at on; not delivered yet */
+	size_t at;
+	size_t clean;          /* bytes from at on that are known to hold no line feed */
+	struct buf raw;        /* as stored, from raw_at on */
+	size_t raw_at;
+	struct unpack *unpack;
+	unsigned small;        /* blocks since the last that needed much memory */
+	struct failure why;
+};
+
+/* Open input->name ("-": descriptor 0). The options must outlive the reader. */
+int reader_open(struct reader *, struct input *, enum input_kind,
+	const struct reader_options *, struct failure *why);
+
+/* The next block: 1; 0 at the end or where a drain ended it (drained); -1. */
+int reader_read(struct reader *, struct block *, struct failure *why);
+
+/* True if reader_read would have to wait for its first whole line. */
+bool reader_would_wait(struct reader *);
+
+/* Releasing {0}, or one that could not be opened, is fine. */
+void reader_close(struct reader *);
+
+#endif
