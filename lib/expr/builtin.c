@@ -6,6 +6,7 @@
  * would change it, so that makes a bad record, whatever `try` stands around.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "expr/node.h"
@@ -167,11 +168,11 @@ number_of(struct expr_run *r, const struct value *v, double *d)
 {
 	struct slice s = value_literal(v);
 
-	if (s.p && !literal_is_short(s) && !r->expr->numbers_double &&
-	    !json_number_fits_double(s)) {
+	if (s.p && !literal_is_short(s) && !(v->flags & VALUE_OWN) &&
+	    !r->expr->numbers_double && !json_number_fits_double(s)) {
 		raise_text(r, "number %.*s%s does not fit a double: arithmetic would change it",
 			s.n > 40 ? 40 : (int)s.n, s.p, s.n > 40 ? "..." : "");
-		r->bad = true;
+		r->bad = r->unfit = true;
 		return R_ERROR;
 	}
 	*d = value_number(v);
@@ -477,35 +478,66 @@ slice_bounds(const struct value *from, const struct value *to, size_t n, size_t 
 	return true;
 }
 
-/* The commonest slice: from a place to a place, within the ASCII beginning of a string. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Some byte of x is zero (the least such is found without fail). */
+static inline uint64_t
+zero_byte(uint64_t x)
+{
+	return (x - EACH(0x01)) & ~x & EACH(0x80);
+}
+
+/* Do the first n bytes stand for one character each, and in JSON as they are? Reads up to 8
+ * bytes behind the first one that doesn't. */
 static bool
-slice_ascii(const struct value *from, const struct value *to, struct slice s,
+is_ascii_run(const char *p, size_t n)
+{
+	uint64_t x, keep;
+
+	for (; n > 0; p += 8, n -= n < 8 ? n : 8) {
+		memcpy(&x, p, 8);
+		if (n < 8) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+			keep = ~(UINT64_MAX >> (n * 8));
+#else
+			keep = (UINT64_C(1) << (n * 8)) - 1;
+#endif
+			x = (x & keep) | (EACH('a') & ~keep);
+		}
+		if ((x & EACH(0x80)) | ((x - EACH(0x20)) & ~x & EACH(0x80)) |
+		    zero_byte(x ^ EACH('"')) | zero_byte(x ^ EACH(0x7F)))
+			return false;
+	}
+	return true;
+}
+
+/* The commonest slice: from a place to a place, within the ASCII beginning of a string of a
+ * document that has no escapes. */
+static bool
+slice_ascii(const struct value *v, const struct value *from, const struct value *to,
 	struct value *out)
 {
+	const struct json_doc *d = v->u.doc;
+	const char *p;
 	double a = 0, b;
-	size_t i, n;
-	unsigned char seen = 0, least = 0xFF;
+	size_t n, first;
 
-	if (!to || to->kind != VALUE_DOUBLE || (from && from->kind != VALUE_DOUBLE))
+	if (!to || to->kind != VALUE_DOUBLE || (from && from->kind != VALUE_DOUBLE) ||
+	    d->flags & JSON_LINE_ESCAPE)
 		return false;
 	b = to->u.number;
 	if (from)
 		a = from->u.number;
-	if (!(a >= 0 && a <= b && b <= (double)s.n && b < 64))
+	if (!(a >= 0 && a <= b && b < JSON_PADDING))
 		return false;
 	n = (size_t)b;
-	if ((double)n != b)
+	first = (size_t)a;
+	p = d->base + d->pos[v->t] + 1;
+	if ((double)n != b || !is_ascii_run(p, n))
 		return false;
-	for (i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		seen |= (unsigned char)(c | (c + 1)); /* 0x7F needs an escape */
-		least = c < least ? c : least;
-	}
-	if (seen & 0x80 || least < 0x20 || memchr(s.p, '"', n) || memchr(s.p, '\\', n))
-		return false;
-	*out = value_string(slice_of(s.p + (size_t)a, n - (size_t)a));
+	out->kind = VALUE_STRING;
 	out->flags = VALUE_PLAIN;
+	out->u.text = slice_of(p + first, n - first);
 	return true;
 }
 
@@ -523,9 +555,9 @@ slice_value(struct expr_run *r, const struct value *v, const struct value *from,
 		*out = value_null();
 		return 1;
 	case JSON_STRING:
-		s = bytes_of(r, v);
-		if (slice_ascii(from, to, s, out))
+		if (v->kind == VALUE_TOKEN && slice_ascii(v, from, to, out))
 			return 1;
+		s = bytes_of(r, v);
 		if (!slice_bounds(from, to, characters(s), &first, &end))
 			return raise_text(r, "Start and end indices of an string slice must be "
 				"numbers");
@@ -1029,21 +1061,61 @@ copied(struct expr_run *r, const struct value *v)
 	}
 }
 
+/* jq's words for text that is not JSON; where is "" or " at ...". */
 static int
-not_parsed(struct expr_run *r, struct slice s, const char *says, size_t column)
+not_parsed(struct expr_run *r, struct slice s, const char *says, const char *where)
 {
 	struct buf b = {0};
 	int rc;
 
-	buf_adds(&b, says);
-	if (column)
-		buf_addf(&b, " at EOF at line 1, column %zu", column);
-	buf_adds(&b, " (while parsing '");
+	buf_addf(&b, "%s%s (while parsing '", says, where);
 	buf_add(&b, s.p, strnlen(s.p, s.n));
 	buf_adds(&b, "')");
 	rc = raise_text(r, "%s", buf_cstr(&b));
 	buf_release(&b);
 	return rc;
+}
+
+static bool
+is_literal(struct expr_run *r, struct slice s)
+{
+	return slice_eq(s, SLICE("true")) || slice_eq(s, SLICE("false")) ||
+		slice_eq(s, SLICE("null")) || slice_eq(s, SLICE("nan")) || number_form(r, s).p;
+}
+
+/* Text that was not accepted: most often its first word is no number, as jq would say. */
+static int
+not_json(struct expr_run *r, struct slice s, const char *why)
+{
+	size_t from = 0, end, i;
+	unsigned line = 1, column = 0;
+	struct slice first;
+	char where[64];
+
+	while (from < s.n && strchr(" \t\r\n", s.p[from]))
+		from++;
+	for (end = from; end < s.n && s.p[end] && !strchr(" \t\r\n[]{}:,\"", s.p[end]);)
+		end++;
+	first = slice_of(s.p + from, end - from);
+	if (first.n && is_literal(r, first)) {
+		for (i = end; i < s.n && strchr(" \t\r\n", s.p[i]);)
+			i++;
+		if (i > end && i < s.n && is_literal(r, slice_of(s.p + i, s.n - i)))
+			return not_parsed(r, s, "Unexpected extra JSON values", "");
+	}
+	if (!first.n || is_literal(r, first))
+		return not_parsed(r, s, why, "");
+	for (i = 0; i < s.n && i <= end; i++) {
+		column++;
+		if (s.p[i] == '\n') {
+			line++;
+			column = 0;
+		}
+	}
+	snprintf(where, sizeof(where), " at %sline %u, column %u", end == s.n ? "EOF at " : "",
+		line, column);
+	return not_parsed(r, s, strchr("tf", first.p[0]) || (first.p[0] == 'n' && first.n != 3) ?
+		"Invalid literal" : "Invalid numeric literal", where);
 }
 
 static int
@@ -1053,10 +1125,9 @@ parse_json(struct expr_run *r, struct slice s, struct value *out)
 	struct json_doc doc;
 	struct value v;
 	struct failure why;
-	size_t i;
 
 	if (!t.n)
-		return not_parsed(r, s, "Expected JSON value", 0);
+		return not_parsed(r, s, "Expected JSON value", "");
 	if (slice_eq(t, SLICE("nan"))) {
 		*out = value_double((double)NAN);
 		return 1;
@@ -1066,16 +1137,11 @@ parse_json(struct expr_run *r, struct slice s, struct value *out)
 		*out = number_from(number);
 		return 1;
 	}
-	if (json_doc_of(&r->scan, s, &doc, &why) == 0) {
-		v = value_token(&doc, 0);
-		*out = copied(r, &v);
-		return 1;
-	}
-	for (i = 0; i < t.n; i++)
-		if (strchr("[]{}:,\"'", t.p[i]) || (unsigned char)t.p[i] <= ' ')
-			return not_parsed(r, s, why.text, 0);
-	return not_parsed(r, s, strchr("tfn", t.p[0]) ? "Invalid literal" :
-		"Invalid numeric literal", s.n);
+	if (json_doc_of(&r->scan, s, &doc, &why) < 0)
+		return not_json(r, s, why.text);
+	v = value_token(&doc, 0);
+	*out = copied(r, &v);
+	return 1;
 }
 
 static int
@@ -1151,7 +1217,7 @@ entries(struct expr_run *r, const struct value *in)
 		m[0] = (struct value_member){SLICE("key"), names.u.array.item[i]};
 		m[1] = (struct value_member){SLICE("value"), it.value};
 		m[0].value.flags = VALUE_NAME_PLAIN;
-		m[1].value.flags = (uint8_t)((it.value.flags & VALUE_PLAIN) | VALUE_NAME_PLAIN);
+		m[1].value.flags = it.value.flags | VALUE_NAME_PLAIN;
 		item[i] = (struct value){.kind = VALUE_OBJECT, .u.object = {m, 2}};
 	}
 	return array(item, i);

@@ -105,7 +105,7 @@ get_all(const struct json_doc *d, uint32_t t, const struct json_name *name, unsi
 		for (i = 0; i < n; i++) {
 			size_t len = name[i].key.n;
 
-			if ((head ^ name[i].head) & name[i].mask || !name[i].plain)
+			if ((head ^ name[i].head) & name[i].mask)
 				continue;
 			if (len < 8 || (d->pos[t + 1] - d->pos[t] >= len + 2 && p[len] == '"' &&
 			    memcmp(p + 8, name[i].key.p + 8, len - 8) == 0)) {
@@ -125,6 +125,12 @@ field_key(struct expr_run *r, const struct value *key, struct slice *name)
 	return name->p ? 1 : raise_key(r, key);
 }
 
+static const struct value *
+bound(const struct node *n)
+{
+	return n ? &n->value : NULL;
+}
+
 static int
 make_object(struct expr_run *r, const struct node *n, const struct value *in,
 	struct value *out)
@@ -132,7 +138,7 @@ make_object(struct expr_run *r, const struct node *n, const struct value *in,
 	struct object o = {.arena = &r->arena};
 	uint32_t found[MAX_WANTS];
 	bool looked_up = false;
-	struct value v, key;
+	struct value made, key, *v;
 	struct slice name;
 	size_t i;
 	int rc;
@@ -146,30 +152,38 @@ make_object(struct expr_run *r, const struct node *n, const struct value *in,
 	for (i = 0; i < n->n; i++) {
 		const struct field *f = &n->u.field[i];
 
+		/* Made in its place where that is known: copies of values just written wait
+		 * for the writes. */
+		v = n->distinct ? &o.member[i].value : &made;
 		if (f->key && (rc = eval_one(r, f->key, in, &key)) != 1)
 			return rc;
-		if (looked_up && f->want >= 0) {
-			uint32_t t = found[f->want];
-
-			v = t == JSON_NONE ? value_null() : value_token(in->u.doc, t);
-			rc = take_steps(r, f->value->u.step + 1, f->value->n - 1, &v);
+		if (looked_up && f->path) {
+			v->kind = found[f->want] == JSON_NONE ? VALUE_NULL : VALUE_TOKEN;
+			v->flags = 0;
+			v->t = found[f->want];
+			v->u.doc = in->u.doc;
+			rc = 1;
+			if (f->path->n > 1)
+				rc = take_steps(r, f->path->u.step + 1, f->path->n - 1, v);
+			if (f->slice && rc == 1)
+				rc = slice_value(r, v, bound(f->slice->b), bound(f->slice->c), v);
 		} else if (f->value) {
-			rc = eval_one(r, f->value, in, &v);
+			rc = eval_one(r, f->value, in, v);
 		} else {
-			rc = index_value(r, in, &key, &v);
+			rc = index_value(r, in, &key, v);
 		}
 		if (rc != 1)
 			return rc;
 		if (n->distinct) {
-			v.flags = (uint8_t)((v.flags & VALUE_PLAIN) |
+			v->flags = (uint8_t)((v->flags & ~VALUE_NAME_PLAIN) |
 				(f->plain ? VALUE_NAME_PLAIN : 0));
-			o.member[o.n++] = (struct value_member){f->name, v};
+			o.member[o.n++].name = f->name;
 			continue;
 		}
 		name = f->name;
 		if (f->key && field_key(r, &key, &name) < 0)
 			return R_ERROR;
-		object_set(&o, name, v, !f->key && f->plain);
+		object_set(&o, name, *v, !f->key && f->plain);
 	}
 	*out = object_value(&o);
 	return 1;

@@ -4,6 +4,14 @@
 #include "base/mem.h"
 #include "expr/node.h"
 
+/* An empty string has an address, or it would be no string: arenas begin with a block. */
+static void
+prime(struct arena *a)
+{
+	if (!a->chunks)
+		arena_alloc(a, 1);
+}
+
 /* ---- compiling ------------------------------------------------------------------------- */
 
 static bool
@@ -15,6 +23,24 @@ is_forced(void)
 }
 
 struct expr *
+expr_compile_native(const char *text, const struct expr_options *options, struct failure *why)
+{
+	struct expr *x = mem_zalloc(sizeof(*x));
+	int rc;
+
+	prime(&x->arena);
+	x->text = mem_strdup(text);
+	x->numbers_double = options && options->numbers_double;
+	rc = expr_parse(x, options, why);
+	if (rc == 0)
+		return x;
+	if (rc > 0)
+		fail(why, EXIT_USAGE, "%s", x->reason);
+	expr_free(x);
+	return NULL;
+}
+
+struct expr *
 expr_compile(const char *text, const struct expr_options *options, struct failure *why)
 {
 	struct expr *x = mem_zalloc(sizeof(*x));
@@ -22,6 +48,7 @@ expr_compile(const char *text, const struct expr_options *options, struct failur
 	bool forced = is_forced();
 	int rc;
 
+	prime(&x->arena);
 	x->text = mem_strdup(text);
 	x->numbers_double = options && options->numbers_double;
 	if (!json_is_utf8(slice_str(text))) {
@@ -145,8 +172,9 @@ expr_run_arena(struct expr_run *r)
 static void
 begin(struct expr_run *r, const struct expr_env *env)
 {
+	prime(&r->arena);
 	r->env = env;
-	r->bad = false;
+	r->bad = r->unfit = false;
 	r->stack_end = (const char *)__builtin_frame_address(0) - MAX_STACK;
 }
 
@@ -158,12 +186,14 @@ failed(struct expr_run *r, struct failure *why)
 	struct buf b = {0};
 
 	if (!s.p) {
-		value_add_jq(&b, &r->error, sizeof(why->text), &r->arena);
-		buf_adds(&b, " (not a string)");
+		buf_adds(&b, "error (not a string): ");
+		value_add_json(&b, &r->error);
 		s = buf_slice(&b);
 	}
 	fail(why, EXIT_DATA, "%.*s", s.n > 4096 ? 4096 : (int)strnlen(s.p, s.n), s.p);
 	why->column = 0;
+	if (r->unfit)
+		fail_hint(why, "--numbers=double lets numbers change");
 	buf_release(&b);
 	return -1;
 }

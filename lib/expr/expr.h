@@ -40,6 +40,7 @@ enum value_kind {
 enum {
 	VALUE_PLAIN = 1,      /* VALUE_STRING: stands between quotes as it is, no escapes */
 	VALUE_NAME_PLAIN = 2, /* so does the name of the member that this is the value of */
+	VALUE_OWN = 4,        /* VALUE_LITERAL: of the filter, which may calculate with it */
 };
 
 struct value {

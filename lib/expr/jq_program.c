@@ -219,25 +219,29 @@ static const struct {
 	const char *names;
 	const char *text;
 } mended[] = {
-	/* An instant out of range fails an assertion. */
-	{"strftime", "def strftime(f): (if type==\"number\" then gmtime else . end)|strftime(f);"},
+	{"strftime strflocaltime todate todateiso8601", "def __time(f;$n): "
+		"if type==\"number\" then f elif type==\"array\" and "
+		"([.[0:8][]|type==\"number\"]|all|not) then "
+		"error($n+\"/1 requires parsed datetime inputs\") else . end;"},
+	/* An instant out of range fails an assertion, a list that is no time leaks. */
+	{"strftime", "def strftime(f): __time(gmtime;\"strftime\")|strftime(f);"},
 	{"strflocaltime", "def strflocaltime(f): "
-		"(if type==\"number\" then localtime else . end)|strflocaltime(f);"},
-	{"todate", "def todate: (if type==\"number\" then gmtime else . end)|todate;"},
-	{"todateiso8601", "def todateiso8601: "
-		"(if type==\"number\" then gmtime else . end)|todateiso8601;"},
+		"__time(localtime;\"strflocaltime\")|strflocaltime(f);"},
+	{"todate", "def todate: __time(gmtime;\"strftime\")|todate;"},
+	{"todateiso8601", "def todateiso8601: __time(gmtime;\"strftime\")|todateiso8601;"},
 	/* An operand that is no string leaks. */
 	{"ltrimstr", "def ltrimstr(f): f as $x|"
 		"if type==\"string\" and ($x|type)==\"string\" then ltrimstr($x) else . end;"},
 	{"rtrimstr", "def rtrimstr(f): f as $x|"
 		"if type==\"string\" and ($x|type)==\"string\" then rtrimstr($x) else . end;"},
-	/* Looking for "" never ends. */
-	{"indices", "def indices($i): if type==\"string\" and $i==\"\" then null "
-		"else indices($i) end;"},
-	{"index", "def index($i): if type==\"string\" and $i==\"\" then null "
-		"else index($i) end;"},
-	{"rindex", "def rindex($i): if type==\"string\" and $i==\"\" then null "
-		"else rindex($i) end;"},
+	/* Looking for "" never ends, looking in arrays leaks. */
+	{"indices index rindex", "def __find($n): . as $a|($n|length) as $l|if $l==0 then [] "
+		"else [range(0;length)|select($a[.:.+$l]==$n)] end;"
+		"def __where($i): if type==\"string\" and $i==\"\" then null "
+		"elif type==\"array\" then __find(if ($i|type)==\"array\" then $i else [$i] end) "
+		"else indices($i) end;"
+		"def indices($i): __where($i);def index($i): __where($i)|.[0];"
+		"def rindex($i): __where($i)|.[-1:][0];"},
 	{"_strindices", "def _strindices(f): f as $i|if $i==\"\" then null "
 		"else _strindices($i) end;"},
 };
@@ -314,8 +318,9 @@ static const struct {
 static const char guard[] =
 	"def __one($m): if type==\"number\" then reduce $__unfit[] as $u (.;"
 	"if .==$u[0] then $u[$m]|debug|error else . end) else . end;"
-	"def __all($m): reduce .. as $x (.;if ($x|type)==\"number\" then ($x|__one($m)) as $_|. "
-	"else . end);"
+	"def __all($m): . as $v|[..|if type==\"number\" then . as $x|$__unfit[]|"
+	"select(.[0]==$x)|.[$m] else empty end]|"
+	"if length>0 then .[0]|debug|error else $v end;"
 	"def __n: .;"
 	"def __b_plus($a;$b): $a+$b; def __b_minus($a;$b): $a-$b; "
 	"def __b_multiply($a;$b): $a*$b; def __b_divide($a;$b): $a/$b; "

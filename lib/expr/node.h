@@ -85,7 +85,10 @@ struct field {
 	struct slice name;
 	bool plain;         /* the name needs no escapes */
 	struct node *value; /* NULL: .[key] */
-	int want;           /* index into the node's wants of the value's first step, or -1 */
+	/* Where value is a path from ., or a slice of one from and to constants: */
+	const struct node *path;  /* the path, or NULL */
+	const struct node *slice; /* its slice, or NULL */
+	int want;                 /* of its first step: index into the node's wants, or -1 */
 };
 
 struct node {
@@ -138,6 +141,7 @@ struct expr_run {
 	struct value *var;
 	struct value error;
 	bool bad;
+	bool unfit; /* bad for a number that was calculated with */
 	int sink_rc;
 	const void *breaks;
 	const char *stack_end;  /* the stack must not grow past it */
@@ -155,6 +159,12 @@ struct kont {
 /* Parse the expr's text into root. 0: native; 1: expr->reason says what is not native; -1: a
  * syntax error. Bare paths are found in any case that parses. */
 int expr_parse(struct expr *, const struct expr_options *, struct failure *why);
+
+/* ---- expr.c ---------------------------------------------------------------------------- */
+
+/* As expr_compile, but what is not native fails. For tests. */
+struct expr *expr_compile_native(const char *text, const struct expr_options *,
+	struct failure *why);
 
 /* ---- eval.c ---------------------------------------------------------------------------- */
 

@@ -470,7 +470,7 @@ number_text(struct parser *p, struct slice s, struct slice *out)
 static struct node *
 parse_number(struct parser *p)
 {
-	struct value v = {.kind = VALUE_LITERAL};
+	struct value v = {.kind = VALUE_LITERAL, .flags = VALUE_OWN};
 
 	if (!number_text(p, word(p), &v.u.text))
 		return bad(p, "invalid number", p->tok);
@@ -483,22 +483,40 @@ parse_number(struct parser *p)
 /* ---- strings --------------------------------------------------------------------------- */
 
 static bool
-is_escape(const char *q, const char *end, size_t *n)
+hex4(const char *q, const char *end, unsigned *u)
 {
 	size_t i;
 
-	if (end - q < 2 || !strchr("\"\\/bfnrtu", q[1]) || !q[1])
+	*u = 0;
+	if (end - q < 6 || q[0] != '\\' || q[1] != 'u')
+		return false;
+	for (i = 2; i < 6; i++) {
+		char c = q[i];
+
+		if (!is_digit(c) && !((c | 0x20) >= 'a' && (c | 0x20) <= 'f'))
+			return false;
+		*u = *u << 4 | (unsigned)(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
+	}
+	return true;
+}
+
+static bool
+is_escape(const char *q, const char *end, size_t *n)
+{
+	unsigned u, low;
+
+	if (end - q < 2 || !q[1] || !strchr("\"\\/bfnrtu", q[1]))
 		return false;
 	*n = 2;
 	if (q[1] != 'u')
 		return true;
-	if (end - q < 6)
-		return false;
-	for (i = 2; i < 6; i++)
-		if (!is_digit(q[i]) && !((q[i] | 0x20) >= 'a' && (q[i] | 0x20) <= 'f'))
-			return false;
 	*n = 6;
-	return true;
+	if (!hex4(q, end, &u) || (u & ~0x3FFu) == 0xDC00)
+		return false;
+	if ((u & ~0x3FFu) != 0xD800)
+		return true;
+	*n = 12;
+	return hex4(q + 6, end, &low) && (low & ~0x3FFu) == 0xDC00;
 }
 
 /* The quote is the token in hand. The text is raw until a quote or \( ends it. */
@@ -885,6 +903,7 @@ find_wants(struct parser *p, struct node *n)
 {
 	struct json_name want[MAX_WANTS];
 	unsigned nwants = 0, w;
+	const struct node *v;
 	size_t i, j;
 
 	n->distinct = true;
@@ -897,16 +916,23 @@ find_wants(struct parser *p, struct node *n)
 				n->distinct = false;
 		if (f->key)
 			n->distinct = false;
-		if (!f->value || f->value->kind != N_PATH || f->value->a ||
-		    !f->value->u.step[0].field)
+		v = f->value;
+		if (v && v->kind == N_SLICE && !v->opt && (!v->b || v->b->kind == N_CONST) &&
+		    (!v->c || v->c->kind == N_CONST)) {
+			f->slice = v;
+			v = v->a;
+		}
+		if (!v || v->kind != N_PATH || v->a || !v->u.step[0].field ||
+		    !v->u.step[0].name.plain)
 			continue;
 		for (w = 0; w < nwants; w++)
-			if (slice_eq(want[w].key, f->value->u.step[0].name.key))
+			if (slice_eq(want[w].key, v->u.step[0].name.key))
 				break;
 		if (w == MAX_WANTS)
 			continue;
 		if (w == nwants)
-			want[nwants++] = f->value->u.step[0].name;
+			want[nwants++] = v->u.step[0].name;
+		f->path = v;
 		f->want = (int)w;
 	}
 	if (n->n == 0)

@@ -761,7 +761,7 @@ walk_each(struct expr_run *r, const struct update *u, const struct hop *hop, siz
 			m[i].name = member[i].name;
 			if ((rc = walk(r, u, hop + 1, n - 1, &member[i].value, &m[i].value)) != 1)
 				return rc;
-			m[i].value.flags = (uint8_t)((m[i].value.flags & VALUE_PLAIN) | plain);
+			m[i].value.flags = (uint8_t)((m[i].value.flags & ~VALUE_NAME_PLAIN) | plain);
 		}
 		*out = (struct value){.kind = VALUE_OBJECT, .u.object = {m, len}};
 		return 1;

@@ -200,7 +200,7 @@ object_set(struct object *o, struct slice name, struct value value, bool plain)
 {
 	ptrdiff_t i = object_find(o, name);
 
-	value.flags &= VALUE_PLAIN;
+	value.flags &= VALUE_PLAIN | VALUE_OWN;
 	if (plain)
 		value.flags |= VALUE_NAME_PLAIN;
 	if (i >= 0) {

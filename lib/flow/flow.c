@@ -148,6 +148,9 @@ port_open(struct flow *f, unsigned number, struct failure *why)
 	if (p->conflict)
 		return fail(why, EXIT_USAGE, "%s would be appended to and made anew in one run",
 			p->uri);
+	if (!p->sink && f->rooms->sink_feeds(p->uri, f->source))
+		return fail(why, EXIT_USAGE, "%s is read in this run too: it would never end",
+			p->uri);
 	if (!p->sink) {
 		p->sink = f->rooms->sink_open(p->uri, why);
 		if (!p->sink)

@@ -188,9 +188,9 @@ struct source {
 	/* True if read() would have to wait now. */
 	bool (*would_wait)(struct source *);
 	void (*close)(struct source *);
-	bool endless;        /* a FIFO, a terminal, a socket: its end is not known */
+	bool endless;        /* its end is not known: a named FIFO, most devices */
 	bool stdin_pipe;     /* its one input is stdin, and that is a pipe or a socket */
-	uint64_t total_bytes;/* for progress, 0 if unknown: bytes of all inputs as stored */
+	uint64_t total_bytes;/* of all inputs as stored; 0: unknown, one is no file */
 	uint64_t done_bytes; /* of those */
 };
 
@@ -224,6 +224,8 @@ struct flow_rooms {
 	void (*sink_key)(const char *uri, struct buf *out);
 	/* True if two names of one key exclude each other. */
 	bool (*sink_conflict)(const char *a, const char *b);
+	/* True if what is written there is read again at once: it would never end. */
+	bool (*sink_feeds)(const char *uri, const struct source *);
 };
 
 /* ---- a run ------------------------------------------------------------------------------- */

@@ -429,7 +429,7 @@ static bool
 source_waits(struct flow *f)
 {
 	if (f->opt->jobs > 1)
-		return f->source->endless || f->source->stdin_pipe;
+		return !f->source->total_bytes || f->source->endless || f->source->stdin_pipe;
 	return f->source->would_wait(f->source);
 }
 

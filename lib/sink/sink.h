@@ -1,20 +1,23 @@
 /*
  * sink: where records go: stdout, files that appear whole, files that grow, devices.
  *
- * Three classes:
+ * There are three classes.
  *
- * stream "-", /dev/stdout, /dev/fd/N (the descriptor itself), and a path that exists and
- * is no regular file: a FIFO, a device. The lines go straight through, never compressed
- * whatever the name. Written to in pieces of up to 64 KiB between flushes. A path is
- * opened at the first write, which waits for a FIFO's reader. Never parked: closing a
- * FIFO would tell its reader that it is over. whole any other PATH: appears at commit or
- * not at all. Written without a name in the folder of its target (O_TMPFILE), so a run
- * that is killed leaves nothing; where the file system has no such files, as
- * .NAME.sk-XXXXXXXX, which a kill leaves behind. It has such a name too while it is
- * parked, and between prepare and commit. A symbolic link is followed: its target is
- * replaced. A file that is replaced hands on its mode (and its owner, where that may be);
- * one that may not be written is refused. Other hard links keep the old content. append
- * append:PATH: grows by whole lines, each write(2) of whole lines, so two writers never
+ * A stream is "-", /dev/stdout, /dev/fd/N (the descriptor itself), or a path that exists
+ * and is no regular file: a FIFO, a device. The lines go straight through, never
+ * compressed, whatever the name. Up to 64 KiB of them wait for a flush. A path is opened
+ * at the first write, which waits for a FIFO's reader. It is never parked: closing a FIFO
+ * would tell its reader that it is over.
+ *
+ * A whole file is any other PATH: it appears at commit or not at all. It is written
+ * without a name in the folder of its target (O_TMPFILE), so a run that is killed leaves
+ * nothing; where the file system has no such files, as .NAME.sk-XXXXXXXX, which a kill
+ * leaves behind. It has such a name too once it was parked, and between prepare and
+ * commit. A symbolic link is followed: its target is replaced. A file that is replaced
+ * hands on its mode (and its owner, where that may be); one that may not be written is
+ * refused. Other hard links keep the old content.
+ *
+ * append:PATH grows by whole lines, each write(2) of whole lines, so two writers never
  * mix within a line. If the file ends within a line (a writer died), a line feed is
  * written first: the torn line becomes a bad line of its own. A write that fails half way
  * is cut back to its last whole line. append: to what is no regular file is a stream.

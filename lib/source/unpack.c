@@ -109,9 +109,9 @@ too_much(const struct unpack *u, struct failure *why)
 		(unsigned long long)u->max);
 }
 
-/* One call of the decoder. Of a call that fails it doesn't tell what it made before, so it
- * gets no more than one block of input, without the head of the next block, which its hint
- * counts in. */
+/* One call of the decoder. Of a call that fails it doesn't tell what it made before, so
+ * it gets no more than one block of input, without the head of the next block, which its
+ * hint counts in. */
 static int
 decode(struct unpack *u, struct unpack_step *s, struct failure *why)
 {

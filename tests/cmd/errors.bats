@@ -152,18 +152,27 @@ load helper
 	[ -n "$stderr" ]
 }
 
+# Wait until a file holds something.
+await() {
+	for _ in $(seq 200); do
+		[ -s "$1" ] && return
+		sleep 0.05
+	done
+	return 1
+}
+
 @test "SIGTERM on a stage with a pipe on stdin: it goes on to the end of its input" {
 	mkfifo in
-	cat in | sk-map . >out &
+	sk-map . <in >out &
+	pid=$!
 	exec 7>in
 	echo 1 >&7
-	for _ in $(seq 100); do [ -s out ] && break; sleep 0.05; done
-	pid=$(pgrep -P $$ -x sk-map || pgrep -n -x sk-map)
-	kill -TERM "$pid"
+	await out
+	kill -TERM $pid
 	sleep 0.2
 	echo 2 >&7
 	exec 7>&-
-	wait
+	wait $pid
 	[ "$(cat out)" = $'1\n2' ]
 }
 
@@ -171,9 +180,9 @@ load helper
 	mkfifo in
 	sk-map . in >out &
 	pid=$!
-	exec 7<>in
+	exec 7>in
 	echo 1 >&7
-	for _ in $(seq 100); do [ -s out ] && break; sleep 0.05; done
+	await out
 	kill -TERM $pid
 	status=0
 	wait $pid || status=$?
@@ -184,17 +193,18 @@ load helper
 
 @test "a second signal stops at once" {
 	mkfifo in
-	exec 7<>in
-	cat in | sk-map . >out &
-	for _ in $(seq 100); do pid=$(pgrep -n -x sk-map) && break; sleep 0.05; done
+	sk-map . <in >out &
+	pid=$!
+	exec 7>in
+	echo 1 >&7
+	await out
+	kill -TERM $pid
 	sleep 0.2
-	kill -TERM "$pid"
-	sleep 0.1
-	kill -TERM "$pid"
-	for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
-	run kill -0 "$pid"
-	assert_failure
+	kill -TERM $pid
+	status=0
+	wait $pid || status=$?
 	exec 7>&-
+	[ "$status" = 143 ]
 }
 
 @test "SIGUSR1 prints the balance and nothing else happens" {
@@ -203,9 +213,9 @@ load helper
 	pid=$!
 	exec 7>in
 	echo 1 >&7
-	for _ in $(seq 100); do [ -s out ] && break; sleep 0.05; done
+	await out
 	kill -USR1 $pid
-	for _ in $(seq 100); do [ -s err ] && break; sleep 0.05; done
+	await err
 	grep -q '1 records in = 1 output' err
 	exec 7>&-
 	wait $pid
@@ -218,17 +228,29 @@ load helper
 	[ ! -e out.ndjson ]
 }
 
+@test "an output that feeds its own input is refused, two names of one file too" {
+	echo 1 >log
+	run --separate-stderr sk-cat log -o append:log
+	assert_failure 64
+	[ "$(cat log)" = 1 ]
+	run --separate-stderr bash -c 'sk-cat log >>log'
+	assert_failure 64
+	run --separate-stderr sk-cat log -o out --dead-letter ./out
+	assert_failure 64
+}
+
 @test "kill -9 leaves no half file" {
+	mkdir work
 	mkfifo in
-	cat in | sk-cat -o out.ndjson &
+	sk-cat -o work/out.ndjson <in &
+	pid=$!
 	exec 7>in
-	echo 1 >&7
-	for _ in $(seq 100); do pid=$(pgrep -n -x sk-cat) && break; sleep 0.05; done
+	for _ in $(seq 100); do echo '{"a":1}' >&7; done
 	sleep 0.3
-	kill -9 "$pid"
+	kill -9 $pid
 	exec 7>&-
-	wait || true
-	[ "$(ls -A)" = in ]
+	wait $pid || true
+	[ -z "$(ls -A work)" ]
 }
 
 @test "contradictions are usage errors" {

@@ -17,7 +17,7 @@
 
 static struct failure why;
 
-/* ---- helpers ----------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------- */
 
 static void
 put(const char *path, const void *p, size_t n)
@@ -115,7 +115,8 @@ gives(struct source *s, const char *text, int rc)
 	if (!s)
 		return false;
 	a = drink(s);
-	good = a.rc == rc && a.whole && a.offsets && slice_eq(buf_slice(&a.text), slice_str(text));
+	good = a.rc == rc && a.whole && a.offsets && slice_eq(buf_slice(&a.text),
+		slice_str(text));
 	if (!good)
 		printf("# rc %d whole %d offsets %d, %zu bytes: %.200s\n", a.rc, a.whole,
 			a.offsets, a.text.n, buf_cstr(&a.text));
@@ -181,7 +182,7 @@ nap(int ms)
 	nanosleep(&t, NULL);
 }
 
-/* ---- files ------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------- */
 
 static void
 test_files(void)
@@ -201,24 +202,29 @@ test_files(void)
 		"the last line needs no line feed");
 	ok(gives(open_n(2, two, (struct source_options){0}), "1\n22\n3334\n\n5\n", 0),
 		"inputs come in order, in blocks of their own");
-	ok(gives(open_n(2, two, tiny), "1\n22\n3334\n\n5\n", 0), "so they do in tiny blocks");
+	ok(gives(open_n(2, two, tiny), "1\n22\n3334\n\n5\n", 0),
+		"so they do in tiny blocks");
 	ok(gives(open_one("empty", tiny), "", 0), "an empty file gives nothing");
 	ok(gives(open_one("./a", tiny), "1\n22\n333", 0), "a path with a dot");
 	puts_to("g2.nd", "g2\n");
 	puts_to("g10.nd", "g10\n");
-	ok(gives(open_n(2, star, tiny), "g10\ng2\n1\n22\n333", 0), "a glob is expanded, sorted");
+	ok(gives(open_n(2, star, tiny), "g10\ng2\n1\n22\n333", 0),
+		"a glob is expanded, sorted");
 	puts_to("g[1].nd", "odd\n");
-	ok(gives(open_one("g[1].nd", tiny), "odd\n", 0), "a file of that very name comes first");
+	ok(gives(open_one("g[1].nd", tiny), "odd\n", 0),
+		"a file of that very name comes first");
 
 	for (i = 0; big.n < 3000000; i++)
 		buf_addf(&big, "{\"i\":%zu,\"pad\":\"%.*s\"}\n", i, (int)(i % 50),
 			"..................................................");
 	put("big", big.p, big.n);
 	s = open_one("big", (struct source_options){0});
-	ok(s && s->total_bytes == big.n && !s->endless && !s->stdin_pipe, "a file's size is known");
+	ok(s && s->total_bytes == big.n && !s->endless && !s->stdin_pipe,
+		"a file's size is known");
 	ok(s && !s->would_wait(s), "a file never waits");
 	a = drink(s);
-	ok(a.rc == 0 && a.whole && a.offsets && slice_eq(buf_slice(&a.text), buf_slice(&big)),
+	ok(a.rc == 0 && a.whole && a.offsets && slice_eq(buf_slice(&a.text),
+		buf_slice(&big)),
 		"3 MB come back byte for byte");
 	ok(a.blocks > 10 && a.blocks < 40, "in blocks of about 128 KiB (%zu)", a.blocks);
 	ok(s->done_bytes == big.n, "progress counts every byte");
@@ -245,10 +251,12 @@ test_refusals(void)
 
 	ok(refused(open_one("nowhere.ndjson", none), EXIT_NOINPUT,
 		"nowhere.ndjson: No such file or directory"), "a missing file");
-	ok(refused(open_one("zz*.ndjson", none), EXIT_NOINPUT, "no file matches zz*.ndjson"),
+	ok(refused(open_one("zz*.ndjson", none), EXIT_NOINPUT,
+		"no file matches zz*.ndjson"),
 		"a glob that matches nothing");
 	ok(refused(open_one(".", none), EXIT_NOINPUT, ".: Is a directory"), "a folder");
-	ok(refused(open_one("", none), EXIT_USAGE, "the name of a source is empty"), "no name");
+	ok(refused(open_one("", none), EXIT_USAGE, "the name of a source is empty"),
+		"no name");
 	ok(refused(open_one("kafka:orders", none), EXIT_USAGE,
 		"kafka:orders: kafka: is no source that this version knows") &&
 		strcmp(why.hint, "a file of that name is ./kafka:orders") == 0,
@@ -257,7 +265,8 @@ test_refusals(void)
 		"append:x: append: names a sink, not a source"), "a sink's scheme");
 	puts_to("x:y", "1\n");
 	ok(gives(open_one("./x:y", none), "1\n", 0), "./x:y is a path");
-	ok(refused(open_n(3, twice, none), EXIT_USAGE, "stdin is named twice"), "stdin twice");
+	ok(refused(open_n(3, twice, none), EXIT_USAGE, "stdin is named twice"),
+		"stdin twice");
 	puts_to("secret", "1\n");
 	chmod("secret", 0);
 	fflush(stdout);
@@ -271,13 +280,14 @@ test_refusals(void)
 	ok(status == 0, "a file that may not be read");
 }
 
-/* ---- long lines -------------------------------------------------------------------------- */
+/* ---- long lines ------------------------------------------------------------------ */
 
 static void
 test_long(size_t block, uint64_t max)
 {
 	struct source_options opt = {.block_bytes = block, .max_record = max};
-	size_t len[] = {1, (size_t)max, (size_t)max + 1, 3, (size_t)max * 3, (size_t)max - 1, 0, 5};
+	size_t len[] = {1, (size_t)max, (size_t)max + 1, 3, (size_t)max * 3,
+		(size_t)max - 1, 0, 5};
 	struct buf in = {0}, want = {0};
 	size_t i, k;
 
@@ -299,7 +309,8 @@ test_long(size_t block, uint64_t max)
 		buf_addc(&in, 'z');
 	buf_addf(&want, "%llu!\n", (unsigned long long)max * 2);
 	put("long", in.p, in.n);
-	ok(gives(open_one("long", opt), buf_cstr(&want), 0), "so is a last one without line feed");
+	ok(gives(open_one("long", opt), buf_cstr(&want), 0),
+		"so is a last one without line feed");
 	buf_release(&in);
 	buf_release(&want);
 }
@@ -330,7 +341,7 @@ test_long_memory(void)
 	unlink("huge");
 }
 
-/* ---- zstd -------------------------------------------------------------------------------- */
+/* ---- zstd ------------------------------------------------------------------------ */
 
 static void
 test_zstd(void)
@@ -353,7 +364,8 @@ test_zstd(void)
 	frame(&z, "3\n4", 3);
 	put("z", z.p, z.n);
 	s = open_one("z", none);
-	ok(s && s->total_bytes == z.n, "the size of a compressed file is that of its bytes");
+	ok(s && s->total_bytes == z.n,
+		"the size of a compressed file is that of its bytes");
 	ok(gives(s, "1\n22\n3\n4", 0), "frames and skippable ones follow each other");
 	for (i = 1; i < 20; i++)
 		good &= gives(open_one("z", (struct source_options){.block_bytes = i}),
@@ -361,7 +373,8 @@ test_zstd(void)
 	ok(good, "whatever the size of the block");
 	buf_addc(&z, '\n');
 	put("z", z.p, z.n);
-	ok(gives(open_one("z", none), "1\n22\n3\n", -1) && said(EXIT_DATA, "z: what follows"),
+	ok(gives(open_one("z", none), "1\n22\n3\n", -1) && said(EXIT_DATA,
+		"z: what follows"),
 		"bytes after the last frame are refused");
 	buf_reset(&z);
 
@@ -381,8 +394,10 @@ test_zstd(void)
 		if (i < 4)
 			good &= a.rc == 0; /* too few bytes to be zstd */
 		else
-			good &= a.rc == -1 && said(EXIT_DATA, "cut: the zstd frame ends early") &&
-				n <= text.n && memcmp(buf_slice(&a.text).p, text.p, n) == 0 &&
+			good &= a.rc == -1 && said(EXIT_DATA,
+				"cut: the zstd frame ends early") &&
+				n <= text.n && memcmp(buf_slice(&a.text).p, text.p,
+				n) == 0 &&
 				(!n || a.text.p[n - 1] == '\n') &&
 				(i < z.n * 9 / 10 || n > text.n / 2);
 		s->close(s);
@@ -416,9 +431,11 @@ test_zstd(void)
 
 		s = open_one("bomb", (struct source_options){.max_unpacked = 100000});
 		a = drink(s);
-		ok(a.rc == -1 && said(EXIT_DATA, "bomb: unpacks to more than 100000 bytes"),
+		ok(a.rc == -1 && said(EXIT_DATA,
+			"bomb: unpacks to more than 100000 bytes"),
 			"a frame that unpacks to too much is refused");
-		ok(a.text.n <= 100000 && a.text.n > 99000, "what is within the bound comes");
+		ok(a.text.n <= 100000 && a.text.n > 99000,
+			"what is within the bound comes");
 		s->close(s);
 		buf_release(&a.text);
 		s = open_one("bomb", (struct source_options){.max_unpacked = 1 << 20});
@@ -441,17 +458,19 @@ test_zstd(void)
 	first = out.pos;
 	ZSTD_freeCCtx(ctx);
 	ok(first && gives(open_one("wide", none), "", -1) &&
-		said(EXIT_DATA, "wide: the zstd frame needs a window of more than 128 MiB"),
+		said(EXIT_DATA,
+		"wide: the zstd frame needs a window of more than 128 MiB"),
 		"a window over 128 MiB is refused");
 	puts_to("short", "(");
-	ok(gives(open_one("short", none), "(", 0), "the beginning of a magic number is data");
+	ok(gives(open_one("short", none), "(", 0),
+		"the beginning of a magic number is data");
 	puts_to("short", "\x28\xB5\x2F");
 	ok(gives(open_one("short", none), "\x28\xB5\x2F", 0), "so are three bytes of it");
 	buf_release(&z);
 	buf_release(&text);
 }
 
-/* ---- pipes ------------------------------------------------------------------------------- */
+/* ---- pipes ----------------------------------------------------------------------- */
 
 static void
 slow(int fd)
@@ -520,10 +539,12 @@ test_pipes(void)
 
 	s = source_open(NULL, 0, &none, &why);
 	ok(s && s->stdin_pipe && !s->endless && !s->total_bytes, "stdin is a pipe");
-	ok(s->read(s, &b, &why) == 1 && holds(&b, "1\n") && strcmp(b.input->name, "-") == 0,
+	ok(s->read(s, &b, &why) == 1 && holds(&b, "1\n") && strcmp(b.input->name,
+		"-") == 0,
 		"the whole lines that are there come at once");
 	ok(s->would_wait(s), "part of a line is no reason not to wait");
-	ok(s->read(s, &b, &why) == 1 && holds(&b, "22\n") && b.offset == 2, "then the next");
+	ok(s->read(s, &b, &why) == 1 && holds(&b, "22\n") && b.offset == 2,
+		"then the next");
 	ok(s->read(s, &b, &why) == 1 && holds(&b, "33\n") && s->read(s, &b, &why) == 1 &&
 		holds(&b, "44") && b.offset == 8, "the end gives what is left");
 	ok(s->read(s, &b, &why) == 0, "and then nothing");
@@ -533,7 +554,8 @@ test_pipes(void)
 	pid = on_stdin(slow_zstd);
 	s = open_one("-", none);
 	for (i = 0, good = true; i < 3; i++)
-		good &= s->read(s, &b, &why) == 1 && holds(&b, "line\n") && b.offset == 5 * i &&
+		good &= s->read(s, &b, &why) == 1 && holds(&b, "line\n") &&
+			b.offset == 5 * i &&
 			(i == 2 || s->would_wait(s));
 	ok(good && s->read(s, &b, &why) == 0, "a compressed pipe is live");
 	s->close(s);
@@ -603,7 +625,8 @@ test_fifo(void)
 	write_str(p[1], "s\n");
 	close(p[1]);
 	snprintf(path, sizeof(path), "/dev/fd/%d", p[0]);
-	ok(gives(open_one(path, none), "s\n", 0), "a socket behind /dev/fd/N is read too");
+	ok(gives(open_one(path, none), "s\n", 0),
+		"a socket behind /dev/fd/N is read too");
 	close(p[0]);
 	s = open_one("/dev/zero", none);
 	ok(s && s->endless, "/dev/zero is endless");
@@ -653,7 +676,7 @@ test_fifo(void)
 	ok(status == 0, "a drain ends a FIFO and a file, but not a pipe on stdin");
 }
 
-/* ---- merges ------------------------------------------------------------------------------ */
+/* ---- merges ---------------------------------------------------------------------- */
 
 /* Like gives, with every line's origin in front of it, as name:line:offset. */
 static bool
@@ -675,7 +698,8 @@ merges(struct source *s, const char *want, int rc)
 		if (b.too_long) {
 			o = b.origin;
 			buf_addf(&got, "%s:%llu:%llu %llu! ", o->input->name,
-				(unsigned long long)o->line, (unsigned long long)o->offset,
+				(unsigned long long)o->line,
+				(unsigned long long)o->offset,
 				(unsigned long long)b.too_long);
 			continue;
 		}
@@ -684,7 +708,8 @@ merges(struct source *s, const char *want, int rc)
 			o = &b.origin[i];
 			text = json_line_text(&scan, i);
 			buf_addf(&got, "%s:%llu:%llu %.*s ", o->input->name,
-				(unsigned long long)o->line, (unsigned long long)o->offset,
+				(unsigned long long)o->line,
+				(unsigned long long)o->offset,
 				(int)text.n, text.p);
 		}
 	}
@@ -721,7 +746,8 @@ test_merge(void)
 	puts_to("c", "");
 	want = "a:1:0 {\"t\":1} b:1:0 {\"t\":2} a:3:9 {\"t\":3} a:4:17 {\"t\":3.0} "
 		"b:2:9 {\"t\":3,\"b\":0} b:4:27 {\"t\":10} ";
-	ok(merges(open_n(3, abc, by), want, 0), "sorted inputs are merged, equal keys in order");
+	ok(merges(open_n(3, abc, by), want, 0),
+		"sorted inputs are merged, equal keys in order");
 	ok(merges(open_n(3, abc, tiny), want, 0), "so they are in tiny blocks");
 	puts_to("b", "{\"t\":2}\n{\"t\":5}\n{\"t\":4}\n{\"t\":9}\n");
 	ok(merges(open_n(2, ab, by), "a:1:0 {\"t\":1} b:1:0 {\"t\":2} a:3:9 {\"t\":3} "
@@ -729,22 +755,42 @@ test_merge(void)
 		said(EXIT_DATA, "b:3: not sorted by .t (--merge-by)"),
 		"an input that is not sorted ends it, after the lines before");
 	puts_to("b", "{\"t\":2}\n{\"t\":\n[1]\n{\"t\":4}\n");
-	ok(merges(open_n(2, ab, by), "a:1:0 {\"t\":1} b:1:0 {\"t\":2} b:2:8 {\"t\": b:3:14 [1] "
+	ok(merges(open_n(2, ab, by),
+		"a:1:0 {\"t\":1} b:1:0 {\"t\":2} b:2:8 {\"t\": b:3:14 [1] "
 		"a:3:9 {\"t\":3} a:4:17 {\"t\":3.0} b:4:18 {\"t\":4} ", 0),
 		"what is no JSON or has no key goes out in its input's order");
 	puts_to("b", "{\"t\":2}\n{\"t\":3,\"long\":\"xxxxxxxxxxxx\"}\n{\"t\":4}\n");
 	ok(merges(open_n(2, ab, small), "a:1:0 {\"t\":1} b:1:0 {\"t\":2} b:2:8 29! "
 		"a:3:9 {\"t\":3} a:4:17 {\"t\":3.0} b:3:38 {\"t\":4} ", 0),
 		"a line that is too long stands alone, with its origin");
-	puts_to("a", "{\"t\":null}\n{\"t\":false}\n{\"t\":true}\n{\"t\":1}\n{\"t\":\"a\"}\n"
+	puts_to("a",
+		"{\"t\":null}\n{\"t\":false}\n{\"t\":true}\n{\"t\":1}\n{\"t\":\"a\"}\n"
 		"{\"t\":\"b\\u0041\"}\n{\"t\":[1]}\n{\"t\":{}}\n");
-	ok(gives(open_one("a", by), "{\"t\":null}\n{\"t\":false}\n{\"t\":true}\n{\"t\":1}\n"
+	ok(gives(open_one("a", by),
+		"{\"t\":null}\n{\"t\":false}\n{\"t\":true}\n{\"t\":1}\n"
 		"{\"t\":\"a\"}\n{\"t\":\"b\\u0041\"}\n{\"t\":[1]}\n{\"t\":{}}\n", 0),
 		"the order is jq's, over all types");
 	ok(!open_one("a", (struct source_options){.merge_by = ".t |"}) &&
 		why.status == EXIT_USAGE && strncmp(why.text, "--merge-by: ", 12) == 0,
 		"an expression that does not compile");
 
+	puts_to("a", "{\"t\":1,\"u\":2}\n{\"t\":2,\"u\":1}\n");
+	puts_to("b", "{\"t\":1,\"u\":1}\n{\"t\":1,\"u\":3}\n{\"t\":2}\n");
+	want = "b:1:0 {\"t\":1,\"u\":1} a:1:0 {\"t\":1,\"u\":2} b:2:14 {\"t\":1,\"u\":3} "
+		"b:3:28 {\"t\":2} a:2:14 {\"t\":2,\"u\":1} ";
+	by.merge_by = ".t, .u";
+	ok(merges(open_n(2, ab, by), want, 0),
+		"several outputs are one composite key");
+	by.merge_by = "[limit(2; .t, .u)]";
+	ok(merges(open_n(2, ab, by), want, 0), "libjq's order is the same");
+	puts_to("a", "{\"t\":1}\n[1]\n{\"u\":1}\n{\"t\":2}\n");
+	puts_to("b", "{\"t\":2}\n");
+	by.merge_by = ".t // empty";
+	ok(merges(open_n(2, ab, by), "a:1:0 {\"t\":1} a:2:8 [1] a:3:12 {\"u\":1} "
+		"a:4:20 {\"t\":2} b:1:0 {\"t\":2} ", 0),
+		"a record without a key keeps its place in its input");
+
+	by.merge_by = ".t";
 	for (i = 0; i < 7; i++)
 		f[i] = fopen(names[i], "w");
 	for (t = 0; t < 40000; t++) {
@@ -784,11 +830,14 @@ test_merge_live(void)
 	close(p[0]);
 	write_str(p[1], "{\"t\":2}\n");
 	s = open_n(2, names, by);
-	ok(s && !s->stdin_pipe && s->read(s, &b, &why) == 1 && holds(&b, "{\"t\":1}\n{\"t\":2}\n"),
+	ok(s && !s->stdin_pipe && s->read(s, &b, &why) == 1 && holds(&b,
+		"{\"t\":1}\n{\"t\":2}\n"),
 		"a merge gives what is certain");
-	ok(s->would_wait(s), "and then waits for the input that may have something smaller");
+	ok(s->would_wait(s),
+		"and then waits for the input that may have something smaller");
 	write_str(p[1], "{\"t\":4}\n");
-	ok(!s->would_wait(s) && s->read(s, &b, &why) == 1 && holds(&b, "{\"t\":3}\n{\"t\":4}\n"),
+	ok(!s->would_wait(s) && s->read(s, &b, &why) == 1 && holds(&b,
+		"{\"t\":3}\n{\"t\":4}\n"),
 		"which then comes");
 	close(p[1]);
 	ok(s->read(s, &b, &why) == 0, "to its end");
