@@ -399,8 +399,8 @@ static struct opt options[] = {
 };
 
 static const struct opt_example examples[] = {
-	{"One event an item", "sk-split .items --copy .orderId orders.ndjson"},
-	{"Numbered parts", "sk-split .items --correlate --id .orderId orders.ndjson"},
+	{"One event an item", "sk-split .items --copy .orderId -w .items orders.ndjson"},
+	{"Numbered parts", "sk-split .items --correlate --id .orderId -w .items orders.ndjson"},
 	{0}
 };
 
