@@ -5,6 +5,7 @@
 #	make check      install what the tests need, build, run every test
 #	make san        the same tests under ASan and UBSan, in build/san/
 #	make docs       the generated parts of man/ and completions/
+#	make kafka      a broker to play with, in the foreground, on PORT=9092
 #	make fuzz       every fuzz target for FUZZ_SECONDS each (20)
 #	make bench      measure against the peers; the table goes to tests/bench/RESULTS.md
 #	make install    PREFIX=/usr/local DESTDIR=
@@ -23,21 +24,23 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototype
 SK_CFLAGS  = -std=c11 -D_POSIX_C_SOURCE=200809L -pthread -ffunction-sections \
 	-fdata-sections -Ilib $(WARN)
 SK_LDFLAGS = -pthread -Wl,--gc-sections -Wl,--as-needed
-LIBS = -ljq -lzstd -lxxhash -lm
+LIBS = -ljq -lrdkafka -lzstd -lxxhash -lm
 
 # What Debian 12 calls the parts: to build, and to test.
-BUILD_DEBS = gcc make libc6-dev libjq-dev libzstd-dev libxxhash-dev
-TEST_DEBS  = bats bats-assert bats-support jq mandoc zstd zsh fish valgrind python3 procps
+# COMMAND:PACKAGE installs the package only where there is no such command.
+BUILD_DEBS = gcc:gcc libc6-dev libjq-dev librdkafka-dev libzstd-dev libxxhash-dev
+TEST_DEBS  = bats bats-assert bats-support jq:jq mandoc:mandoc zstd:zstd zsh:zsh fish:fish \
+	script:bsdutils valgrind:valgrind python3:python3 ps:procps openssl:openssl \
+	flock:util-linux java:openjdk-17-jre-headless mvn:maven
 
 TOOLS  = $(patsubst cmd/%.c,%,$(wildcard cmd/sk-*.c))
 LIBSRC = $(wildcard lib/*/*.c)
 UNITS  = $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/laws/*.c))
+KAFKA  = $(patsubst tests/%.c,%,$(wildcard tests/kafka/*.c))
 FUZZ   = $(patsubst tests/%.c,%,$(filter-out tests/fuzz/main.c,$(wildcard tests/fuzz/*.c)))
 LIB    = $(O)/libstreamkit.a
 LINK   = $(CC) $(SK_LDFLAGS) $(CFLAGS) $(LDFLAGS)
 
-# The first goal of a fresh machine installs, then starts over: what is there decides what
-# the rest of this file sees.
 all: $(TOOLS:%=$(O)/bin/%)
 
 deps:
@@ -71,6 +74,11 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/main.o $(LIB)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
+# What the tests on a broker need.
+$(O)/kafka/%: $(O)/tests/kafka/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $< $(LIB) $(LIBS)
+
 # The generator of order events, and the preloaded faults.
 $(O)/examples/generate: examples/generate.c
 	@mkdir -p $(@D)
@@ -80,7 +88,7 @@ $(O)/tests/faults.so: tests/crash/faults.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -fPIC -shared -Wall -Wextra -o $@ $< -ldl
 
-test-parts: $(UNITS:%=$(O)/%) $(FUZZ:%=$(O)/%) $(O)/examples/generate $(O)/tests/faults.so
+test-parts: $(UNITS:%=$(O)/%) $(FUZZ:%=$(O)/%) $(KAFKA:%=$(O)/%) $(O)/examples/generate $(O)/tests/faults.so
 
 demo: deps
 	@$(MAKE) -s all $(O)/examples/generate
@@ -98,6 +106,10 @@ san: deps-check
 
 docs: all
 	tests/docs $(O)/bin .
+
+kafka: deps-check
+	@$(MAKE) -s $(KAFKA:%=$(O)/%)
+	@SK_BUILD=$(abspath $(O)) tests/kafka/broker run
 
 fuzz: deps
 	@$(MAKE) -s O=$(O)/san CFLAGS="$(SAN)" $(FUZZ:%=$(O)/san/%)
@@ -126,6 +138,6 @@ install: all
 clean:
 	rm -rf $(O)
 
-.PHONY: all deps deps-check test-parts demo check san docs fuzz bench install clean
+.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz bench install clean
 .SECONDARY:
 -include $(wildcard $(O)/lib/*/*.d $(O)/cmd/*.d $(O)/tests/*/*.d)

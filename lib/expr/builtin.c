@@ -11,7 +11,7 @@
 
 #include "expr/node.h"
 
-#define MAX_MADE ((size_t)64 << 20) /* bytes of a string, that a filter may make by * */
+#define MAX_MADE (64 << 20) /* bytes of a string that a filter may make by * */
 
 /* ---- failing --------------------------------------------------------------------------- */
 
@@ -190,11 +190,9 @@ to_whole(double d)
 bool
 index_of_double(double d, int64_t *i)
 {
-	double whole;
-
-	if (!(fabs(modf(d, &whole)) < 0x1p-52) || fabs(whole) > 0x1p31)
+	if (!(d >= INT32_MIN && d <= INT32_MAX) || d != trunc(d))
 		return false;
-	*i = (int64_t)whole;
+	*i = (int64_t)d;
 	return true;
 }
 
@@ -310,15 +308,13 @@ repeated(struct expr_run *r, const struct value *text, const struct value *times
 
 	if (number_of(r, times, &d) < 0)
 		return R_ERROR;
-	d -= 1;
-	if (!(d > -1 && d < 0x1p31)) {
+	if (!(d > 0)) {
 		*out = value_null();
 		return 1;
 	}
-	/* What is left after as many appendings as there are whole numbers in d. */
-	n = (size_t)d + 1;
-	if (s.n && n > MAX_MADE / s.n)
-		return raise_text(r, "a string repeated %zu times would be too long", n);
+	if ((double)s.n * d > MAX_MADE || d >= 0x1p31)
+		return raise_text(r, "Repeat string result too long");
+	n = d < 1 ? 1 : (size_t)d;
 	p = arena_alloc(&r->arena, s.n * n);
 	for (i = 0; s.n && i < n; i++)
 		memcpy(p + i * s.n, s.p, s.n);
@@ -1230,7 +1226,6 @@ reverse(struct expr_run *r, const struct value *in, struct value *out)
 	const struct value *item;
 	struct value *back;
 	size_t n, i;
-	double d;
 
 	switch (t) {
 	case JSON_ARRAY:
@@ -1250,9 +1245,7 @@ reverse(struct expr_run *r, const struct value *in, struct value *out)
 		n = value_count(in);
 		break;
 	case JSON_NUMBER:
-		if (number_of(r, in, &d) < 0)
-			return R_ERROR;
-		n = fabs(d) > 0;
+		n = fabs(value_number(in)) > 0;
 		break;
 	default:
 		return raise_about(r, in, "has no length");

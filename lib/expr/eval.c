@@ -867,18 +867,6 @@ steps_go(struct expr_run *r, struct kont *k, const struct value *v)
 }
 
 static int
-first_go(struct expr_run *r, struct kont *k, const struct value *v)
-{
-	struct then *t = (struct then *)k;
-	int rc = t->next->go(r, t->next, v);
-
-	if (rc)
-		return rc;
-	r->breaks = t;
-	return R_BREAK;
-}
-
-static int
 range_to_go(struct expr_run *r, struct kont *k, const struct value *v)
 {
 	struct then *t = (struct then *)k;
@@ -1086,11 +1074,10 @@ eval(struct expr_run *r, const struct node *n, const struct value *in, struct ko
 		if (rc != R_ERROR || r->bad || !n->b)
 			return rc == R_ERROR && !r->bad ? 0 : rc;
 		v = r->error;
+		/* jq 1.6 looks for its own kind of error with "object" == . for type == . */
+		if (is_string(&v, SLICE("object")))
+			return raise_text(r, "Cannot index string with string \"__jq\"");
 		return eval(r, n->b, &v, k);
-	case N_FIRST:
-		t.k.go = first_go;
-		rc = eval(r, n->a, in, &t.k);
-		return rc == R_BREAK && r->breaks == &t ? 0 : rc;
 	case N_RANGE:
 		t.k.go = range_go;
 		return eval(r, n->a, in, &t.k);

@@ -58,6 +58,8 @@ expr_compile(const char *text, const struct expr_options *options, struct failur
 	rc = expr_parse(x, options, why);
 	if (rc == 0 && !forced)
 		return x;
+	if (rc == -2)
+		goto bad;
 	x->root = NULL;
 	x->jq = jq_filter_new(text, options, &jq_why);
 	if (!x->jq) {

@@ -159,6 +159,17 @@ hear(void *arg, jv msg)
 	jv_free(msg);
 }
 
+/* What a guard of the program has found, by way of debug. */
+static void
+hear_guard(void *arg, jv msg)
+{
+	struct buf *fired = arg;
+
+	if (jv_get_kind(msg) == JV_KIND_STRING && !fired->n)
+		buf_adds(fired, jv_string_value(msg));
+	jv_free(msg);
+}
+
 /* Compile program, in which vars are null; NULL if it has errors. */
 static jq_state *
 compile(const char *program, jv vars, struct buf *heard)
@@ -298,6 +309,8 @@ compile_wrapped(struct jq_filter *f, bool guarded, struct buf *heard)
 
 	jq_program_write(&f->program, &program, guarded);
 	q = compile(buf_cstr(&program), jv_object(), heard);
+	if (q)
+		jq_set_debug_cb(q, hear_guard, &f->fired);
 	buf_release(&program);
 	return q;
 }
@@ -351,7 +364,7 @@ jq_filter_new(const char *text, const struct expr_options *options, struct failu
 	}
 	f->numbers_double = options && options->numbers_double;
 	jq_program_init(&f->program, text, options ? options->vars : NULL,
-		options && options->allow_env);
+		options && options->allow_env, f->numbers_double);
 	if (compile_filter(f, why))
 		goto bad;
 	return f;
@@ -734,15 +747,9 @@ say_error(const struct jq_filter *f, jv msg, struct arena *arena, struct failure
 	struct buf text = {0};
 
 	if (jv_get_kind(msg) == JV_KIND_STRING) {
-		size_t n = (size_t)jv_string_length_bytes(jv_copy(msg));
-
-		buf_add(&text, jv_string_value(msg), n < sizeof(why->text) ? n : sizeof(why->text));
-		for (size_t i = 0; i < text.n; i++)
-			if (!text.p[i])
-				text.p[i] = ' '; /* it would end the text */
+		/* Up to a NUL, as jq shows it. */
+		fail(why, EXIT_DATA, "%s", jv_string_value(msg));
 		jv_free(msg);
-		fail(why, EXIT_DATA, "%s", buf_cstr(&text));
-		buf_release(&text);
 		return -1;
 	}
 	if (value_out(f, msg, 0, arena, &v, why))
@@ -751,17 +758,6 @@ say_error(const struct jq_filter *f, jv msg, struct arena *arena, struct failure
 	fail(why, EXIT_DATA, "error (not a string): %s", buf_cstr(&text));
 	buf_release(&text);
 	return -1;
-}
-
-/* The guard's message, by way of debug. */
-static void
-hear_guard(void *arg, jv msg)
-{
-	struct buf *fired = arg;
-
-	if (jv_get_kind(msg) == JV_KIND_STRING && !fired->n)
-		buf_adds(fired, jv_string_value(msg));
-	jv_free(msg);
 }
 
 /* The program for this record, and its input, made of in, which is consumed. */
@@ -809,7 +805,6 @@ prepare(struct jq_filter *f, jv in, const struct expr_env *env, jv *input,
 			goto bad;
 		}
 		buf_release(&heard);
-		jq_set_debug_cb(f->guarded, hear_guard, &f->fired);
 	}
 	if (!guarded && !f->program.nvar) {
 		jv_free(all);

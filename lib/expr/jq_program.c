@@ -130,6 +130,8 @@ next_token(const char **at, struct buf *open)
 		/* An update operator ends here: =, |=, +=, //= ... */
 		if (*p == '=')
 			kind = T_UPDATE;
+		else if (*p == '*')
+			kind = T_TIMES;
 		p++;
 	}
 	*at = p;
@@ -274,6 +276,27 @@ static const char regexes[] =
 	"def splits($r): __safe($r;\"g\")|splits($r);"
 	"def split($r;f): __safe($r;f|if type==\"string\" or .==null then \"g\"+. else . end)|"
 	"split($r;f);";
+
+/* A string may be repeated so often that memory ends: 64 MiB is the most. */
+static const char repeats[] =
+	"def _multiply(a;b): b as $b|a as $a|if ($a|type)==\"string\" and ($b|type)==\"number\" "
+	"and ($a|utf8bytelength)*$b>67108864 then error(\"Repeat string result too long\") "
+	"elif ($b|type)==\"string\" and ($a|type)==\"number\" and "
+	"($b|utf8bytelength)*$a>67108864 then error(\"Repeat string result too long\") "
+	"else _multiply($a;$b) end;";
+
+/* A number made of text must not lose digits: those of the double are compared. */
+static const char readers[] =
+	"def __digits: split(\"e\")|.[0]|split(\"E\")|.[0]//\"\"|"
+	"[match(\"[1-9](?:[0-9.]*[1-9])?\").string]|.[0]//\"\"|split(\".\")|join(\"\");"
+	"def __fit($s): if type==\"number\" and (($s|length)>15 or .==0 or isinfinite) and "
+	"(isinfinite or ($s|__digits)!=(tojson|__digits)) then \"number \"+$s+\" does not fit a "
+	"double: libjq would change it\"|debug|error else . end;"
+	"def tonumber: if type==\"string\" then . as $s|tonumber|__fit($s) else tonumber end;"
+	"def fromjson: . as $s|fromjson|if $s|test(\"[0-9.]{16}|[eE][-+]?[0-9]{3}\") then "
+	"reduce ($s|match(\"\\\"(?:[^\\\"\\\\\\\\]|\\\\\\\\.)*\\\"|-?[0-9][0-9.]*(?:[eE][-+]?[0-9]+)?\";"
+	"\"g\").string|select(startswith(\"\\\"\")|not)) as $t (.;($t|tonumber) as $_|.) "
+	"else . end;";
 
 static const char indexes[] =
 	"def __path: if type==\"array\" then reduce .[] as $k (.;"
@@ -455,6 +478,10 @@ jq_program_write(const struct jq_program *prog, struct buf *b, bool guarded)
 	for (size_t i = 0; i < sizeof(mended) / sizeof(mended[0]); i++)
 		if (mentions_any(prog, mended[i].names))
 			add_shadows(b, mended[i].text);
+	if (!prog->numbers_double && mentions_any(prog, "tonumber fromjson"))
+		add_shadows(b, readers);
+	if (mentions_kind(prog, T_TIMES))
+		add_shadows(b, repeats);
 	if (mentions_any(prog, "match capture scan splits split"))
 		add_shadows(b, regexes);
 	if (mentions_any(prog, "setpath fromstream _assign _modify") ||
@@ -493,10 +520,10 @@ jq_program_write(const struct jq_program *prog, struct buf *b, bool guarded)
 
 void
 jq_program_init(struct jq_program *prog, const char *text, const char *const *vars,
-	bool allow_env)
+	bool allow_env, bool numbers_double)
 {
 	*prog = (struct jq_program){.text = mem_strdup(text), .allow_env = allow_env,
-		.ending = ""};
+		.numbers_double = numbers_double, .ending = ""};
 	tokenize(prog);
 	find_vars(prog, vars);
 }

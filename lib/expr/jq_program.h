@@ -21,6 +21,7 @@ enum jq_token_kind {
 	T_DOLLAR,
 	T_UPDATE,  /* the end of = |= += //= ... */
 	T_INDEX,   /* [ */
+	T_TIMES,   /* * */
 	T_OTHER,   /* a string is several: its text is none */
 };
 
@@ -37,13 +38,14 @@ struct jq_program {
 	char **name;
 	size_t nvar, cap_var, cap_name;
 	bool allow_env;
+	bool numbers_double;
 	bool balanced;          /* brackets and strings are closed */
 	const char *ending;     /* put after the text */
 };
 
 /* Read text, in which vars (names without $, NULL-ended, or NULL) may be used. */
 void jq_program_init(struct jq_program *, const char *text, const char *const *vars,
-	bool allow_env);
+	bool allow_env, bool numbers_double);
 void jq_program_release(struct jq_program *);
 
 /*

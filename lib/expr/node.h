@@ -6,7 +6,8 @@
  * Anything else hands each output to a continuation (eval), so that generators and
  * backtracking need no machinery: a failure returns through the calls that jq's would
  * backtrack through. An open `try` is therefore the one of jq 1.6, which also catches what
- * fails after it in the same pipe.
+ * fails after it in the same pipe. (There it also catches the end of first, any, all and of
+ * an update; with an open `try` inside these are left to libjq.)
  */
 #ifndef SK_EXPR_NODE_H
 #define SK_EXPR_NODE_H
@@ -157,7 +158,8 @@ struct kont {
 /* ---- parse.c --------------------------------------------------------------------------- */
 
 /* Parse the expr's text into root. 0: native; 1: expr->reason says what is not native; -1: a
- * syntax error. Bare paths are found in any case that parses. */
+ * syntax error; -2: nested too deep for anybody. Bare paths are found in any case that
+ * parses. */
 int expr_parse(struct expr *, const struct expr_options *, struct failure *why);
 
 /* ---- expr.c ---------------------------------------------------------------------------- */
@@ -215,7 +217,7 @@ bool slice_bounds(const struct value *from, const struct value *to, size_t n, si
 /* What tostring (or, for json, tojson) makes of v. */
 struct value text_of(struct expr_run *, const struct value *v, bool json);
 
-/* A value of a double that is an array index: the whole number, or -1 with *whole false. */
+/* Is the double an array index, that is a whole number of 32 bits? */
 bool index_of_double(double, int64_t *);
 
 /* ---- path.c ---------------------------------------------------------------------------- */

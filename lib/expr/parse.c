@@ -67,8 +67,12 @@ struct parser {
 	struct node **arg;           /* of the definition that is being parsed: f, g */
 	size_t nargs;
 	bool foreign;                /* not native: x->reason */
+	bool deep;                   /* nested too deep */
 	struct failure *why;
 };
+
+/* A pair of parentheses is an expression and a term. */
+#define MAX_PARSE (2 * MAX_NESTING)
 
 static struct node *parse(struct parser *, int level);
 static struct node *parse_string(struct parser *, enum format);
@@ -119,6 +123,13 @@ bad(struct parser *p, const char *what, const char *at)
 	if (!p->foreign && !p->why->status)
 		fail(p->why, EXIT_USAGE, "%s %s", what, place(p, at, where));
 	return NULL;
+}
+
+static struct node *
+too_deep(struct parser *p)
+{
+	p->deep = true;
+	return bad(p, "the filter is nested too deep", p->tok);
 }
 
 __attribute__((format(printf, 2, 3))) static struct node *
@@ -348,7 +359,7 @@ finish(struct parser *p, struct node *n)
 	n->single = single;
 	n->one = single && !n->leaky;
 	if (n->depth > MAX_NESTING)
-		return bad(p, "the filter is nested too deep", p->tok);
+		return too_deep(p);
 	return n;
 }
 
@@ -704,6 +715,9 @@ call_of(struct parser *p, struct slice name, struct node **arg, size_t nargs)
 		n->op = functions[i].op;
 		if (n->kind == N_DEL && !is_path_node(n->a, &what))
 			return not_a_path(p, what);
+		if (n->a && n->a->leaky &&
+		    (n->kind == N_FIRST || n->kind == N_ANY || n->kind == N_ALL))
+			return foreign(p, "try within %s is not native", functions[i].name);
 		return finish(p, n);
 	}
 	for (i = 0; i < sizeof(definitions) / sizeof(*definitions); i++)
@@ -749,6 +763,7 @@ expand(struct parser *p, const char *definition, struct node **arg, size_t nargs
 	advance(&q);
 	n = parse(&q, P_PIPE);
 	p->foreign |= q.foreign;
+	p->deep |= q.deep;
 	free(q.scope);
 	if (n)
 		n->paren = true; /* no bare path, however it is defined */
@@ -811,8 +826,8 @@ parse_member(struct parser *p)
 {
 	struct node *n, *rest;
 
-	if (++p->nesting > MAX_NESTING)
-		return bad(p, "the filter is nested too deep", p->tok);
+	if (++p->nesting > MAX_PARSE)
+		return too_deep(p);
 	if (p->type == '-') {
 		unsigned minus = 0;
 
@@ -1088,8 +1103,8 @@ parse_term(struct parser *p)
 {
 	struct node *n;
 
-	if (++p->nesting > MAX_NESTING)
-		return bad(p, "the filter is nested too deep", p->tok);
+	if (++p->nesting > MAX_PARSE)
+		return too_deep(p);
 	n = parse_head(p);
 	while (n) {
 		if (p->type == '[') {
@@ -1116,8 +1131,8 @@ parse_if(struct parser *p)
 {
 	struct node *n, *test, *then, *other;
 
-	if (++p->nesting > MAX_NESTING)
-		return bad(p, "the filter is nested too deep", p->tok);
+	if (++p->nesting > MAX_PARSE)
+		return too_deep(p);
 	advance(p);
 	if (!(test = parse(p, P_PIPE)) || !take(p, T_THEN) || !(then = parse(p, P_PIPE)))
 		return NULL;
@@ -1269,7 +1284,6 @@ static struct node *
 binary(struct parser *p, int type, struct node *a, struct node *b)
 {
 	const char *what;
-	struct node *n;
 
 	if (level_of(type) == P_ASSIGN && !is_path_node(a, &what))
 		return not_a_path(p, what);
@@ -1283,8 +1297,9 @@ binary(struct parser *p, int type, struct node *a, struct node *b)
 	case '=':
 		return make_op(p, N_ASSIGN, OP_NONE, a, b);
 	case T_UPDATE:
-		n = make(p, N_UPDATE, a, b);
-		return n;
+		if (b->leaky)
+			return foreign(p, "try within |= is not native");
+		return make(p, N_UPDATE, a, b);
 	case T_ADD_SET:
 		return make_op(p, N_ASSIGN, OP_ADD, a, b);
 	case T_SUB_SET:
@@ -1333,8 +1348,8 @@ parse(struct parser *p, int level)
 	struct node *n, *right;
 	int type, l;
 
-	if (++p->nesting > MAX_NESTING)
-		return bad(p, "the filter is nested too deep", p->tok);
+	if (++p->nesting > MAX_PARSE)
+		return too_deep(p);
 	n = parse_prefix(p);
 	while (n && (l = level_of(type = p->type)) != 0 && l >= level) {
 		advance(p);
@@ -1396,12 +1411,17 @@ expr_parse(struct expr *x, const struct expr_options *options, struct failure *w
 
 	why->status = 0;
 	advance(&p);
-	n = parse(&p, P_PIPE);
+	if (p.type == T_END) {
+		n = make(&p, N_SELF, NULL, NULL); /* as in jq; but no path is meant by it */
+		n->paren = true;
+	} else {
+		n = parse(&p, P_PIPE);
+	}
 	if (n && p.type != T_END)
 		n = unexpected(&p);
 	free(p.scope);
 	if (!n)
-		return p.foreign ? 1 : -1;
+		return p.deep ? -2 : p.foreign ? 1 : -1;
 	if (!add_paths(x, n, &cap))
 		x->npaths = 0;
 	x->root = n;

@@ -846,7 +846,7 @@ update(struct expr_run *r, const struct node *paths, struct update *u, const str
 	struct chain c = {0};
 	int rc;
 
-	if (is_chain(paths) && !(u->f && u->f->leaky)) {
+	if (is_chain(paths)) {
 		c.hop = arena_alloc(&r->arena, count_hops(paths) * sizeof(*c.hop));
 		add_hops(paths, &c);
 		rc = walk(r, u, c.hop, c.n, in, out);

@@ -1,5 +1,6 @@
 /*
- * admin: what the tests ask of a broker, without a JVM's start-up: topics, groups, records.
+ * admin: what the tests ask of a broker, without a JVM's start-up: topics, groups,
+ * records.
  *
  *	admin [-b BROKERS] [-X name=value]... VERB ARGUMENT...
  *
@@ -13,6 +14,7 @@
  *	trim TOPIC PARTITION OFFSET      delete what is before the offset
  *	produce TOPIC                    records from stdin, in the form that dump writes
  *	lines TOPIC                      each line of stdin is a value, without a key
+ *	transact TOPIC commit|abort|hang as lines, in a transaction; hang leaves it open
  *	dump TOPIC [uncommitted]         every record, partition by partition
  *	committed GROUP TOPIC            one line a partition: PARTITION OFFSET [METADATA]
  *	group GROUP                      its state and number of members
@@ -23,9 +25,9 @@
  *	 "headers":[["name","value"],["name",null]],"key":"k","value":"{\"a\":1}"}
  *
  * Key, header value and value are null, a string, or, where the bytes are not UTF-8,
- * {"b64":"..."}. The value is never read as JSON, so that the dump is the plain truth that
- * envelopes are compared with. produce takes partition, ts, key, headers and value, each of
- * which may be missing.
+ * {"b64":"..."}. The value is never read as JSON, so that the dump is the plain truth
+ * that envelopes are compared with. produce takes partition, ts, key, headers and value,
+ * each of which may be missing.
  *
  * The brokers default to $SK_BROKERS. Status 0; 1 with a message; 2 if called wrongly.
  */
@@ -59,7 +61,8 @@ die(const char *what, const char *why)
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: admin [-b BROKERS] [-X name=value]... VERB ARGUMENT...\n");
+	fprintf(stderr,
+		"usage: admin [-b BROKERS] [-X name=value]... VERB ARGUMENT...\n");
 	exit(2);
 }
 
@@ -78,7 +81,8 @@ client(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 	char text[512];
 	rd_kafka_t *rk;
 
-	/* Only what becomes of a request counts; brokers that come and go are expected. */
+	/* Only what becomes of a request counts; brokers that come and go are
+	 * expected. */
 	set(conf, "log_level", "2");
 	rk = rd_kafka_new(type, conf, text, sizeof(text));
 	if (!rk)
@@ -105,7 +109,7 @@ number(const char *s)
 	return n;
 }
 
-/* ---- ports and readiness --------------------------------------------------------------- */
+/* ---- ports and readiness ----------------------------------------------------------- */
 
 static int
 ports(long n)
@@ -162,8 +166,8 @@ brokers_answer(rd_kafka_t *rk, long nodes)
 	return all;
 }
 
-/* The group coordinator and the transaction coordinator make their topics when first asked,
- * and refuse until those are loaded: that wait is over before the first test. */
+/* The group coordinator and the transaction coordinator make their topics when first
+ * asked, and refuse until those are loaded: that wait is over before the first test. */
 static bool
 groups_answer(void)
 {
@@ -222,13 +226,13 @@ wait_for(long nodes, long seconds)
 	}
 	rd_kafka_destroy(rk);
 	if (!transactions)
-		die("wait", !brokers ? "the brokers do not answer"
-			: !groups ? "the group coordinator does not answer"
-			: "the transaction coordinator does not answer");
+		die("wait", !brokers  ? "the brokers do not answer"
+			    : !groups ? "the group coordinator does not answer"
+				      : "the transaction coordinator does not answer");
 	return 0;
 }
 
-/* ---- topics ---------------------------------------------------------------------------- */
+/* ---- topics ------------------------------------------------------------------------ */
 
 /* Wait for the answer to an admin request: the errors of its topics are fatal but one. */
 static void
@@ -301,7 +305,8 @@ create(int argc, char **argv)
 	/* Else asking about the new topic would make it. */
 	set(conf, "allow.auto.create.topics", "false");
 	rk = client(RD_KAFKA_PRODUCER, conf);
-	topic = rd_kafka_NewTopic_new(argv[0], (int)n, (int)replication, text, sizeof(text));
+	topic = rd_kafka_NewTopic_new(
+		argv[0], (int)n, (int)replication, text, sizeof(text));
 	if (!topic)
 		die(argv[0], text);
 	for (; i < argc; i++) {
@@ -383,7 +388,8 @@ ends(const char *topic)
 	if (!n)
 		die(topic, "no such topic");
 	for (i = 0; i < n; i++) {
-		err = rd_kafka_query_watermark_offsets(rk, topic, i, &low, &high, TIMEOUT_MS);
+		err = rd_kafka_query_watermark_offsets(
+			rk, topic, i, &low, &high, TIMEOUT_MS);
 		if (err)
 			die(topic, rd_kafka_err2str(err));
 		printf("%d %" PRId64 " %" PRId64 "\n", i, low, high);
@@ -402,7 +408,8 @@ trim(const char *topic, long partition, long offset)
 	rd_kafka_DeleteRecords_t *del;
 	rd_kafka_event_t *ev;
 
-	rd_kafka_topic_partition_list_add(list, topic, (int32_t)partition)->offset = offset;
+	rd_kafka_topic_partition_list_add(list, topic, (int32_t)partition)->offset =
+		offset;
 	del = rd_kafka_DeleteRecords_new(list);
 	rd_kafka_DeleteRecords(rk, &del, 1, NULL, q);
 	ev = rd_kafka_queue_poll(q, TIMEOUT_MS);
@@ -410,7 +417,8 @@ trim(const char *topic, long partition, long offset)
 		die(topic, "no answer");
 	if (rd_kafka_event_error(ev))
 		die(topic, rd_kafka_event_error_string(ev));
-	done = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(ev));
+	done = rd_kafka_DeleteRecords_result_offsets(
+		rd_kafka_event_DeleteRecords_result(ev));
 	if (done->elems[0].err)
 		die(topic, rd_kafka_err2str(done->elems[0].err));
 	rd_kafka_event_destroy(ev);
@@ -421,9 +429,10 @@ trim(const char *topic, long partition, long offset)
 	return 0;
 }
 
-/* ---- records --------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static jv
 base64(const unsigned char *p, size_t n)
@@ -458,7 +467,7 @@ is_utf8(const char *p, size_t n)
 	/* jv replaces what is not UTF-8: what comes back unchanged was. */
 	jv s = jv_string_sized(p, (int)n);
 	bool same = (size_t)jv_string_length_bytes(jv_copy(s)) == n &&
-		(n == 0 || memcmp(jv_string_value(s), p, n) == 0);
+		    (n == 0 || memcmp(jv_string_value(s), p, n) == 0);
 
 	jv_free(s);
 	return same;
@@ -567,8 +576,8 @@ flushed(rd_kafka_t *rk)
 }
 
 static void
-send_one(rd_kafka_t *rk, const char *topic, int32_t partition, int64_t ts, struct bytes key,
-	rd_kafka_headers_t *headers, struct bytes value)
+send_one(rd_kafka_t *rk, const char *topic, int32_t partition, int64_t ts,
+	struct bytes key, rd_kafka_headers_t *headers, struct bytes value)
 {
 	rd_kafka_headers_t *mine;
 	rd_kafka_resp_err_t err;
@@ -578,8 +587,8 @@ send_one(rd_kafka_t *rk, const char *topic, int32_t partition, int64_t ts, struc
 		err = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic),
 			RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_TIMESTAMP(ts),
 			RD_KAFKA_V_KEY(key.p, key.n), RD_KAFKA_V_VALUE(value.p, value.n),
-			RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(mine),
-			RD_KAFKA_V_END);
+			RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+			RD_KAFKA_V_HEADERS(mine), RD_KAFKA_V_END);
 		if (!err)
 			break;
 		if (mine)
@@ -652,7 +661,8 @@ produce(const char *topic)
 		key = to_bytes(jv_object_get(jv_copy(v), jv_string("key")), "key");
 		value = to_bytes(jv_object_get(jv_copy(v), jv_string("value")), "value");
 		headers = to_headers(jv_object_get(jv_copy(v), jv_string("headers")));
-		partition = (int32_t)number_or(jv_copy(v), "partition", RD_KAFKA_PARTITION_UA);
+		partition = (int32_t)number_or(
+			jv_copy(v), "partition", RD_KAFKA_PARTITION_UA);
 		ts = (int64_t)number_or(v, "ts", 0);
 		send_one(rk, topic, partition, ts, key, headers, value);
 		if (headers)
@@ -664,10 +674,9 @@ produce(const char *topic)
 	return flushed(rk);
 }
 
-static int
-lines(const char *topic)
+static void
+stdin_lines(rd_kafka_t *rk, const char *topic)
 {
-	rd_kafka_t *rk = producer();
 	char *line = NULL;
 	size_t cap = 0;
 	ssize_t n;
@@ -675,10 +684,46 @@ lines(const char *topic)
 	while ((n = getline(&line, &cap, stdin)) > 0) {
 		if (line[n - 1] == '\n')
 			n--;
-		send_one(rk, topic, RD_KAFKA_PARTITION_UA, 0, (struct bytes){NULL, 0}, NULL,
-			(struct bytes){line, (size_t)n});
+		send_one(rk, topic, RD_KAFKA_PARTITION_UA, 0, (struct bytes){NULL, 0},
+			NULL, (struct bytes){line, (size_t)n});
 	}
 	free(line);
+}
+
+static int
+lines(const char *topic)
+{
+	rd_kafka_t *rk = producer();
+
+	stdin_lines(rk, topic);
+	return flushed(rk);
+}
+
+static int
+transact(const char *topic, const char *end)
+{
+	char id[64];
+	rd_kafka_error_t *error;
+	rd_kafka_t *rk;
+
+	snprintf(id, sizeof(id), "sk-admin-%ld", (long)getpid());
+	set(settings, "transactional.id", id);
+	rk = producer();
+	error = rd_kafka_init_transactions(rk, TIMEOUT_MS);
+	if (!error)
+		error = rd_kafka_begin_transaction(rk);
+	if (error)
+		die(topic, rd_kafka_error_string(error));
+	stdin_lines(rk, topic);
+	/* Else an abort would take back what never went out. */
+	if (rd_kafka_flush(rk, TIMEOUT_MS))
+		die(topic, "not delivered");
+	if (strcmp(end, "commit") == 0)
+		error = rd_kafka_commit_transaction(rk, TIMEOUT_MS);
+	else if (strcmp(end, "abort") == 0)
+		error = rd_kafka_abort_transaction(rk, TIMEOUT_MS);
+	if (error)
+		die(topic, rd_kafka_error_string(error));
 	return flushed(rk);
 }
 
@@ -697,7 +742,8 @@ print_record(const rd_kafka_message_t *m)
 	if (!rd_kafka_message_headers(m, &headers))
 		for (i = 0; !rd_kafka_header_get_all(headers, i, &name, &p, &n); i++)
 			list = jv_array_append(list,
-				jv_array_append(jv_array_append(jv_array(), jv_string(name)),
+				jv_array_append(
+					jv_array_append(jv_array(), jv_string(name)),
 					of_bytes(p, n)));
 	v = jv_object_set(v, jv_string("headers"), list);
 	v = jv_object_set(v, jv_string("key"), of_bytes(m->key, m->key_len));
@@ -745,7 +791,7 @@ dump(const char *topic, bool uncommitted)
 			if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 				end = true;
 			else if (m->err == RD_KAFKA_RESP_ERR__TRANSPORT ||
-				m->err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+				 m->err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 				; /* a broker is away: it comes back, or nothing comes */
 			else if (m->err)
 				die(topic, rd_kafka_message_errstr(m));
@@ -759,7 +805,7 @@ dump(const char *topic, bool uncommitted)
 	return 0;
 }
 
-/* ---- groups ---------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------ */
 
 static int
 committed(const char *group, const char *topic)
@@ -865,9 +911,12 @@ main(int argc, char **argv)
 		status = produce(argv[0]);
 	else if (strcmp(verb, "lines") == 0 && argc == 1)
 		status = lines(argv[0]);
+	else if (strcmp(verb, "transact") == 0 && argc == 2)
+		status = transact(argv[0], argv[1]);
 	else if (strcmp(verb, "dump") == 0 && argc == 1)
 		status = dump(argv[0], false);
-	else if (strcmp(verb, "dump") == 0 && argc == 2 && strcmp(argv[1], "uncommitted") == 0)
+	else if (strcmp(verb, "dump") == 0 && argc == 2 &&
+		 strcmp(argv[1], "uncommitted") == 0)
 		status = dump(argv[0], true);
 	else if (strcmp(verb, "committed") == 0 && argc == 2)
 		status = committed(argv[0], argv[1]);

@@ -11,7 +11,7 @@
 #	}
 #
 # The broker is $SK_TEST_BROKERS; else that of the whole run, in $SK_KAFKA_DIR, which the
-# first file that needs it starts and the runner stops; else one of this file's own. A file
+# first file that needs it starts and the runner, process $SK_KAFKA_FOR, stops; else one of this file's own. A file
 # that wants another kind of broker sets BROKER_OPTIONS=(--nodes 3 ...) after load: it gets
 # its own. Without java, mvn or the network its tests are skipped; with CI=true they fail.
 load ../cmd/helper
@@ -26,6 +26,12 @@ setup_file() {
 	broker_up
 }
 
+# Skipping in setup_file would count as its failure.
+setup() {
+	[[ -z ${BROKER_SKIP-} ]] || skip "$BROKER_SKIP"
+	cd "$BATS_TEST_TMPDIR"
+}
+
 teardown_file() {
 	broker_down
 }
@@ -33,22 +39,24 @@ teardown_file() {
 # Exports BROKER_AT, which becomes SK_BROKERS, and BROKER_DIR (empty where the broker is
 # not ours).
 broker_up() {
-	local status=0 own=
-	export BROKER_DIR= BROKER_OWN=
+	local status=0 guard=()
+	export BROKER_DIR= BROKER_OWN= BROKER_SKIP=
 	export SK_BUILD BROKER_AT
 	if ((${#BROKER_OPTIONS[@]} == 0)) && [[ -n ${SK_TEST_BROKERS-} ]]; then
 		BROKER_AT=$SK_TEST_BROKERS
 		return
 	fi
 	if ((${#BROKER_OPTIONS[@]})) || [[ -z ${SK_KAFKA_DIR-} ]]; then
-		BROKER_DIR=$BATS_FILE_TMPDIR/kafka BROKER_OWN=1 own=$PPID
+		BROKER_DIR=$BATS_FILE_TMPDIR/kafka BROKER_OWN=1 guard=(--for $PPID)
 	else
-		BROKER_DIR=$SK_KAFKA_DIR own=${SK_KAFKA_FOR:-$PPID}
+		BROKER_DIR=$SK_KAFKA_DIR
+		[[ -z ${SK_KAFKA_FOR-} ]] || guard=(--for "$SK_KAFKA_FOR")
 	fi
-	"$BROKER" start "$BROKER_DIR" --for "$own" "${BROKER_OPTIONS[@]}" \
+	"$BROKER" start "$BROKER_DIR" "${guard[@]}" "${BROKER_OPTIONS[@]}" \
 		2>"$BATS_FILE_TMPDIR/broker.said" || status=$?
 	if ((status == 77)) && [[ ${CI-} != true ]]; then
-		skip "$(tr '\n' ' ' <"$BATS_FILE_TMPDIR/broker.said")"
+		BROKER_SKIP=$(tr '\n' ' ' <"$BATS_FILE_TMPDIR/broker.said")
+		return
 	fi
 	if ((status)); then
 		cat "$BATS_FILE_TMPDIR/broker.said" >&2
@@ -58,7 +66,7 @@ broker_up() {
 }
 
 broker_down() {
-	[[ -z ${BROKER_OWN-} ]] || "$BROKER" stop "$BROKER_DIR"
+	[[ -z ${BROKER_OWN-} || -n ${BROKER_SKIP-} ]] || "$BROKER" stop "$BROKER_DIR"
 }
 
 admin() {

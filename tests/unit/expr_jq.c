@@ -175,7 +175,7 @@ static const struct expected cases[] = {
 	{"1,error(\"x\"),2", "0", "1\n!x"},
 	{"error({a:1})", "0", "!error (not a string): {\"a\":1}"},
 	{"1,error(null),2", "0", "1\n2"},
-	{"error", "\"a\\u0000b\"", "!a b"},
+	{"error", "\"a\\u0000b\"", "!a"},
 	{"label $f|1,break $f,2", "0", "1"},
 	/* Numbers keep their text. */
 	{"[.[]]", "[1.10,100.0,1e2,0.5,-0,1E400]", "[1.10,100,100,0.5,-0,1E400]"},

@@ -1,0 +1,782 @@
+/*
+ * One queue for all partitions, polled message by message: the batch call of librdkafka
+ * before 2.1 loses messages around rebalances. A partition's place is found by the last
+ * one used: messages come in runs.
+ */
+#include "kafka/consume.h"
+
+#include <inttypes.h>
+#include <regex.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "kafka/client.h"
+
+enum { ANSWER_MS = 30000, CLOSE_MS = 10000 };
+
+struct kafka_consumer {
+	struct kafka_client client; /* first: the handle's opaque */
+	struct kafka_consume ask;
+	struct kafka_place **place;
+	size_t nplaces, places_cap;
+	struct kafka_place *last; /* of the newest message */
+	rd_kafka_topic_t *last_topic;
+	bool assigned_once, paused;
+	bool revoked;           /* since the last look: what is held was not handed out */
+	struct failure trouble; /* found inside a callback; status 0: none */
+	rd_kafka_message_t **held; /* of the batch that is out */
+	struct kafka_message *message;
+	size_t nheld, held_cap, message_cap;
+	struct header *header; /* of all its messages, one after the other */
+	size_t nheaders, header_cap;
+};
+
+/* ---- places ------------------------------------------------------------------------ */
+
+static struct kafka_place *
+place_of(struct kafka_consumer *c, const char *topic, int32_t partition, bool make)
+{
+	struct kafka_place *p;
+	size_t i;
+
+	for (i = 0; i < c->nplaces; i++)
+		if (c->place[i]->input.partition == partition &&
+			strcmp(c->place[i]->input.name, topic) == 0)
+			return c->place[i];
+	if (!make)
+		return NULL;
+	c->place = mem_grow(c->place, &c->places_cap, c->nplaces + 1, sizeof(*c->place));
+	p = mem_zalloc(sizeof(*p));
+	p->input = (struct input){
+		.name = mem_strdup(topic), .partition = partition, .kafka = true};
+	p->next = p->done = p->committed = -1;
+	p->bound = INT64_MAX;
+	c->place[c->nplaces++] = p;
+	return p;
+}
+
+static int
+end_place(struct kafka_consumer *c, struct kafka_place *p)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (p->ended)
+		return 0;
+	p->ended = true;
+	/* What it would still fetch is for nobody. */
+	list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(list, p->input.name, p->input.partition);
+	rd_kafka_pause_partitions(c->client.rk, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	return 0;
+}
+
+bool
+kafka_consumer_ended(const struct kafka_consumer *c)
+{
+	size_t i;
+
+	if (c->ask.until == KAFKA_ENDLESS || !c->assigned_once)
+		return false;
+	for (i = 0; i < c->nplaces; i++)
+		if (c->place[i]->assigned && !c->place[i]->ended)
+			return false;
+	return true;
+}
+
+struct kafka_place *const *
+kafka_consumer_places(const struct kafka_consumer *c, size_t *n)
+{
+	*n = c->nplaces;
+	return c->place;
+}
+
+/* ---- where to begin and to end ----------------------------------------------------- */
+
+/* The first offsets of a time, a list with the answers; NULL: why. */
+static rd_kafka_topic_partition_list_t *
+of_time(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list, int64_t ms,
+	struct failure *why)
+{
+	rd_kafka_topic_partition_list_t *out = rd_kafka_topic_partition_list_copy(list);
+	rd_kafka_resp_err_t err;
+	int tries = 0, i;
+
+	do {
+		for (i = 0; i < out->cnt; i++) {
+			out->elems[i].offset = ms;
+			out->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+		}
+		err = rd_kafka_offsets_for_times(c->client.rk, out, ANSWER_MS);
+		for (i = 0; !err && i < out->cnt; i++)
+			err = out->elems[i].err;
+	} while (kafka_again(err, &tries));
+	if (!err)
+		return out;
+	kafka_fail(&c->client, why, err, "offsets of a time");
+	rd_kafka_topic_partition_list_destroy(out);
+	return NULL;
+}
+
+/* One partition's beginning (e->offset) and bound, from what the brokers said of it. */
+static int
+locate(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, int64_t committed,
+	int64_t from_time, int64_t until_time, struct failure *why)
+{
+	const struct kafka_consume *ask = &c->ask;
+	struct kafka_place *p = place_of(c, e->topic, e->partition, true);
+	bool bounded = ask->until != KAFKA_ENDLESS;
+	bool asked = bounded || (committed < 0 && ask->from != KAFKA_EARLIEST);
+	int64_t low = 0, high = 0;
+	rd_kafka_resp_err_t err;
+	int tries = 0;
+
+	if (asked) {
+		do
+			err = rd_kafka_query_watermark_offsets(c->client.rk, e->topic,
+				e->partition, &low, &high, ANSWER_MS);
+		while (kafka_again(err, &tries));
+		if (err)
+			return kafka_fail(&c->client, why, err, "%s[%" PRId32 "]",
+				e->topic, e->partition);
+	}
+	if (committed >= 0)
+		e->offset = committed;
+	else
+		switch (ask->from) {
+		case KAFKA_EARLIEST:
+			e->offset = bounded ? low : RD_KAFKA_OFFSET_BEGINNING;
+			break;
+		case KAFKA_LATEST:
+			e->offset = high;
+			break;
+		case KAFKA_OFFSET:
+			if (ask->from_n > high)
+				return fail(why, EXIT_NOINPUT,
+					"%s[%" PRId32 "]: offset %" PRId64
+					" is beyond the end, %" PRId64,
+					e->topic, e->partition, ask->from_n, high);
+			e->offset = ask->from_n > low ? ask->from_n : low;
+			break;
+		case KAFKA_TAIL:
+			e->offset = high - low > ask->from_n ? high - ask->from_n : low;
+			break;
+		case KAFKA_TIME:
+			/* Past the end: logical, or -1. */
+			e->offset = from_time >= 0 ? from_time : high;
+			break;
+		}
+	p->assigned = true;
+	p->ended = p->at_end = false;
+	p->next = p->done = -1;
+	p->committed = committed;
+	p->bound = INT64_MAX;
+	if (bounded) {
+		p->bound = high;
+		if (ask->until == KAFKA_UNTIL_OFFSET && ask->until_n < p->bound)
+			p->bound = ask->until_n;
+		if (ask->until == KAFKA_UNTIL_TIME && until_time >= 0 &&
+			until_time < p->bound)
+			p->bound = until_time;
+	}
+	return 0;
+}
+
+/* Give every partition of list its beginning, take them all, end those that hold
+ * nothing. */
+static int
+take(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, struct failure *why)
+{
+	rd_kafka_topic_partition_list_t *committed = NULL, *from = NULL, *until = NULL;
+	struct kafka_place *p;
+	rd_kafka_resp_err_t err;
+	int64_t known;
+	int status = -1, tries = 0, i;
+
+	if (c->ask.group && list->cnt) {
+		committed = rd_kafka_topic_partition_list_copy(list);
+		do {
+			err = rd_kafka_committed(c->client.rk, committed, ANSWER_MS);
+			for (i = 0; !err && i < committed->cnt; i++)
+				err = committed->elems[i].err;
+		} while (kafka_again(err, &tries));
+		if (err) {
+			kafka_fail(&c->client, why, err, "committed offsets of %s",
+				c->ask.group);
+			goto out;
+		}
+	}
+	if (c->ask.from == KAFKA_TIME && list->cnt) {
+		from = of_time(c, list, c->ask.from_n, why);
+		if (!from)
+			goto out;
+	}
+	if (c->ask.until == KAFKA_UNTIL_TIME && list->cnt) {
+		until = of_time(c, list, c->ask.until_n, why);
+		if (!until)
+			goto out;
+	}
+	for (i = 0; i < list->cnt; i++) {
+		known = committed ? committed->elems[i].offset : -1;
+		if (locate(c, &list->elems[i], known < 0 ? -1 : known,
+			    from ? from->elems[i].offset : -1,
+			    until ? until->elems[i].offset : -1, why) < 0)
+			goto out;
+	}
+	err = rd_kafka_assign(c->client.rk, list);
+	if (err) {
+		kafka_fail(&c->client, why, err, "assignment");
+		goto out;
+	}
+	c->assigned_once = true;
+	for (i = 0; i < list->cnt; i++) {
+		p = place_of(c, list->elems[i].topic, list->elems[i].partition, true);
+		if (list->elems[i].offset >= p->bound)
+			end_place(c, p);
+	}
+	if (c->paused)
+		rd_kafka_pause_partitions(c->client.rk, list);
+	status = 0;
+out:
+	if (committed)
+		rd_kafka_topic_partition_list_destroy(committed);
+	if (from)
+		rd_kafka_topic_partition_list_destroy(from);
+	if (until)
+		rd_kafka_topic_partition_list_destroy(until);
+	return status;
+}
+
+static void
+on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+	rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+	struct kafka_consumer *c = opaque;
+	struct failure why;
+	bool lost;
+	size_t i;
+
+	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+		if (take(c, list, &why) < 0) {
+			if (!c->trouble.status)
+				c->trouble = why;
+			rd_kafka_assign(rk, NULL);
+		} else if (c->ask.assigned)
+			c->ask.assigned(c->ask.arg, c);
+		return;
+	}
+	lost = rd_kafka_assignment_lost(rk);
+	if (c->ask.revoked)
+		c->ask.revoked(c->ask.arg, c, lost);
+	if (!lost && kafka_consumer_commit(c, &why) < 0 && !c->trouble.status &&
+		why.status != EXIT_TRY_AGAIN)
+		c->trouble = why;
+	for (i = 0; i < c->nplaces; i++)
+		c->place[i]->assigned = false;
+	c->revoked = true;
+	rd_kafka_assign(rk, NULL);
+}
+
+/* ---- opening ----------------------------------------------------------------------- */
+
+static bool
+wanted_partition(const struct kafka_consume *ask, int32_t partition)
+{
+	size_t i;
+
+	for (i = 0; i < ask->npartitions; i++)
+		if (ask->partitions[i] == partition)
+			return true;
+	return ask->npartitions == 0;
+}
+
+static int
+add_topic(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list,
+	const struct rd_kafka_metadata_topic *t, struct failure *why)
+{
+	size_t i;
+	int j, k;
+
+	if (t->err)
+		return kafka_fail(&c->client, why, t->err, "%s", t->topic);
+	for (i = 0; i < c->ask.npartitions; i++) {
+		for (k = 0; k < t->partition_cnt; k++)
+			if (t->partitions[k].id == c->ask.partitions[i])
+				break;
+		if (k == t->partition_cnt)
+			return fail(why, EXIT_NOINPUT,
+				"%s has no partition %" PRId32 ", only %d of them",
+				t->topic, c->ask.partitions[i], t->partition_cnt);
+	}
+	for (j = 0; j < t->partition_cnt; j++)
+		if (wanted_partition(&c->ask, t->partitions[j].id) &&
+			!rd_kafka_topic_partition_list_find(
+				list, t->topic, t->partitions[j].id))
+			rd_kafka_topic_partition_list_add(
+				list, t->topic, t->partitions[j].id);
+	return 0;
+}
+
+/* Every topic of the cluster that a pattern means. */
+static int
+add_pattern(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list,
+	const char *pattern, struct failure *why)
+{
+	const struct rd_kafka_metadata *md;
+	rd_kafka_resp_err_t err;
+	regex_t wanted, excluded;
+	int i, status = 0;
+	char text[128];
+	const char *name;
+
+	i = regcomp(&wanted, pattern, REG_EXTENDED | REG_NOSUB);
+	if (i) {
+		regerror(i, &wanted, text, sizeof(text));
+		return fail(why, EXIT_USAGE, "%s: %s", pattern, text);
+	}
+	if (c->ask.exclude &&
+		regcomp(&excluded, c->ask.exclude, REG_EXTENDED | REG_NOSUB)) {
+		regfree(&wanted);
+		return fail(
+			why, EXIT_USAGE, "%s: not a regular expression", c->ask.exclude);
+	}
+	err = rd_kafka_metadata(c->client.rk, 1, NULL, &md, ANSWER_MS);
+	if (err)
+		status = kafka_fail(&c->client, why, err, "%s", pattern);
+	else {
+		for (i = 0; i < md->topic_cnt && !status; i++) {
+			name = md->topics[i].topic;
+			/* Internal topics are never meant by a pattern. */
+			if (strncmp(name, "__", 2) != 0 &&
+				regexec(&wanted, name, 0, NULL, 0) == 0 &&
+				(!c->ask.exclude || regexec(&excluded, name, 0, NULL, 0)))
+				status = add_topic(c, list, &md->topics[i], why);
+		}
+		rd_kafka_metadata_destroy(md);
+	}
+	regfree(&wanted);
+	if (c->ask.exclude)
+		regfree(&excluded);
+	return status;
+}
+
+static int
+add_name(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list,
+	const char *name, struct failure *why)
+{
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(c->client.rk, name, NULL);
+	const struct rd_kafka_metadata *md;
+	rd_kafka_resp_err_t err;
+	int status;
+
+	if (!topic)
+		return kafka_fail(&c->client, why, rd_kafka_last_error(), "%s", name);
+	err = rd_kafka_metadata(c->client.rk, 0, topic, &md, ANSWER_MS);
+	if (err)
+		status = kafka_fail(&c->client, why, err, "%s", name);
+	else {
+		status = md->topic_cnt == 1
+				 ? add_topic(c, list, &md->topics[0], why)
+				 : fail(why, EXIT_UNAVAILABLE, "%s: no metadata", name);
+		rd_kafka_metadata_destroy(md);
+	}
+	rd_kafka_topic_destroy(topic);
+	return status;
+}
+
+/* The partitions that are there: taken without a group, looked at with one, so that a
+ * topic that isn't there is told at once. */
+static int
+find_partitions(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list,
+	struct failure *why)
+{
+	size_t i;
+
+	for (i = 0; i < c->ask.ntopics; i++)
+		if (*c->ask.topics[i] == '^'
+				? add_pattern(c, list, c->ask.topics[i], why) < 0
+				: add_name(c, list, c->ask.topics[i], why) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+subscribe(struct kafka_consumer *c, struct failure *why)
+{
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new((int)c->ask.ntopics);
+	rd_kafka_resp_err_t err;
+	size_t i;
+
+	for (i = 0; i < c->ask.ntopics; i++)
+		rd_kafka_topic_partition_list_add(
+			list, c->ask.topics[i], RD_KAFKA_PARTITION_UA);
+	err = rd_kafka_subscribe(c->client.rk, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	return err ? kafka_fail(&c->client, why, err, "subscription") : 0;
+}
+
+static int
+set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
+{
+	const struct kafka_consume *ask = &c->ask;
+	bool pattern = false;
+	struct buf hidden = {0};
+	size_t i;
+	int status = -1;
+
+	for (i = 0; i < ask->ntopics; i++)
+		pattern |= *ask->topics[i] == '^';
+	/* librdkafka wants a name for what is never sent. */
+	if (kafka_conf_set(conf, "group.id", ask->group ? ask->group : "streamkit", why) <
+		0)
+		goto out;
+	if (ask->instance &&
+		kafka_conf_set(conf, "group.instance.id", ask->instance, why) < 0)
+		goto out;
+	if (ask->uncommitted &&
+		kafka_conf_set(conf, "isolation.level", "read_uncommitted", why) < 0)
+		goto out;
+	if (ask->group && pattern) {
+		buf_adds(&hidden, "^__");
+		if (ask->exclude)
+			buf_addf(&hidden, ",%s", ask->exclude);
+		if (kafka_conf_set(conf, "topic.blacklist", buf_cstr(&hidden), why) < 0)
+			goto out;
+	}
+	if (ask->group)
+		rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+	status = 0;
+out:
+	buf_release(&hidden);
+	return status;
+}
+
+struct kafka_consumer *
+kafka_consumer_open(const struct kafka_config *config, const struct kafka_consume *ask,
+	struct failure *why)
+{
+	struct kafka_consumer *c = mem_zalloc(sizeof(*c));
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+	rd_kafka_conf_t *conf;
+	int status = -1;
+
+	c->ask = *ask;
+	conf = kafka_client_conf(&c->client, config, KAFKA_CONSUMER, why);
+	if (!conf)
+		goto out;
+	if (set_up(c, conf, why) < 0) {
+		rd_kafka_conf_destroy(conf);
+		goto out;
+	}
+	if (kafka_client_start(&c->client, conf, why) < 0)
+		goto out;
+	rd_kafka_poll_set_consumer(c->client.rk);
+	if (kafka_client_connect(&c->client, ask->connect_ms, why) < 0 ||
+		find_partitions(c, list, why) < 0)
+		goto out;
+	if (ask->group)
+		status = subscribe(c, why);
+	else {
+		status = take(c, list, why);
+		if (!status && ask->assigned)
+			ask->assigned(ask->arg, c);
+	}
+out:
+	rd_kafka_topic_partition_list_destroy(list);
+	if (!status)
+		return c;
+	kafka_consumer_close(c);
+	return NULL;
+}
+
+/* ---- reading ----------------------------------------------------------------------- */
+
+static void
+let_go(struct kafka_consumer *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nheld; i++)
+		rd_kafka_message_destroy(c->held[i]);
+	c->nheld = c->nheaders = 0;
+}
+
+static void
+hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_place *place)
+{
+	rd_kafka_timestamp_type_t type;
+	struct kafka_message *out;
+	rd_kafka_headers_t *list;
+	const void *value;
+	const char *name;
+	size_t n, first = c->nheaders;
+	int64_t ts = rd_kafka_message_timestamp(m, &type);
+
+	if (!rd_kafka_message_headers(m, &list))
+		while (!rd_kafka_header_get_all(
+			list, c->nheaders - first, &name, &value, &n)) {
+			c->header = mem_grow(c->header, &c->header_cap, c->nheaders + 1,
+				sizeof(*c->header));
+			c->header[c->nheaders++] =
+				(struct header){slice_str(name), slice_of(value, n)};
+		}
+	c->held = mem_grow(c->held, &c->held_cap, c->nheld + 1, sizeof(*c->held));
+	c->message =
+		mem_grow(c->message, &c->message_cap, c->nheld + 1, sizeof(*c->message));
+	c->held[c->nheld] = m;
+	out = &c->message[c->nheld++];
+	*out = (struct kafka_message){
+		.meta = {.topic = slice_str(place->input.name),
+			.partition = m->partition,
+			.offset = m->offset,
+			.ts_ms =
+				type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? TIME_NONE : ts,
+			.time_us = TIME_NONE,
+			.key = slice_of(m->key, m->key ? m->key_len : 0),
+			.nheaders = c->nheaders - first},
+		.value = slice_of(m->payload, m->payload ? m->len : 0),
+		.place = place};
+	place->next = m->offset + 1;
+	place->at_end = false;
+}
+
+static struct kafka_place *
+place_of_message(struct kafka_consumer *c, const rd_kafka_message_t *m)
+{
+	if (c->last && c->last_topic == m->rkt &&
+		c->last->input.partition == m->partition)
+		return c->last;
+	c->last = place_of(c, rd_kafka_topic_name(m->rkt), m->partition, false);
+	c->last_topic = m->rkt;
+	return c->last;
+}
+
+/* An event that is no message. 0: go on. */
+static int
+event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why)
+{
+	struct kafka_place *p = m->rkt ? place_of_message(c, m) : NULL;
+	char text[256];
+
+	switch (m->err) {
+	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+		if (p) {
+			p->at_end = true;
+			/* Everything that was committed when it began has come: what lies
+			 * between here and the bound are markers of transactions, or
+			 * records of one that is open. */
+			if (p->assigned && c->ask.until != KAFKA_ENDLESS)
+				return end_place(c, p);
+		}
+		return 0;
+	case RD_KAFKA_RESP_ERR__FATAL:
+		return kafka_fail(&c->client, why,
+			rd_kafka_fatal_error(c->client.rk, text, sizeof(text)), "%s",
+			c->ask.group ? c->ask.group : "consumer");
+	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		fail(why, EXIT_DATA,
+			"%s[%" PRId32 "]: offset %" PRId64 " is not there any more",
+			p ? p->input.name : "topic", m->partition, m->offset);
+		fail_hint(why,
+			"retention has removed it; the group's offsets can be reset");
+		return -1;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+	case RD_KAFKA_RESP_ERR__BAD_MSG:
+	case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+	case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+		return kafka_fail(&c->client, why, m->err, "%s",
+			p              ? p->input.name
+			: c->ask.group ? c->ask.group
+				       : "consumer");
+	default:
+		/* Brokers come and go; librdkafka goes on asking. */
+		return 0;
+	}
+}
+
+int
+kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t max,
+	size_t max_bytes, int wait_ms, struct failure *why)
+{
+	int64_t end = time_monotonic_ns() + (int64_t)wait_ms * 1000000, left;
+	rd_kafka_message_t *m;
+	struct kafka_place *p;
+	size_t bytes = 0, i, at;
+	int status;
+
+	let_go(c);
+	/* A topic's handle may be another's once no message holds it. */
+	c->last = NULL;
+	*batch = (struct kafka_batch){NULL, 0};
+	if (max > INT32_MAX)
+		max = INT32_MAX;
+	while (c->nheld < max && bytes < max_bytes && !kafka_consumer_ended(c)) {
+		/* Once there is one, only what is there. */
+		left = c->nheld ? 0 : (end - time_monotonic_ns()) / 1000000;
+		m = rd_kafka_consumer_poll(c->client.rk, left > 0 ? (int)left : 0);
+		if (c->revoked) {
+			/* These are the next owner's: committed is what was done
+			 * before. */
+			let_go(c);
+			bytes = 0;
+			c->revoked = false;
+		}
+		if (c->trouble.status) {
+			if (m)
+				rd_kafka_message_destroy(m);
+			*why = c->trouble;
+			return -1;
+		}
+		if (!m) {
+			if (left > 0)
+				continue;
+			break;
+		}
+		if (m->err) {
+			status = event(c, m, why);
+			rd_kafka_message_destroy(m);
+			if (status < 0)
+				return -1;
+			continue;
+		}
+		p = place_of_message(c, m);
+		if (!p || !p->assigned || p->ended) {
+			rd_kafka_message_destroy(m);
+			continue;
+		}
+		if (m->offset >= p->bound) {
+			rd_kafka_message_destroy(m);
+			end_place(c, p);
+			continue;
+		}
+		hold(c, m, p);
+		bytes += m->len + m->key_len;
+		if (m->offset + 1 >= p->bound)
+			end_place(c, p);
+	}
+	/* The array of headers may have moved while it grew. */
+	for (i = at = 0; i < c->nheld; i++)
+		if (c->message[i].meta.nheaders) {
+			c->message[i].meta.header = c->header + at;
+			at += c->message[i].meta.nheaders;
+		}
+	*batch = (struct kafka_batch){c->message, c->nheld};
+	return (int)c->nheld;
+}
+
+int
+kafka_consumer_pause(struct kafka_consumer *c, bool pause, struct failure *why)
+{
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_resp_err_t err;
+	size_t i;
+
+	if (c->paused == pause)
+		return 0;
+	list = rd_kafka_topic_partition_list_new((int)c->nplaces);
+	for (i = 0; i < c->nplaces; i++)
+		if (c->place[i]->assigned && !c->place[i]->ended)
+			rd_kafka_topic_partition_list_add(list, c->place[i]->input.name,
+				c->place[i]->input.partition);
+	err = pause ? rd_kafka_pause_partitions(c->client.rk, list)
+		    : rd_kafka_resume_partitions(c->client.rk, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (err)
+		return kafka_fail(&c->client, why, err, "pause");
+	c->paused = pause;
+	return 0;
+}
+
+/* ---- the group --------------------------------------------------------------------- */
+
+int
+kafka_consumer_commit(struct kafka_consumer *c, struct failure *why)
+{
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	struct kafka_place *p;
+	size_t i;
+	int j;
+
+	if (!c->ask.group)
+		return 0;
+	list = rd_kafka_topic_partition_list_new((int)c->nplaces);
+	for (i = 0; i < c->nplaces; i++) {
+		p = c->place[i];
+		if (p->assigned && p->done >= 0 && p->done != p->committed)
+			rd_kafka_topic_partition_list_add(
+				list, p->input.name, p->input.partition)
+				->offset = p->done;
+	}
+	if (list->cnt)
+		err = rd_kafka_commit(c->client.rk, list, 0);
+	for (j = 0; j < list->cnt && !err; j++)
+		err = list->elems[j].err;
+	for (j = 0; j < list->cnt && !err; j++) {
+		p = place_of(c, list->elems[j].topic, list->elems[j].partition, false);
+		p->committed = list->elems[j].offset;
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return err ? kafka_fail(&c->client, why, err, "commit of %s", c->ask.group) : 0;
+}
+
+int
+kafka_consumer_group_metadata(
+	struct kafka_consumer *c, struct buf *out, struct failure *why)
+{
+	rd_kafka_consumer_group_metadata_t *md =
+		rd_kafka_consumer_group_metadata(c->client.rk);
+	rd_kafka_error_t *error;
+	void *bytes;
+	size_t n;
+
+	if (!md)
+		return fail(
+			why, EXIT_INTERNAL, "a consumer without a group has no metadata");
+	error = rd_kafka_consumer_group_metadata_write(md, &bytes, &n);
+	rd_kafka_consumer_group_metadata_destroy(md);
+	if (error)
+		return kafka_fail_error(
+			&c->client, why, error, "metadata of %s", c->ask.group);
+	buf_add(out, bytes, n);
+	rd_kafka_mem_free(c->client.rk, bytes);
+	return 0;
+}
+
+void
+kafka_consumer_close(struct kafka_consumer *c)
+{
+	size_t i;
+
+	if (!c)
+		return;
+	let_go(c);
+	if (c->client.rk) {
+		/* The rebalance callback runs once more here; there is nobody to ask. */
+		c->ask.assigned = NULL;
+		c->ask.revoked = NULL;
+		for (i = 0; i < c->nplaces; i++)
+			c->place[i]->done = -1;
+		rd_kafka_consumer_close(c->client.rk);
+	}
+	if (kafka_client_stop(&c->client, CLOSE_MS) < 0)
+		return; /* librdkafka's threads still know it */
+	for (i = 0; i < c->nplaces; i++) {
+		free((char *)(uintptr_t)c->place[i]->input.name);
+		free(c->place[i]);
+	}
+	free(c->place);
+	free(c->held);
+	free(c->message);
+	free(c->header);
+	free(c);
+}

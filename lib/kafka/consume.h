@@ -1,0 +1,126 @@
+/*
+ * consume: topics as batches of messages, in the order of each partition.
+ *
+ * With a group, the brokers give this process its partitions, and take them away again
+ * inside of kafka_consumer_read; without one it reads all, and commits nothing. Where
+ * reading begins is what the group has committed, else "from". A bounded read ("until")
+ * takes the ends of the partitions when it gets them, so that it ends while others write.
+ *
+ *	c = kafka_consumer_open(config, &(struct kafka_consume){.topics = ...}, why);
+ *	while ((n = kafka_consumer_read(c, &batch, 10000, 1 << 20, 1000, why)) >= 0) {
+ *		...                            batch.v[0..n)
+ *		batch.v[i].place->done = batch.v[i].meta.offset + 1;
+ *		if (n == 0 && kafka_consumer_ended(c))
+ *			break;
+ *	}
+ *	kafka_consumer_commit(c, why);
+ *	kafka_consumer_close(c);
+ *
+ * Messages are librdkafka's own memory, borrowed until the next read, assignments
+ * included. One thread reads; it must come back within max.poll.interval.ms, with
+ * kafka_consumer_pause while it can take nothing.
+ */
+#ifndef SK_KAFKA_CONSUME_H
+#define SK_KAFKA_CONSUME_H
+
+#include "base/buf.h"
+#include "flow/flow.h"
+#include "kafka/config.h"
+
+struct kafka_consumer;
+
+enum kafka_at {
+	KAFKA_EARLIEST,
+	KAFKA_LATEST,
+	KAFKA_OFFSET, /* n; at the least the first that is still there */
+	KAFKA_TAIL,   /* n messages before the end */
+	KAFKA_TIME,   /* the first whose timestamp is n (ms) or later, else the end */
+};
+
+enum kafka_until {
+	KAFKA_ENDLESS,
+	KAFKA_UNTIL_END,    /* what is there when the partition is assigned */
+	KAFKA_UNTIL_OFFSET, /* of that, offsets below n */
+	KAFKA_UNTIL_TIME,   /* of that, what stands before the first of time n (ms) */
+};
+
+/* A partition that is or was ours. Lives as long as the consumer. */
+struct kafka_place {
+	struct input input;  /* its name is the topic's, and its partition */
+	bool assigned;
+	bool ended;          /* read up to its bound */
+	bool at_end;         /* nothing more was there when last asked */
+	int64_t next;        /* offset after the newest message handed out, or -1 */
+	int64_t bound;       /* INT64_MAX: none */
+	int64_t done;        /* the reader's: to be committed; -1: nothing */
+	int64_t committed;   /* by this consumer, or found; -1: nothing */
+};
+
+struct kafka_message {
+	struct meta meta;    /* topic, partition, offset, ts_ms, key, headers */
+	struct slice value;  /* p == NULL: null */
+	struct kafka_place *place;
+};
+
+struct kafka_batch {
+	const struct kafka_message *v;
+	size_t n;
+};
+
+struct kafka_consume {
+	const char *const *topics;    /* names, or "^REGEX" */
+	size_t ntopics;
+	const char *exclude;          /* topics that a "^REGEX" never means, or NULL */
+	const int32_t *partitions;    /* these alone (no group); n 0: all */
+	size_t npartitions;
+	const char *group;            /* NULL: none */
+	const char *instance;         /* a static member's name, or NULL */
+	enum kafka_at from;
+	int64_t from_n;
+	enum kafka_until until;
+	int64_t until_n;
+	bool uncommitted;             /* read what transactions have not committed */
+	int connect_ms;               /* how long to wait for a broker */
+	/* Called in read, before new messages: partitions have come (places say which),
+	 * or are about to go, and what is done when revoked() returns is committed; lost:
+	 * they are gone already, and nothing can be. NULL: nobody asks. */
+	void (*assigned)(void *arg, struct kafka_consumer *);
+	void (*revoked)(void *arg, struct kafka_consumer *, bool lost);
+	void *arg;
+};
+
+/* Connect, and without a group find the partitions. NULL: EXIT_UNAVAILABLE,
+ * EXIT_NOPERM, EXIT_NOINPUT (no such topic or offset), EXIT_CONFIG. The config
+ * outlives the consumer. */
+struct kafka_consumer *kafka_consumer_open(const struct kafka_config *,
+	const struct kafka_consume *, struct failure *why);
+
+/* The next messages, at most max of them and about max_bytes; waits for the first at most
+ * wait_ms. 0: none came in that time, or all partitions have ended. Brokers that come and
+ * go are no failure. -1: EXIT_FENCED, EXIT_NOPERM, EXIT_NOINPUT, EXIT_DATA (an offset is
+ * gone). */
+int kafka_consumer_read(struct kafka_consumer *, struct kafka_batch *, size_t max,
+	size_t max_bytes, int wait_ms, struct failure *why);
+
+/* Every partition of a bounded read has been read to its bound. */
+bool kafka_consumer_ended(const struct kafka_consumer *);
+
+/* All places so far, ours or not any more. */
+struct kafka_place *const *kafka_consumer_places(const struct kafka_consumer *,
+	size_t *n);
+
+/* Stop or go on fetching all partitions; a paused consumer is read with wait_ms as ever,
+ * for the group's sake, and hands nothing out beyond what had been fetched. */
+int kafka_consumer_pause(struct kafka_consumer *, bool pause, struct failure *why);
+
+/* Commit what the places say is done, and wait for the answer. Nothing new: 0 at once. */
+int kafka_consumer_commit(struct kafka_consumer *, struct failure *why);
+
+/* Append the group's metadata, for another process's transaction. */
+int kafka_consumer_group_metadata(struct kafka_consumer *, struct buf *,
+	struct failure *why);
+
+/* Leave the group and free all; NULL is fine. Commits nothing. */
+void kafka_consumer_close(struct kafka_consumer *);
+
+#endif

@@ -1,0 +1,410 @@
+/*
+ * A broker refuses a batch as a whole, and librdkafka does not split it: so no batch may
+ * grow beyond the smallest max.message.bytes of its topics, and a record that is larger
+ * by itself is refused here, before it has neighbours.
+ */
+#include "kafka/produce.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/table.h"
+#include "kafka/client.h"
+
+enum {
+	ANSWER_MS = 30000,
+	CLOSE_MS = 10000,
+	BATCH_BYTES = 1000000,       /* librdkafka's default */
+	QUEUE_KBYTES = 32768,        /* client.c's */
+	DEFAULT_MAX_BYTES = 1048588, /* a broker's, where it won't tell */
+	RECORD_OVERHEAD = 100, /* of a batch's and a record's own fields, at the most */
+	HEADER_OVERHEAD = 10,
+	LARGEST = 1000000000, /* that librdkafka can send */
+};
+
+struct kafka_producer {
+	struct kafka_client client; /* first: the handle's opaque */
+	struct kafka_produce ask;
+	struct table topics; /* struct kafka_topic * by name */
+	uint32_t batch_bytes;
+	uint32_t largest; /* message.max.bytes */
+	unsigned unpolled;
+};
+
+static void
+on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+	struct kafka_producer *p = opaque;
+	struct failure why;
+
+	(void)rk;
+	if (!p->ask.delivered)
+		return;
+	if (m->err)
+		kafka_fail(&p->client, &why, m->err, "%s[%" PRId32 "]",
+			m->rkt ? rd_kafka_topic_name(m->rkt) : "topic", m->partition);
+	p->ask.delivered(p->ask.arg, m->_private, m->err ? &why : NULL);
+}
+
+/* ---- topics ------------------------------------------------------------------------ */
+
+/* max.message.bytes of a topic, or a broker's default where we may not ask. */
+static uint32_t
+limit_of(rd_kafka_t *rk, const char *name)
+{
+	rd_kafka_ConfigResource_t *ask =
+		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	const rd_kafka_ConfigResource_t **list;
+	const rd_kafka_ConfigEntry_t **entry;
+	uint32_t limit = DEFAULT_MAX_BYTES;
+	rd_kafka_event_t *ev;
+	const char *value;
+	size_t n, i;
+
+	rd_kafka_DescribeConfigs(rk, &ask, 1, NULL, queue);
+	ev = rd_kafka_queue_poll(queue, ANSWER_MS);
+	if (ev && !rd_kafka_event_error(ev)) {
+		list = rd_kafka_DescribeConfigs_result_resources(
+			rd_kafka_event_DescribeConfigs_result(ev), &n);
+		if (n == 1 && !rd_kafka_ConfigResource_error(list[0])) {
+			entry = rd_kafka_ConfigResource_configs(list[0], &n);
+			for (i = 0; i < n; i++) {
+				value = rd_kafka_ConfigEntry_value(entry[i]);
+				if (value && strcmp(rd_kafka_ConfigEntry_name(entry[i]),
+						     "max.message.bytes") == 0)
+					limit = (uint32_t)strtoul(value, NULL, 10);
+			}
+		}
+	}
+	if (ev)
+		rd_kafka_event_destroy(ev);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_ConfigResource_destroy(ask);
+	return limit;
+}
+
+/* The number of partitions; -1: why. */
+static int
+partitions_of(struct kafka_client *c, rd_kafka_topic_t *topic, struct failure *why)
+{
+	const char *name = rd_kafka_topic_name(topic);
+	const struct rd_kafka_metadata *md;
+	rd_kafka_resp_err_t err;
+	int n = -1;
+
+	err = rd_kafka_metadata(c->rk, 0, topic, &md, ANSWER_MS);
+	if (err)
+		return kafka_fail(c, why, err, "%s", name);
+	err = md->topic_cnt == 1 ? md->topics[0].err
+				 : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	if (err)
+		kafka_fail(c, why, err, "%s", name);
+	else
+		n = md->topics[0].partition_cnt;
+	rd_kafka_metadata_destroy(md);
+	return n;
+}
+
+const struct kafka_topic *
+kafka_producer_topic(struct kafka_producer *p, const char *name, struct failure *why)
+{
+	struct table_entry *e = table_get(&p->topics, slice_str(name));
+	struct kafka_topic *t;
+	rd_kafka_topic_t *handle;
+	uint32_t limit;
+	int n;
+
+	if (e)
+		return e->v.ptr;
+	handle = rd_kafka_topic_new(p->client.rk, name, NULL);
+	if (!handle) {
+		kafka_fail(&p->client, why, rd_kafka_last_error(), "%s", name);
+		return NULL;
+	}
+	n = partitions_of(&p->client, handle, why);
+	if (n < 0)
+		goto refused;
+	limit = limit_of(p->client.rk, name);
+	if (limit < p->batch_bytes) {
+		fail(why, EXIT_CONFIG,
+			"%s takes %" PRIu32 " bytes at a time, less than a batch "
+			"of this producer: %" PRIu32,
+			name, limit, p->batch_bytes);
+		fail_hint(why, "-X batch.size=%" PRIu32, limit);
+		goto refused;
+	}
+	t = mem_zalloc(sizeof(*t));
+	*t = (struct kafka_topic){.name = mem_strdup(name),
+		.partitions = n,
+		.max_bytes = limit < p->largest ? limit : p->largest,
+		.handle = handle};
+	table_put(&p->topics, slice_str(name), NULL)->v.ptr = t;
+	return t;
+refused:
+	rd_kafka_topic_destroy(handle);
+	return NULL;
+}
+
+/* ---- opening ----------------------------------------------------------------------- */
+
+/* What the topics that are known allow: the smallest and the largest of their limits. */
+static int
+ask_limits(const struct kafka_config *config, const struct kafka_produce *ask,
+	uint32_t *smallest, uint32_t *largest, struct failure *why)
+{
+	/* Not on the stack: where stopping hangs, librdkafka goes on using it. */
+	struct kafka_client *c = mem_zalloc(sizeof(*c));
+	rd_kafka_conf_t *conf = kafka_client_conf(c, config, KAFKA_PRODUCER, why);
+	rd_kafka_topic_t *topic;
+	uint32_t limit;
+	int status = -1;
+	size_t i;
+
+	*smallest = UINT32_MAX;
+	*largest = ask->ntopics ? 0 : DEFAULT_MAX_BYTES;
+	if (!conf || kafka_client_start(c, conf, why) < 0 ||
+		kafka_client_connect(c, ask->connect_ms, why) < 0)
+		goto out;
+	for (i = 0; i < ask->ntopics; i++) {
+		topic = rd_kafka_topic_new(c->rk, ask->topics[i], NULL);
+		if (!topic) {
+			kafka_fail(c, why, rd_kafka_last_error(), "%s", ask->topics[i]);
+			goto out;
+		}
+		status = partitions_of(c, topic, why);
+		rd_kafka_topic_destroy(topic);
+		if (status < 0)
+			goto out;
+		limit = limit_of(c->rk, ask->topics[i]);
+		if (limit < *smallest)
+			*smallest = limit;
+		if (limit > *largest)
+			*largest = limit;
+	}
+	status = 0;
+out:
+	if (kafka_client_stop(c, CLOSE_MS) == 0)
+		free(c);
+	return status;
+}
+
+static int
+set_number(rd_kafka_conf_t *conf, const char *name, uint32_t n, struct failure *why)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%" PRIu32, n);
+	return kafka_conf_set(conf, name, text, why);
+}
+
+static uint32_t
+get_number(rd_kafka_conf_t *conf, const char *name)
+{
+	char text[32] = "0";
+	size_t n = sizeof(text);
+
+	rd_kafka_conf_get(conf, name, text, &n);
+	return (uint32_t)strtoul(text, NULL, 10);
+}
+
+/* Fit sizes to the topics, where the user has not said another. */
+static int
+fit(struct kafka_producer *p, rd_kafka_conf_t *conf, uint32_t smallest, uint32_t largest,
+	struct failure *why)
+{
+	const struct kafka_config *config = p->client.config;
+	uint32_t kbytes;
+
+	if (!kafka_config_get(config, "message.max.bytes")) {
+		largest = largest < 1000 ? 1000 : largest > LARGEST ? LARGEST : largest;
+		if (set_number(conf, "message.max.bytes", largest, why) < 0)
+			return -1;
+	}
+	p->largest = get_number(conf, "message.max.bytes");
+	if (!kafka_config_get(config, "batch.size") && smallest < BATCH_BYTES &&
+		set_number(conf, "batch.size", smallest ? smallest : 1, why) < 0)
+		return -1;
+	p->batch_bytes = get_number(conf, "batch.size");
+	if (p->batch_bytes > p->largest)
+		p->batch_bytes = p->largest;
+	/* A record that has no room in an empty queue would wait for ever. */
+	kbytes = p->largest / 1024 + 1;
+	if (get_number(conf, "queue.buffering.max.kbytes") < kbytes &&
+		set_number(conf, "queue.buffering.max.kbytes", kbytes, why) < 0)
+		return -1;
+	return 0;
+}
+
+struct kafka_producer *
+kafka_producer_open(const struct kafka_config *config, const struct kafka_produce *ask,
+	struct failure *why)
+{
+	struct kafka_producer *p = mem_zalloc(sizeof(*p));
+	uint32_t smallest, largest;
+	rd_kafka_conf_t *conf;
+	size_t i;
+
+	p->ask = *ask;
+	conf = kafka_client_conf(&p->client, config, KAFKA_PRODUCER, why);
+	if (!conf)
+		goto failed;
+	if (ask_limits(config, ask, &smallest, &largest, why) < 0 ||
+		fit(p, conf, smallest, largest, why) < 0) {
+		rd_kafka_conf_destroy(conf);
+		goto failed;
+	}
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	if (kafka_client_start(&p->client, conf, why) < 0)
+		goto failed;
+	for (i = 0; i < ask->ntopics; i++)
+		if (!kafka_producer_topic(p, ask->topics[i], why))
+			goto failed;
+	return p;
+failed:
+	kafka_producer_close(p);
+	return NULL;
+}
+
+/* ---- sending ----------------------------------------------------------------------- */
+
+static rd_kafka_headers_t *
+headers_of(const struct kafka_send *s)
+{
+	rd_kafka_headers_t *list = rd_kafka_headers_new(s->nheaders);
+	size_t i;
+
+	for (i = 0; i < s->nheaders; i++)
+		rd_kafka_header_add(list, s->header[i].name.p,
+			(ssize_t)s->header[i].name.n, s->header[i].value.p,
+			(ssize_t)s->header[i].value.n);
+	return list;
+}
+
+int
+kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
+	const struct kafka_send *s, struct failure *why)
+{
+	rd_kafka_vu_t v[8];
+	rd_kafka_headers_t *list;
+	rd_kafka_error_t *error;
+	uint64_t size = s->key.n + s->value.n + RECORD_OVERHEAD;
+	rd_kafka_resp_err_t err;
+	size_t i, n;
+
+	for (i = 0; i < s->nheaders; i++)
+		size += s->header[i].name.n + s->header[i].value.n + HEADER_OVERHEAD;
+	if (size > t->max_bytes)
+		return fail_record(why, "too-large",
+			"%s takes %" PRIu32 " bytes, this record has "
+			"about %" PRIu64,
+			t->name, t->max_bytes, size);
+	if (s->partition >= t->partitions || s->partition < -1)
+		return fail_record(why, "no-partition",
+			"%s has no partition %" PRId32 ", only %" PRId32 " of them",
+			t->name, s->partition, t->partitions);
+	for (;;) {
+		n = 0;
+		v[n].vtype = RD_KAFKA_VTYPE_RKT;
+		v[n++].u.rkt = t->handle;
+		v[n].vtype = RD_KAFKA_VTYPE_PARTITION;
+		v[n++].u.i32 = s->partition < 0 ? RD_KAFKA_PARTITION_UA : s->partition;
+		v[n].vtype = RD_KAFKA_VTYPE_VALUE;
+		v[n].u.mem.ptr = (void *)(uintptr_t)s->value.p;
+		v[n++].u.mem.size = s->value.n;
+		v[n].vtype = RD_KAFKA_VTYPE_KEY;
+		v[n].u.mem.ptr = (void *)(uintptr_t)s->key.p;
+		v[n++].u.mem.size = s->key.n;
+		v[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
+		v[n++].u.ptr = s->opaque;
+		v[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+		v[n++].u.i = RD_KAFKA_MSG_F_COPY;
+		if (s->ts_ms != TIME_NONE) {
+			v[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+			v[n++].u.i64 = s->ts_ms;
+		}
+		list = NULL;
+		if (s->nheaders) {
+			list = headers_of(s);
+			v[n].vtype = RD_KAFKA_VTYPE_HEADERS;
+			v[n++].u.headers = list;
+		}
+		error = rd_kafka_produceva(p->client.rk, v, n);
+		if (!error)
+			break;
+		if (list)
+			rd_kafka_headers_destroy(list);
+		err = rd_kafka_error_code(error);
+		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			return kafka_fail_error(&p->client, why, error, "%s", t->name);
+		rd_kafka_error_destroy(error);
+		/* Room comes with delivery reports. */
+		rd_kafka_poll(p->client.rk, 100);
+		if (kafka_producer_poll(p, why) < 0)
+			return -1;
+	}
+	if (++p->unpolled >= 1000) {
+		p->unpolled = 0;
+		return kafka_producer_poll(p, why);
+	}
+	return 0;
+}
+
+int
+kafka_producer_poll(struct kafka_producer *p, struct failure *why)
+{
+	rd_kafka_resp_err_t err;
+	char text[256];
+
+	rd_kafka_poll(p->client.rk, 0);
+	err = rd_kafka_fatal_error(p->client.rk, text, sizeof(text));
+	if (!err)
+		return 0;
+	kafka_fail(&p->client, why, err, "producer");
+	return fail_within(why, "%s: ", text);
+}
+
+size_t
+kafka_producer_pending(const struct kafka_producer *p)
+{
+	return (size_t)rd_kafka_outq_len(p->client.rk);
+}
+
+int
+kafka_producer_flush(struct kafka_producer *p, int wait_ms, struct failure *why)
+{
+	rd_kafka_resp_err_t err = rd_kafka_flush(p->client.rk, wait_ms);
+
+	if (kafka_producer_poll(p, why) < 0)
+		return -1;
+	if (err)
+		return kafka_fail(&p->client, why, err, "%zu records are not delivered",
+			kafka_producer_pending(p));
+	return 0;
+}
+
+void
+kafka_producer_close(struct kafka_producer *p)
+{
+	struct table_entry *e;
+	struct kafka_topic *t;
+
+	if (!p)
+		return;
+	for (e = table_next(&p->topics, NULL); e; e = table_next(&p->topics, e)) {
+		t = e->v.ptr;
+		rd_kafka_topic_destroy(t->handle);
+		free((char *)(uintptr_t)t->name);
+		free(t);
+	}
+	table_release(&p->topics);
+	p->ask.delivered = NULL;
+	if (p->client.rk)
+		rd_kafka_purge(
+			p->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	if (kafka_client_stop(&p->client, CLOSE_MS) < 0)
+		return; /* librdkafka's threads still know it */
+	free(p);
+}
