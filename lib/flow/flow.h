@@ -55,6 +55,11 @@ struct meta {
 	size_t nheaders;
 	struct slice prefix; /* the envelope's text up to its value; p == NULL: did not come
 				in an envelope */
+	/* A value that cannot stand in a line as it is (it holds a line feed, is empty or
+	 * not there): the block's line is "null", and this is the value; tombstone: there is
+	 * none. odd.p == NULL: the line is the value. */
+	struct slice odd;
+	bool tombstone;
 };
 
 /* Where a line of a merged block came from. */
@@ -188,6 +193,18 @@ struct source {
 	/* True if read() would have to wait now. */
 	bool (*would_wait)(struct source *);
 	void (*close)(struct source *);
+	/*
+	 * Of a source that keeps its place (a consumer group); NULL for others. done: what
+	 * came of this block is in the sinks' hands. commit: all that is done is durable
+	 * there too, so the place may be kept. The source asks for both itself where it loses
+	 * a partition, by settle(), which flow sets: wait until every block that was read is
+	 * delivered and flushed.
+	 */
+	void (*done)(struct source *, const struct block *);
+	int (*commit)(struct source *, struct failure *why);
+	int (*settle)(void *flow, struct failure *why);
+	void *flow;
+	bool envelopes;      /* its lines are envelopes, whatever -e says */
 	bool endless;        /* its end is not known: a named FIFO, most devices */
 	bool stdin_pipe;     /* its one input is stdin, and that is a pipe or a socket */
 	uint64_t total_bytes;/* of all inputs as stored; 0: unknown, one is no file */
@@ -213,6 +230,7 @@ struct sink {
 	bool pipe;           /* a pipe or a socket: control records may be written */
 	bool whole;          /* appears whole or not at all */
 	bool open;           /* holds a descriptor */
+	bool envelopes;      /* takes envelope lines, whatever -e says */
 };
 
 /* How a run finds its sources and sinks: flow < source, sink, so they are handed in. */
@@ -224,6 +242,8 @@ struct flow_rooms {
 	void (*sink_key)(const char *uri, struct buf *out);
 	/* True if two names of one key exclude each other. */
 	bool (*sink_conflict)(const char *a, const char *b);
+	/* True if sinks of that name take envelope lines. */
+	bool (*sink_envelopes)(const char *uri);
 	/* True if what is written there is read again at once: it would never end. */
 	bool (*sink_feeds)(const char *uri, const struct source *);
 };
