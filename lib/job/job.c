@@ -155,7 +155,13 @@ open_source(struct whole_job *w, char **operands, int n, struct failure *why)
 	return s;
 }
 
-static const struct flow_rooms rooms = {sink_open, sink_key, sink_conflict, sink_feeds};
+static const struct flow_rooms rooms = {
+	.sink_open = sink_open,
+	.sink_key = sink_key,
+	.sink_conflict = sink_conflict,
+	.sink_envelopes = sink_envelopes,
+	.sink_feeds = sink_feeds,
+};
 
 static int
 prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operands, int n)

@@ -64,6 +64,13 @@ bool sink_conflict(const char *a, const char *b);
  * shows at once: the source would never come to an end. */
 bool sink_feeds(const char *uri, const struct source *);
 
+/* True if such sinks take envelope lines: they keep keys, headers and places. */
+static inline bool
+sink_envelopes(const char *uri)
+{
+	return strncmp(uri, "kafka:", 6) == 0 || strncmp(uri, "capture:", 8) == 0;
+}
+
 /* True if the file only appears at the end of the run: no sink for an endless source. */
 static inline bool
 sink_is_whole(const char *uri)
