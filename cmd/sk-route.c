@@ -21,7 +21,8 @@ struct rule {
 };
 
 static struct {
-	struct opt_list rules, allow;
+	struct opt_list rules;
+	const struct opt_list *allow;
 	const char *file, *by, *fallback;
 	bool all, drop_unmatched;
 	struct rule *rule;
@@ -76,11 +77,11 @@ is_allowed(struct buf *name)
 
 	if (!text_is_component(buf_slice(name)))
 		return false;
-	if (!config.allow.n)
+	if (!config.allow->n)
 		return true;
 	s = buf_cstr(name);
-	for (i = 0; i < config.allow.n; i++)
-		if (fnmatch(config.allow.v[i], s, 0) == 0)
+	for (i = 0; i < config.allow->n; i++)
+		if (fnmatch(config.allow->v[i], s, 0) == 0)
 			return true;
 	return false;
 }
@@ -286,6 +287,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 	(void)unused;
 	(void)operands;
 	(void)n;
+	config.allow = job->allow;
 	for (i = 0; i < config.rules.n; i++)
 		if (add_rule(job, "--rule", slice_str(config.rules.v[i]), why) < 0)
 			return -1;
@@ -300,8 +302,8 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 		return fail(why, EXIT_USAGE, "-o is of use with --by only: rules name their sinks");
 	if (config.fallback && config.drop_unmatched)
 		return fail(why, EXIT_USAGE, "--default and --drop-unmatched exclude each other");
-	if (config.allow.n && !config.by)
-		return fail(why, EXIT_USAGE, "--allow is of use with --by only");
+	if (config.by && strncmp(job->to, "kafka:", 6) == 0 && !config.allow->n)
+		return fail(why, EXIT_USAGE, "topics that data choose need --allow GLOB");
 	if (config.by) {
 		config.by_expr = job_expr(job, "--by", config.by, NULL, why);
 		if (!config.by_expr)
@@ -325,7 +327,6 @@ release(void *unused)
 		free(config.rule[i].text);
 	free(config.rule);
 	opt_list_release(&config.rules);
-	opt_list_release(&config.allow);
 }
 
 static struct opt options[] = {
@@ -334,8 +335,6 @@ static struct opt options[] = {
 	{0, "rules", OPT_FILE, &config.file, "FILE", "read rules from FILE, one a line"},
 	{0, "all", OPT_FLAG, &config.all, NULL, "send an event to every match"},
 	{0, "by", OPT_EXPR, &config.by, "EXPR", "fill the {} of -o with the value of EXPR"},
-	{0, "allow", OPT_STRING, &config.allow, "GLOB", "with --by: only names that match",
-		.list = true},
 	{0, "default", OPT_SINK, &config.fallback, "SINK", "where to what matches nothing"},
 	{0, "drop-unmatched", OPT_FLAG, &config.drop_unmatched, NULL, "drop what matches "
 		"nothing"},

@@ -1110,8 +1110,9 @@ not_json(struct expr_run *r, struct slice s, const char *why)
 	}
 	snprintf(where, sizeof(where), " at %sline %u, column %u", end == s.n ? "EOF at " : "",
 		line, column);
-	return not_parsed(r, s, strchr("tf", first.p[0]) || (first.p[0] == 'n' && first.n != 3) ?
-		"Invalid literal" : "Invalid numeric literal", where);
+	return not_parsed(r, s, strchr("tf", first.p[0]) ||
+		(first.p[0] == 'n' && first.n != 3) ? "Invalid literal" :
+		"Invalid numeric literal", where);
 }
 
 static int
@@ -1420,7 +1421,8 @@ call(struct expr_run *r, enum builtin f, const struct value *in, const struct va
 		return has(r, in, arg, out);
 	case F_CONTAINS:
 		if (t != value_type(arg))
-			return raise_about2(r, in, arg, "cannot have their containment checked");
+			return raise_about2(r, in, arg,
+				"cannot have their containment checked");
 		*out = boolean(contains(r, in, arg));
 		return 1;
 	default:

@@ -107,7 +107,8 @@ get_all(const struct json_doc *d, uint32_t t, const struct json_name *name, unsi
 
 			if ((head ^ name[i].head) & name[i].mask)
 				continue;
-			if (len < 8 || (d->pos[t + 1] - d->pos[t] >= len + 2 && p[len] == '"' &&
+			if (len < 8 || (d->pos[t + 1] - d->pos[t] >= len + 2 &&
+			    p[len] == '"' &&
 			    memcmp(p + 8, name[i].key.p + 8, len - 8) == 0)) {
 				found[i] = t + 2;
 				break;
@@ -166,7 +167,8 @@ make_object(struct expr_run *r, const struct node *n, const struct value *in,
 			if (f->path->n > 1)
 				rc = take_steps(r, f->path->u.step + 1, f->path->n - 1, v);
 			if (f->slice && rc == 1)
-				rc = slice_value(r, v, bound(f->slice->b), bound(f->slice->c), v);
+				rc = slice_value(r, v, bound(f->slice->b),
+					bound(f->slice->c), v);
 		} else if (f->value) {
 			rc = eval_one(r, f->value, in, v);
 		} else {
@@ -739,8 +741,9 @@ sliced_go(struct expr_run *r, struct kont *k, const struct value *v)
 {
 	struct then *t = (struct then *)k;
 	struct value out;
+	int rc = slice_value(r, v, &t->v, &t->w, &out);
 
-	return pass(r, t->next, forgive(r, t->n, slice_value(r, v, &t->v, &t->w, &out)), &out);
+	return pass(r, t->next, forgive(r, t->n, rc), &out);
 }
 
 static int

@@ -55,7 +55,7 @@ struct jq_filter {
 	struct literal *lit;  /* of the program */
 	size_t nlit, cap_lit;
 	struct buf lit_text;
-	bool lit_odd, lit_unfit;
+	bool lit_odd, computes;
 	struct literal *rec;  /* of the record at hand */
 	size_t nrec, cap_rec;
 	bool rec_odd;
@@ -119,6 +119,7 @@ find_literals(struct jq_filter *f)
 {
 	size_t at = 0, i, l = 0;
 
+	f->computes = jq_program_computes(&f->program);
 	for (i = 0; i < f->program.ntoken; i++) {
 		struct literal lit = {{NULL, 0}, 0, true};
 
@@ -140,7 +141,6 @@ find_literals(struct jq_filter *f)
 		lit->d = json_number_double(lit->text);
 		lit->plain = is_plain(lit->text, lit->d, &f->scratch);
 		f->lit_odd |= !lit->plain;
-		f->lit_unfit |= is_unfit(lit);
 	}
 }
 
@@ -556,7 +556,10 @@ share(struct jq_filter *f, const struct literal *l, bool program, struct failure
 	struct shared *s = find_shared(f, l->d);
 
 	if (!s->text.p) {
-		*s = (struct shared){l->text, l->d, program, false};
+		/* A filter may calculate with a literal of its own that does not fit: then
+		 * its text says nothing about a result. */
+		*s = (struct shared){l->text, l->d, program,
+			program && f->computes && is_unfit(l)};
 		return 0;
 	}
 	if (slice_eq(s->text, l->text))
@@ -614,8 +617,8 @@ list_unfit(const struct jq_filter *f, jv *out, struct failure *why)
 {
 	jv list = jv_array();
 
-	for (size_t i = 0; i < f->nrec + f->nlit; i++) {
-		const struct literal *l = i < f->nrec ? &f->rec[i] : &f->lit[i - f->nrec];
+	for (size_t i = 0; i < f->nrec; i++) {
+		const struct literal *l = &f->rec[i];
 		int n = (int)(l->text.n < 100 ? l->text.n : 100);
 		jv one;
 
@@ -639,8 +642,6 @@ list_unfit(const struct jq_filter *f, jv *out, struct failure *why)
 static bool
 has_unfit(const struct jq_filter *f)
 {
-	if (f->lit_unfit)
-		return true;
 	for (size_t i = 0; f->rec_odd && i < f->nrec; i++)
 		if (is_unfit(&f->rec[i]))
 			return true;

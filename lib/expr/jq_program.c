@@ -111,7 +111,6 @@ next_token(const char **at, struct buf *open)
 		while (is_word(*p) || is_digit(*p))
 			p++;
 	} else if (*p == '(' || *p == '[' || *p == '{' || *p == '"') {
-		kind = *p == '[' ? T_INDEX : T_OTHER;
 		buf_addc(open, *p++);
 	} else if (*p == ')' || *p == ']' || *p == '}') {
 		char want = *p == ')' ? '(' : *p == ']' ? '[' : '{';
@@ -127,12 +126,7 @@ next_token(const char **at, struct buf *open)
 	} else if (strchr("=!<>", *p) && p[1] == '=') {
 		p += 2;
 	} else {
-		/* An update operator ends here: =, |=, +=, //= ... */
-		if (*p == '=')
-			kind = T_UPDATE;
-		else if (*p == '*')
-			kind = T_TIMES;
-		p++;
+		p++; /* an update operator, |= += ..., ends as = does */
 	}
 	*at = p;
 	return (struct jq_token){kind, {start, (size_t)(p - start)}};
@@ -164,11 +158,13 @@ mentions(const struct jq_program *prog, struct slice name)
 	return false;
 }
 
+/* Is c an operator of the text, or the first or last character of one? */
 static bool
-mentions_kind(const struct jq_program *prog, enum jq_token_kind kind)
+mentions_op(const struct jq_program *prog, char c)
 {
 	for (size_t i = 0; i < prog->ntoken; i++)
-		if (prog->token[i].kind == kind)
+		if (prog->token[i].kind == T_OTHER && prog->token[i].text.n == 1 &&
+				prog->token[i].text.p[0] == c)
 			return true;
 	return false;
 }
@@ -277,8 +273,11 @@ static const char regexes[] =
 	"def split($r;f): __safe($r;f|if type==\"string\" or .==null then \"g\"+. else . end)|"
 	"split($r;f);";
 
-/* A string may be repeated so often that memory ends: 64 MiB is the most. */
-static const char repeats[] =
+/* A string may be repeated so often that memory ends: 64 MiB is the most. The remainder of
+ * the least integer by -1 traps, and all that is out of range becomes that integer. */
+static const char operators[] =
+	"def _mod(a;b): b as $b|a as $a|if ($a|type)==\"number\" and ($b|type)==\"number\" and "
+	"$b>-2 and $b<=-1 then 0 else _mod($a;$b) end;"
 	"def _multiply(a;b): b as $b|a as $a|if ($a|type)==\"string\" and ($b|type)==\"number\" "
 	"and ($a|utf8bytelength)*$b>67108864 then error(\"Repeat string result too long\") "
 	"elif ($b|type)==\"string\" and ($a|type)==\"number\" and "
@@ -470,6 +469,18 @@ add_closed(const struct jq_program *prog, struct buf *b)
 		buf_adds(b, "def env: {};{} as $ENV|");
 }
 
+bool
+jq_program_computes(const struct jq_program *prog)
+{
+	for (const char *c = "+-*/%"; *c; c++)
+		if (mentions_op(prog, *c))
+			return true;
+	for (size_t i = 0; i < sizeof(inexact) / sizeof(inexact[0]); i++)
+		if (mentions_any(prog, inexact[i].names))
+			return true;
+	return mentions_any(prog, "add length");
+}
+
 void
 jq_program_write(const struct jq_program *prog, struct buf *b, bool guarded)
 {
@@ -480,13 +491,13 @@ jq_program_write(const struct jq_program *prog, struct buf *b, bool guarded)
 			add_shadows(b, mended[i].text);
 	if (!prog->numbers_double && mentions_any(prog, "tonumber fromjson"))
 		add_shadows(b, readers);
-	if (mentions_kind(prog, T_TIMES))
-		add_shadows(b, repeats);
+	if (mentions_op(prog, '*') || mentions_op(prog, '%') || mentions_any(prog, "_multiply _mod"))
+		add_shadows(b, operators);
 	if (mentions_any(prog, "match capture scan splits split"))
 		add_shadows(b, regexes);
 	if (mentions_any(prog, "setpath fromstream _assign _modify") ||
-			(mentions_kind(prog, T_UPDATE) &&
-			(mentions_kind(prog, T_INDEX) || mentions_any(prog, "getpath nth"))))
+			(mentions_op(prog, '=') &&
+			(mentions_op(prog, '[') || mentions_any(prog, "getpath nth"))))
 		add_shadows(b, indexes);
 	if (guarded || prog->nvar) {
 		buf_adds(b, ". as [$__dot");

@@ -19,10 +19,7 @@ enum jq_token_kind {
 	T_IDENT,
 	T_NUMBER,
 	T_DOLLAR,
-	T_UPDATE,  /* the end of = |= += //= ... */
-	T_INDEX,   /* [ */
-	T_TIMES,   /* * */
-	T_OTHER,   /* a string is several: its text is none */
+	T_OTHER,   /* the text of strings is no token */
 };
 
 struct jq_token {
@@ -57,6 +54,9 @@ void jq_program_release(struct jq_program *);
  * message through debug and as an error.
  */
 void jq_program_write(const struct jq_program *, struct buf *, bool guarded);
+
+/* Might the program compute numbers? Told from its tokens. */
+bool jq_program_computes(const struct jq_program *);
 
 /* A name that is not available is called in the program as a variable of this prefix. */
 #define JQ_CLOSED "$__closed_"

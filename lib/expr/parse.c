@@ -178,7 +178,8 @@ take_word(struct parser *p)
 	size_t i, n;
 
 	p->at = word_end(p->at, p->end);
-	while (p->end - p->at > 2 && p->at[0] == ':' && p->at[1] == ':' && is_letter(p->at[2]))
+	while (p->end - p->at > 2 && p->at[0] == ':' && p->at[1] == ':' &&
+	       is_letter(p->at[2]))
 		p->at = word_end(p->at + 2, p->end);
 	n = (size_t)(p->at - p->tok);
 	for (i = 0; i < sizeof(keywords) / sizeof(*keywords); i++)
@@ -614,7 +615,8 @@ parse_format(struct parser *p)
 	else if (slice_eq(name, SLICE("@json")))
 		format = FORMAT_JSON;
 	else
-		return foreign(p, "%.*s is not native", name.n > 40 ? 40 : (int)name.n, name.p);
+		return foreign(p, "%.*s is not native", name.n > 40 ? 40 : (int)name.n,
+			name.p);
 	advance(p);
 	if (p->type == '"')
 		return parse_string(p, format);
@@ -629,7 +631,8 @@ static const struct {
 	const char *name;
 	uint8_t nargs, kind, op;
 } functions[] = {
-	{"not", 0, N_CALL, F_NOT}, {"length", 0, N_CALL, F_LENGTH}, {"keys", 0, N_CALL, F_KEYS},
+	{"not", 0, N_CALL, F_NOT}, {"length", 0, N_CALL, F_LENGTH},
+	{"keys", 0, N_CALL, F_KEYS},
 	{"keys_unsorted", 0, N_CALL, F_KEYS_UNSORTED}, {"type", 0, N_CALL, F_TYPE},
 	{"tostring", 0, N_CALL, F_TOSTRING}, {"tonumber", 0, N_CALL, F_TONUMBER},
 	{"tojson", 0, N_CALL, F_TOJSON}, {"fromjson", 0, N_CALL, F_FROMJSON},
@@ -711,7 +714,8 @@ call_of(struct parser *p, struct slice name, struct node **arg, size_t nargs)
 	for (i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
 		if (functions[i].nargs != nargs || !is_named(name, functions[i].name))
 			continue;
-		n = node(p, functions[i].kind, nargs ? arg[0] : NULL, nargs > 1 ? arg[1] : NULL);
+		n = node(p, functions[i].kind, nargs ? arg[0] : NULL,
+			nargs > 1 ? arg[1] : NULL);
 		n->op = functions[i].op;
 		if (n->kind == N_DEL && !is_path_node(n->a, &what))
 			return not_a_path(p, what);
@@ -739,7 +743,7 @@ parse_call(struct parser *p)
 		do {
 			advance(p);
 			if (n == sizeof(arg) / sizeof(*arg))
-				return foreign(p, "a call with so many arguments is not native");
+				return foreign(p, "so many arguments are not native");
 			if (!(arg[n++] = parse(p, P_PIPE)))
 				return NULL;
 		} while (p->type == ';');

@@ -22,7 +22,8 @@ struct path {
 };
 
 struct pkont {
-	int (*go)(struct expr_run *, struct pkont *, const struct path *, const struct value *);
+	int (*go)(struct expr_run *, struct pkont *, const struct path *,
+		const struct value *);
 };
 
 /* ---- what can be a path ---------------------------------------------------------------- */
@@ -215,7 +216,8 @@ way_each(struct expr_run *r, struct pkont *k, const struct path *path, const str
 	if (type != JSON_ARRAY && type != JSON_OBJECT)
 		return w->n->opt ? 0 : raise_not_iterable(r, v);
 	for (value_enter(v, &it, &r->arena); value_step(&it); i++) {
-		here = below(path, type == JSON_OBJECT ? value_string(it.name) : value_double(i));
+		here = below(path, type == JSON_OBJECT ? value_string(it.name) :
+			value_double(i));
 		if ((rc = w->next->go(r, w->next, &here, &it.value)) != 0)
 			return rc;
 	}
@@ -759,9 +761,11 @@ walk_each(struct expr_run *r, const struct update *u, const struct hop *hop, siz
 			uint8_t plain = member[i].value.flags & VALUE_NAME_PLAIN;
 
 			m[i].name = member[i].name;
-			if ((rc = walk(r, u, hop + 1, n - 1, &member[i].value, &m[i].value)) != 1)
+			rc = walk(r, u, hop + 1, n - 1, &member[i].value, &m[i].value);
+			if (rc != 1)
 				return rc;
-			m[i].value.flags = (uint8_t)((m[i].value.flags & ~VALUE_NAME_PLAIN) | plain);
+			m[i].value.flags &= (uint8_t)~VALUE_NAME_PLAIN;
+			m[i].value.flags |= plain;
 		}
 		*out = (struct value){.kind = VALUE_OBJECT, .u.object = {m, len}};
 		return 1;
@@ -810,7 +814,8 @@ output_go(struct expr_run *r, struct kont *k, const struct value *v)
 }
 
 static int
-place_go(struct expr_run *r, struct pkont *k, const struct path *path, const struct value *old)
+place_go(struct expr_run *r, struct pkont *k, const struct path *path,
+	const struct value *old)
 {
 	struct update *u = (struct update *)((char *)k - offsetof(struct update, pk));
 	struct value v, paths;
@@ -889,7 +894,8 @@ assign_go(struct expr_run *r, struct kont *k, const struct value *v)
 }
 
 int
-eval_assign(struct expr_run *r, const struct node *n, const struct value *in, struct kont *next)
+eval_assign(struct expr_run *r, const struct node *n, const struct value *in,
+	struct kont *next)
 {
 	struct assign a = {.k.go = assign_go, .n = n, .in = in, .next = next};
 

@@ -596,9 +596,10 @@ value_add_jq(struct buf *b, const struct value *v, size_t limit, struct arena *a
 	case JSON_ARRAY:
 	case JSON_OBJECT:
 		buf_addc(b, type == JSON_ARRAY ? '[' : '{');
-		for (value_enter(v, &it, arena); value_step(&it) && b->n <= limit; first = false) {
+		for (value_enter(v, &it, arena); b->n <= limit && value_step(&it);) {
 			if (!first)
 				buf_addc(b, ',');
+			first = false;
 			if (type == JSON_OBJECT) {
 				json_add_string(b, it.name);
 				buf_addc(b, ':');

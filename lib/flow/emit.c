@@ -85,6 +85,7 @@ new_port_out(struct emit *e, unsigned port)
 		e->nout = n;
 	}
 	e->out[port] = mem_zalloc(sizeof(*e->out[port]));
+	e->out[port]->envelope = e->envelope || flow_port_envelopes(e->flow, port);
 	return e->out[port];
 }
 
@@ -237,7 +238,7 @@ begin_line(struct emit *e, struct port_out *o, unsigned outlet, bool to,
 		buf_addf(b, "{\"$sk\":\"to\",\"run\":\"%.*s\",\"sink\":%llu,\"value\":",
 			(int)e->carry_run.n, e->carry_run.p,
 			(unsigned long long)side_index(e, outlet));
-	if (e->envelope)
+	if (o->envelope)
 		envelope_add_prefix(b, parent);
 }
 
@@ -247,7 +248,7 @@ emit_end(struct emit *e)
 	struct port_out *o = e->now;
 	struct buf *b = &o->own;
 
-	if (e->envelope)
+	if (o->envelope)
 		buf_addc(b, '}');
 	if (e->now_to) {
 		buf_addc(b, '}');
@@ -277,17 +278,23 @@ emit_begin(struct emit *e, unsigned outlet, const struct record *parent)
 	return emit_begin_named(e, outlet, (struct slice){0}, parent);
 }
 
-/* Replace the "value": that begin_line wrote where the bytes are no JSON. */
+/* The value behind begin_line's "value":. What would not come back as it was goes as
+ * value_b64: no JSON, bytes that no line can hold, and the JSON text null of a message that is
+ * no tombstone. */
 static void
 add_value(struct buf *b, const struct record *r)
 {
-	if (r->root != JSON_NONE) {
-		buf_add_slice(b, r->bytes);
+	const struct meta *m = r->meta;
+	struct slice bytes = m && m->odd.p ? m->odd : r->bytes;
+	bool null_text = m && !m->tombstone && slice_eq(bytes, SLICE("null"));
+
+	if (r->root != JSON_NONE && !(m && m->odd.p) && !null_text) {
+		buf_add_slice(b, bytes);
 		return;
 	}
 	b->n -= sizeof("\"value\":") - 1;
 	buf_adds(b, "\"value_b64\":\"");
-	text_add_base64(b, r->bytes);
+	text_add_base64(b, bytes);
 	buf_addc(b, '"');
 }
 
@@ -296,12 +303,12 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 {
 	bool to, enveloped = r->meta && r->meta->prefix.p;
 	struct port_out *o = target(e, outlet, name, &to);
-	struct slice s = e->envelope ? r->line : r->bytes;
+	struct slice s = o->envelope ? r->line : r->bytes;
 	const char *end = s.p + s.n;
 
-	if (__builtin_expect(to || (e->envelope && !enveloped), 0)) {
+	if (__builtin_expect(to || (o->envelope && !enveloped), 0)) {
 		begin_line(e, o, outlet, to, r);
-		if (e->envelope || r->root != JSON_NONE)
+		if (o->envelope || r->root != JSON_NONE)
 			add_value(&o->own, r);
 		else
 			json_add_string(&o->own, r->bytes);

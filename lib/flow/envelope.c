@@ -157,20 +157,13 @@ read_member(struct envelope_reader *e, const struct json_doc *d, const struct js
 	return 0;
 }
 
-/* The value is bytes in base64: they may be JSON after all, with a line feed in it. */
-static int
-read_b64_value(struct envelope_reader *e, struct record *r, const struct json_doc *d,
-	uint32_t t, struct failure *why)
+/* e->bytes are the value: they may be JSON after all, with a line feed in it. */
+static void
+take_bytes(struct envelope_reader *e, struct record *r)
 {
-	struct value v = value_token(d, t);
 	struct failure ignored;
 	size_t i;
 
-	if (json_type_at(d, t) != JSON_STRING)
-		return not_so(why, "value_b64 is a string");
-	buf_reset(&e->bytes);
-	if (text_unbase64(&e->bytes, value_string_bytes(&v, &e->arena)) < 0)
-		return not_so(why, "value_b64 holds no base64");
 	r->root = JSON_NONE;
 	if (json_doc_of(&e->scan, buf_slice(&e->bytes), &e->doc, &ignored) == 0) {
 		/* Outside of strings, where JSON has no line feed, it is white space. */
@@ -183,7 +176,29 @@ read_b64_value(struct envelope_reader *e, struct record *r, const struct json_do
 		}
 	}
 	r->bytes = buf_slice(&e->bytes);
+}
+
+static int
+read_b64_value(struct envelope_reader *e, struct record *r, const struct json_doc *d,
+	uint32_t t, struct failure *why)
+{
+	struct value v = value_token(d, t);
+
+	if (json_type_at(d, t) != JSON_STRING)
+		return not_so(why, "value_b64 is a string");
+	buf_reset(&e->bytes);
+	if (text_unbase64(&e->bytes, value_string_bytes(&v, &e->arena)) < 0)
+		return not_so(why, "value_b64 holds no base64");
+	take_bytes(e, r);
 	return 0;
+}
+
+void
+envelope_read_odd(struct envelope_reader *e, struct record *r)
+{
+	buf_reset(&e->bytes);
+	buf_add_slice(&e->bytes, r->meta->odd);
+	take_bytes(e, r);
 }
 
 int

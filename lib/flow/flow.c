@@ -62,6 +62,7 @@ flow_port_of_uri(struct flow *f, const char *uri)
 	if (made) {
 		port = mem_zalloc(sizeof(*port));
 		port->uri = mem_strdup(uri);
+		port->envelopes = f->rooms->sink_envelopes(uri);
 		f->port = mem_grow(f->port, &f->cap_ports, f->nports + 1, sizeof(*f->port));
 		e->v.u = f->nports;
 		f->port[f->nports++] = port;
@@ -115,6 +116,17 @@ flow_port(struct flow *f, unsigned outlet, struct slice name)
 	return port;
 }
 
+bool
+flow_port_envelopes(struct flow *f, unsigned port)
+{
+	bool envelopes;
+
+	pthread_mutex_lock(&f->ports_lock);
+	envelopes = f->port[port]->envelopes;
+	pthread_mutex_unlock(&f->ports_lock);
+	return envelopes;
+}
+
 /* ---- delivery to sinks: only in a worker's turn ------------------------------------------ */
 
 /* Give back the descriptor of the port that has waited longest. */
@@ -152,7 +164,7 @@ port_open(struct flow *f, unsigned number, struct failure *why)
 		return fail(why, EXIT_USAGE, "%s is read in this run too: it would never end",
 			p->uri);
 	if (!p->sink) {
-		p->sink = f->rooms->sink_open(p->uri, why);
+		p->sink = f->rooms->sink_open(f->rooms->arg, p->uri, why);
 		if (!p->sink)
 			return -1;
 		if (p->sink->whole && f->source->endless)
@@ -178,7 +190,7 @@ port_write(struct flow *f, unsigned number, const struct iovec *v, int n,
 	if (!was_open && f->open_sinks >= (uint64_t)f->opt->max_sinks &&
 		park_one(f, p, why) < 0)
 		return -1;
-	p->dirty = true;
+	p->dirty = p->unsynced = true;
 	if (p->sink->write(p->sink, v, n, why) < 0)
 		return -1;
 	if (!was_open && p->sink->open)
@@ -199,6 +211,34 @@ ports_flush(struct flow *f, bool whole_too, struct failure *why)
 		if (p->sink->flush(p->sink, why) < 0)
 			return -1;
 		p->dirty = false;
+	}
+	return 0;
+}
+
+bool
+ports_appear_later(const struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->nports; i++)
+		if (f->port[i]->sink && f->port[i]->sink->whole)
+			return true;
+	return false;
+}
+
+int
+ports_sync(struct flow *f, struct failure *why)
+{
+	struct port *p;
+	size_t i;
+
+	if (ports_flush(f, true, why) < 0)
+		return -1;
+	for (i = 0; i < f->nports; i++) {
+		p = f->port[i];
+		if (p->unsynced && p->sink->sync(p->sink, why) < 0)
+			return -1;
+		p->unsynced = false;
 	}
 	return 0;
 }

@@ -195,7 +195,8 @@ struct source {
 	void (*close)(struct source *);
 	/*
 	 * Of a source that keeps its place (a consumer group); NULL for others. done: what
-	 * came of this block is in the sinks' hands. commit: all that is done is durable
+	 * came of this block, or with NULL of all that were read, is in the sinks' hands and
+	 * will not be lost by a failure of the run. commit: all that is done is durable
 	 * there too, so the place may be kept. The source asks for both itself where it loses
 	 * a partition, by settle(), which flow sets: wait until every block that was read is
 	 * delivered and flushed.
@@ -205,6 +206,7 @@ struct source {
 	int (*settle)(void *flow, struct failure *why);
 	void *flow;
 	bool envelopes;      /* its lines are envelopes, whatever -e says */
+	bool one_block;      /* a read takes back the block before: one thread */
 	bool endless;        /* its end is not known: a named FIFO, most devices */
 	bool stdin_pipe;     /* its one input is stdin, and that is a pipe or a socket */
 	uint64_t total_bytes;/* of all inputs as stored; 0: unknown, one is no file */
@@ -237,7 +239,8 @@ struct sink {
 struct flow_rooms {
 	/* Opens a sink by its URI; creates nothing before the first write, except that a whole
 	 * file that gets no record appears empty at commit. */
-	struct sink *(*sink_open)(const char *uri, struct failure *why);
+	struct sink *(*sink_open)(void *arg, const char *uri, struct failure *why);
+	void *arg;
 	/* The key under which two URIs are one sink, appended to out. */
 	void (*sink_key)(const char *uri, struct buf *out);
 	/* True if two names of one key exclude each other. */
@@ -265,6 +268,7 @@ struct flow_options {
 	int64_t jobs;
 	int64_t max_sinks;
 	const char *metrics;      /* a file, or NULL */
+	bool commit_written;      /* --commit written: what is in a pipe counts as done */
 	const struct expr *where; /* -w, or NULL */
 	bool serial;              /* operator or expression runs on one thread only */
 	int progress;             /* -1: as the terminal says, 0 never, 1 always */

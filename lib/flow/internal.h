@@ -7,6 +7,7 @@
 #include "base/table.h"
 #include "flow/control.h"
 #include "flow/emit.h"
+#include "flow/envelope.h"
 
 /* ---- ports and outlets: flow.c --------------------------------------------------------- */
 
@@ -18,6 +19,8 @@ struct port {
 	uint64_t records;    /* written to it */
 	bool conflict;       /* named in two ways that exclude each other */
 	bool dirty;          /* written to since its last flush */
+	bool unsynced;       /* written to since its last sync */
+	bool envelopes;      /* its sink takes envelope lines */
 	bool declared;       /* named by the user: exists at a complete end even if empty */
 };
 
@@ -49,6 +52,7 @@ struct port_out {
 	uint64_t records;
 	uint64_t stamp;      /* of the record that last touched it */
 	bool touched;        /* in this batch */
+	bool envelope;       /* its lines are envelopes */
 };
 
 /* How a port_out was before the current record. */
@@ -78,7 +82,7 @@ struct emit {
 	struct port_out *now;
 	size_t now_at;             /* where the line begins in now->own */
 	bool now_to;               /* wrapped as a "to" record */
-	bool envelope;             /* lines leave as envelopes */
+	bool envelope;             /* lines leave as envelopes, by -e; ports may ask for it */
 	/* On a checkpointed stream into a pipe: */
 	struct slice carry_run;    /* p != NULL: side outlets travel */
 	uint64_t carry_base;       /* number of the first of our side sinks */
@@ -99,30 +103,8 @@ void emit_settle(struct port_out *);
 /* The port of an outlet filled with a name. Thread-safe. */
 unsigned flow_port(struct flow *, unsigned outlet, struct slice name);
 unsigned flow_port_of_uri(struct flow *, const char *uri);
+bool flow_port_envelopes(struct flow *, unsigned port);
 const struct outlet *flow_outlet_at(const struct flow *, unsigned outlet);
-
-/* ---- envelopes: envelope.c ------------------------------------------------------------- */
-
-/* One worker's memory for reading them. */
-struct envelope_reader {
-	struct arena arena;
-	struct buf bytes;          /* a decoded value_b64 */
-	struct json_scan scan;     /* of bytes */
-	struct json_doc doc;
-	struct meta meta;
-};
-
-/* Fill r->meta, root, doc and bytes from the envelope that doc is. -1: it is none. */
-int envelope_read(struct envelope_reader *, const struct json_doc *doc, struct record *r,
-	struct failure *why);
-void envelope_reader_release(struct envelope_reader *);
-
-/* Append the envelope of a record up to its value. */
-void envelope_add_prefix(struct buf *, const struct record *parent);
-/* Append "name":STRING, or null, or "name_b64":..., with a comma after it. */
-void envelope_add_bytes(struct buf *, const char *name, struct slice s);
-/* Append "headers":[...]; m may be NULL. */
-void envelope_add_headers(struct buf *, const struct meta *m);
 
 /* ---- the balance, messages, dead letters: report.c --------------------------------------- */
 

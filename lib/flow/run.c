@@ -16,6 +16,7 @@
 #define UNMATCHED_MAX 100
 #define IOV_STEP 512
 #define METRICS_EVERY_NS 5000000000LL
+#define COMMIT_EVERY_NS 5000000000LL
 
 /* ---- bad records ------------------------------------------------------------------------- */
 
@@ -191,13 +192,17 @@ read_value(struct worker *w, struct record *r, struct failure *why)
 		why->type = "malformed";
 		return -1;
 	}
-	if (opt->envelope_in && envelope_read(&w->envelope, &w->doc, r, why) < 0)
+	if (r->meta && r->meta->odd.p)
+		envelope_read_odd(&w->envelope, r);
+	else if (w->flow->envelope_in && !r->meta &&
+		envelope_read(&w->envelope, &w->doc, r, why) < 0)
 		return -1;
 	if (r->root != JSON_NONE)
 		return 0;
 	if (!(w->flow->op->flags & OP_BYTES) || w->where)
 		return fail_record(why, "malformed", "the value is not JSON");
-	if (!opt->envelope_out && memchr(r->bytes.p, '\n', r->bytes.n))
+	if (!opt->envelope_out && !w->flow->all_envelopes && r->bytes.n &&
+		memchr(r->bytes.p, '\n', r->bytes.n))
 		return fail_record(why, "malformed",
 			"the value is not JSON and holds a line feed: it needs -e to be carried");
 	return 0;
@@ -450,6 +455,34 @@ deliver_output(struct worker *w, struct failure *why)
 	return 0;
 }
 
+/* Everything that was read so far is delivered and durable: the source may keep its place. */
+static int
+settle(void *flow, struct failure *why)
+{
+	struct flow *f = flow;
+
+	if (f->status || ports_appear_later(f))
+		return 0; /* nothing more of it is done */
+	return ports_sync(f, why);
+}
+
+/* Keep the source's place every so often, once what came of the records is safe. */
+static int
+keep_place(struct flow *f, struct failure *why)
+{
+	int64_t now;
+
+	if (!f->source->commit)
+		return 0;
+	now = time_monotonic_ns();
+	if (now - f->committed_ns < COMMIT_EVERY_NS || ports_appear_later(f))
+		return 0;
+	f->committed_ns = now;
+	if (ports_sync(f, why) < 0)
+		return -1;
+	return f->source->commit(f->source, why);
+}
+
 static void
 count_lines(struct worker *w)
 {
@@ -531,6 +564,10 @@ deliver(struct worker *w)
 			balance_add(&f->balance, &w->balance);
 			if (f->opt->metrics)
 				keep_metrics(w);
+			if (!w->halted && f->source->done && !ports_appear_later(f))
+				f->source->done(f->source, &w->block);
+			if (!w->halted && keep_place(f, &why) < 0)
+				end_run(f, &why);
 			if (w->halted)
 				deliver_halt(w);
 			else if (w->enough && !f->controlled) {
@@ -732,17 +769,6 @@ end_operators(struct worker *w, size_t n, bool complete)
 	}
 }
 
-static bool
-leaves_whole_sinks(const struct flow *f)
-{
-	size_t i;
-
-	for (i = 0; i < f->nports; i++)
-		if (f->port[i]->sink && f->port[i]->sink->whole)
-			return true;
-	return false;
-}
-
 static void
 end_sinks(struct flow *f, bool complete)
 {
@@ -751,6 +777,12 @@ end_sinks(struct flow *f, bool complete)
 	if (ports_flush(f, complete && !f->status, &why) < 0) {
 		end_run(f, &why);
 		return;
+	}
+	if (f->status)
+		return;
+	if (complete || !ports_appear_later(f)) {
+		if (f->source->commit && (ports_sync(f, &why) < 0))
+			end_run(f, &why);
 	}
 	if (f->status)
 		return;
@@ -763,11 +795,17 @@ end_sinks(struct flow *f, bool complete)
 		fail(&why, EXIT_TRY_AGAIN, "stdin ended without 'end': a stage before this one "
 			"stopped early, and nothing more is committed");
 		end_run(f, &why);
-	} else if (leaves_whole_sinks(f)) {
+	} else if (ports_appear_later(f)) {
 		fail(&why, EXIT_TRY_AGAIN, "interrupted before the end of the input: no output "
 			"file was made");
 		end_run(f, &why);
 	}
+	if (f->status || !f->source->commit)
+		return;
+	if (complete)
+		f->source->done(f->source, NULL);
+	if (f->source->commit(f->source, &why) < 0)
+		end_run(f, &why);
 }
 
 static void
@@ -845,6 +883,24 @@ clear_progress(struct flow *f)
 		f->progress_shown = false;
 }
 
+/* Who writes into a pipe cannot know what became of it: no place is kept on that ground. */
+static int
+check_pipes(const struct flow *f, struct failure *why)
+{
+	size_t i;
+
+	for (i = 0; i < f->nports; i++) {
+		if (!f->port[i]->sink || !f->port[i]->sink->pipe || f->opt->commit_written)
+			continue;
+		fail(why, EXIT_USAGE, "a consumer group whose records go into a pipe: nobody here "
+			"can know what was delivered");
+		fail_hint(why, "--commit written counts as delivered what is in the pipe; without "
+			"group= nothing is committed");
+		return -1;
+	}
+	return 0;
+}
+
 /* What must be known before the first byte is read. */
 static int
 prepare(struct flow *f, struct failure *why)
@@ -872,10 +928,15 @@ prepare(struct flow *f, struct failure *why)
 		if (port_open(f, f->dead_port, why) < 0)
 			return -1;
 	}
+	f->all_envelopes = true;
+	for (i = 0; i < f->noutlets; i++)
+		f->all_envelopes &= f->rooms->sink_envelopes(f->outlet[i].uri);
 	/* Opening makes nothing yet, but tells what cannot be. */
 	for (i = 0; i < f->nports; i++)
 		if (f->port[i]->declared && port_open(f, (unsigned)i, why) < 0)
 			return -1;
+	if (f->source->commit && check_pipes(f, why) < 0)
+		return -1;
 	if (f->outlet[0].port == PORT_NONE)
 		return 0;
 	main_sink = f->port[f->outlet[0].port]->sink;
@@ -897,8 +958,12 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	size_t n, i;
 	bool complete;
 
-	if (own.serial)
+	if (own.serial || source->one_block)
 		own.jobs = 1;
+	f->envelope_in = own.envelope_in || source->envelopes;
+	source->settle = settle;
+	source->flow = f;
+	f->committed_ns = time_monotonic_ns();
 	n = (size_t)own.jobs;
 	f->opt = &own;
 	f->op = op;

@@ -33,11 +33,14 @@ struct flow {
 	int status;                  /* of the failure that ended the run, else 0 */
 	struct balance balance;
 	struct metrics metrics;
+	bool envelope_in;            /* by -e or by the source */
+	bool all_envelopes;          /* every port's lines are envelopes */
 	uint64_t bad_said;
 	struct table unmatched;      /* texts said */
 	struct buf letters;          /* dead letters of one delivery */
 	unsigned dead_port;          /* or PORT_NONE */
 	int64_t began_ns;
+	int64_t committed_ns;        /* when the source's place was kept last */
 	bool progress_shown;
 
 	/* A checkpointed stream: */
@@ -58,7 +61,11 @@ int port_open(struct flow *, unsigned port, struct failure *why);
 int port_write(struct flow *, unsigned port, const struct iovec *, int n,
 	struct failure *why);
 int ports_flush(struct flow *, bool whole_too, struct failure *why);
+/* Flush all, and make durable what can be. */
+int ports_sync(struct flow *, struct failure *why);
 int ports_commit(struct flow *, struct failure *why);
+/* Is there a sink whose file only appears at the end? */
+bool ports_appear_later(const struct flow *);
 
 /* One thread's part of a run. */
 struct worker {

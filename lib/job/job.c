@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "sink/kafka.h"
 #include "sink/sink.h"
 #include "source/source.h"
 
 /* The options that all tools share. */
 struct common {
-	struct opt_list from;
+	struct opt_list from, properties, property_files, allow;
+	const char *brokers, *commit;
 	const char *to, *envelope, *merge_by, *on_error, *dead_letter, *where, *numbers;
 	const char *metrics, *name, *progress;
 	uint64_t max_record, max_unpacked;
@@ -29,6 +31,9 @@ struct whole_job {
 	struct common opt;
 	struct compiled *expr;
 	size_t nexprs, cap_exprs;
+	struct kafka_config *kafka;   /* NULL before the first kafka: */
+	struct kafka_output *output;
+	struct flow_rooms rooms;
 };
 
 const struct expr *
@@ -130,8 +135,82 @@ take_options(struct whole_job *w, const struct job_tool *tool, struct failure *w
 	w->job.to = o->to ? o->to : "-";
 	w->job.to_given = o->to != NULL;
 	w->job.explain = o->explain;
+	w->job.allow = &o->allow;
+	run->commit_written = strcmp(o->commit, "written") == 0;
 	return 0;
 }
+
+/* ---- brokers -------------------------------------------------------------------------------- */
+
+static int
+brokers(struct whole_job *w, struct failure *why)
+{
+	struct common *o = &w->opt;
+	size_t i;
+
+	if (w->kafka)
+		return 0;
+	w->kafka = kafka_config_new();
+	for (i = 0; i < o->property_files.n; i++)
+		if (kafka_config_file(w->kafka, o->property_files.v[i], why) < 0)
+			return -1;
+	for (i = 0; i < o->properties.n; i++)
+		if (kafka_config_set(w->kafka, o->properties.v[i], why) < 0)
+			return -1;
+	if (o->brokers && kafka_config_brokers(w->kafka, o->brokers, why) < 0)
+		return -1;
+	if (kafka_config_environment(w->kafka, why) < 0)
+		return -1;
+	return kafka_config_check(w->kafka, why);
+}
+
+static bool
+is_kafka(const char *uri)
+{
+	return strncmp(uri, "kafka:", 6) == 0;
+}
+
+static struct sink *
+open_sink(void *arg, const char *uri, struct failure *why)
+{
+	struct whole_job *w = arg;
+	struct kafka_output_options options = {
+		.allow = w->opt.allow.v, .nallow = w->opt.allow.n,
+	};
+
+	if (!is_kafka(uri))
+		return sink_open(uri, why);
+	if (brokers(w, why) < 0)
+		return NULL;
+	options.config = w->kafka;
+	if (!w->output)
+		w->output = kafka_output_new(&options);
+	return kafka_sink_open(w->output, uri, why);
+}
+
+/* Topics are what their names say; files may have several. */
+static void
+key_of_sink(const char *uri, struct buf *out)
+{
+	if (is_kafka(uri))
+		buf_adds(out, uri);
+	else
+		sink_key(uri, out);
+}
+
+static bool
+sinks_conflict(const char *a, const char *b)
+{
+	return !is_kafka(a) && !is_kafka(b) && sink_conflict(a, b);
+}
+
+static bool
+feeds_source(const char *uri, const struct source *source)
+{
+	return !is_kafka(uri) && sink_feeds(uri, source);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
 
 static struct source *
 open_source(struct whole_job *w, char **operands, int n, struct failure *why)
@@ -150,27 +229,31 @@ open_source(struct whole_job *w, char **operands, int n, struct failure *why)
 		uris[i] = w->opt.from.v[i];
 	for (; i < all; i++)
 		uris[i] = operands[i - w->opt.from.n];
+	for (i = 0; i < all; i++)
+		if (is_kafka(uris[i]) && brokers(w, why) < 0) {
+			free(uris);
+			return NULL;
+		}
+	options.kafka = w->kafka;
 	s = source_open(uris, all, &options, why);
 	free(uris);
 	return s;
 }
 
-static const struct flow_rooms rooms = {
-	.sink_open = sink_open,
-	.sink_key = sink_key,
-	.sink_conflict = sink_conflict,
-	.sink_envelopes = sink_envelopes,
-	.sink_feeds = sink_feeds,
-};
-
 static int
 prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operands, int n)
 {
+	const struct flow_rooms rooms = {
+		.sink_open = open_sink, .arg = w, .sink_key = key_of_sink,
+		.sink_conflict = sinks_conflict, .sink_envelopes = sink_envelopes,
+		.sink_feeds = feeds_source,
+	};
 	struct source *source = NULL;
 	struct failure why;
 	int used = 0, status;
 
-	w->job.flow = flow_new(&rooms);
+	w->rooms = rooms;
+	w->job.flow = flow_new(&w->rooms);
 	if (take_options(w, tool, &why) < 0 ||
 		flow_outlet(w->job.flow, w->job.to, false, &why) < 0)
 		goto fail;
@@ -202,6 +285,7 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 	struct whole_job w = {.opt = {
 		.max_record = (uint64_t)64 << 20, .jobs = 1, .max_sinks = 512,
 		.numbers = "exact", .progress = "auto",
+		.commit = "delivered",
 	}};
 	struct common *o = &w.opt;
 	struct opt io[] = {
@@ -221,6 +305,8 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 			"faster, for what streamkit itself has written"},
 		{0, "plain", OPT_FLAG, &o->plain, NULL, "stdin is data only, whatever its "
 			"first line looks like"},
+		{0, "allow", OPT_STRING, &o->allow, "GLOB", "of the names that data choose, only "
+			"those that match; compulsory for topics", .list = true},
 		{0, "max-sinks", OPT_COUNT, &o->max_sinks, "N", "keep at most N files open (512)",
 			.min = 1, .max = 1000000},
 		{0}
@@ -259,10 +345,23 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 			"the records"},
 		{0}
 	};
+	struct opt kafka[] = {
+		{'b', "brokers", OPT_STRING, &o->brokers, "HOST:PORT", "brokers to begin with; else "
+			"$SK_BROKERS"},
+		{'X', "property", OPT_STRING, &o->properties, "NAME=VALUE", "set a property of "
+			"librdkafka", .list = true},
+		{'F', "property-file", OPT_FILE, &o->property_files, "FILE", "read properties from "
+			"FILE, one a line", .list = true},
+		{0, "commit", OPT_CHOICE, &o->commit, "WHEN", "keep a group's place once its "
+			"records are delivered (the default), or as soon as they are written "
+			"into a pipe", .choices = "delivered|written"},
+		{0}
+	};
 	const struct opt_group groups[] = {
 		{"Options", tool->options},
 		{"Input and output", io},
 		{"Expressions", expressions},
+		{"Kafka", kafka},
 		{"Errors", errors},
 		{"Running", running},
 		{0}
@@ -286,6 +385,11 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 		free(w.expr[i].vars);
 	}
 	free(w.expr);
+	kafka_output_free(w.output);
+	kafka_config_free(w.kafka);
 	opt_list_release(&o->from);
+	opt_list_release(&o->properties);
+	opt_list_release(&o->property_files);
+	opt_list_release(&o->allow);
 	return status;
 }

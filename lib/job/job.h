@@ -15,6 +15,7 @@ struct job {
 	struct flow_options run;    /* prepare() may set serial */
 	const char *to;             /* -o, "-" by default */
 	bool to_given;
+	const struct opt_list *allow; /* --allow: globs of names that data may choose */
 	bool explain;               /* nothing will run */
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "source/inputs.h"
+#include "source/kafka.h"
 #include "source/uri.h"
 
 #define PIPEFS_MAGIC 0x50495045 /* where pipes without a name live */
@@ -246,6 +247,8 @@ source_reads(const struct source *s, dev_t dev, ino_t ino)
 	const struct inputs *in = &((const struct listed *)s)->in;
 	size_t i;
 
+	if (s->one_block)
+		return false; /* topics, no list of files */
 	for (i = 0; i < in->n; i++)
 		if (in->v[i].regular && in->v[i].dev == dev && in->v[i].ino == ino)
 			return true;
@@ -261,6 +264,15 @@ source_open(const char *const *uris, size_t n, const struct source_options *opt,
 	struct inputs in = {0};
 	size_t i;
 
+	for (i = 0; i < n; i++) {
+		if (strncmp(uris[i], "kafka:", 6) != 0)
+			continue;
+		if (n == 1 && !opt->merge_by)
+			return kafka_source_open(uris[i], opt->kafka, why);
+		fail(why, EXIT_USAGE, "%s: topics and other inputs don't mix", uris[i]);
+		fail_hint(why, "kafka:a,b reads two topics");
+		return NULL;
+	}
 	in.opt.max_record = opt->max_record ? opt->max_record : SOURCE_MAX_RECORD;
 	if (in.opt.max_record > SOURCE_MAX_RECORD_MAX)
 		in.opt.max_record = SOURCE_MAX_RECORD_MAX;

@@ -46,6 +46,7 @@ struct source_options {
 	uint64_t max_record;   /* bytes of a line without its line feed; 0: the default */
 	uint64_t max_unpacked; /* bytes an input's zstd may unpack to; 0: the default */
 	const char *merge_by;  /* an expression without $-variables, or NULL */
+	const struct kafka_config *kafka; /* how to reach brokers; may be NULL without kafka: */
 	size_t block_bytes;    /* about the size of a block; 0: the default */
 };
 

@@ -13,8 +13,10 @@
  *          outputs are compared in canonical form, messages (which quote numbers) not.
  *   unfit  numbers that no double holds. libjq may refuse where the native evaluator has an
  *          exact answer; whatever libjq does answer must be equal, as for odd ones, and what
- *          the native evaluator refuses for its numbers libjq must not answer. Messages that
- *          were caught, and so are output, quote a number as each has it: they count as one.
+ *          the native evaluator refuses for its numbers libjq must not answer, but with a
+ *          message. Messages that were caught, and so are output, quote a number as each
+ *          has it: they count as one.
+ * A number made of text (tonumber, fromjson) can be unfit with any document.
  *
  * SK_SEED=N draws other pairs, SK_PROGRAMS=N another number of programs.
  */
@@ -72,23 +74,37 @@ chance(unsigned one_in)
 /* ---- documents --------------------------------------------------------------------------- */
 
 enum kind { PLAIN, ODD, UNFIT, KINDS };
+static const char *const kind_names[] = {
+	"plain", "odd", "unfit"
+};
 
-static const char *const plain_numbers[] = {"0", "1", "2", "3", "-1", "5", "7", "10", "42",
-	"100", "1000", "-12", "0.5", "1.5", "2.25", "-0.75", "19.99", "0.1", "3.14159", "12.5",
-	"1234567", "9007199254740991", "1e-07", "123456789012345", "1.7e+100", "0.0001", "-3.5"};
-static const char *const odd_numbers[] = {"1.0", "2.50", "1e2", "1E1", "0.10", "-0", "-0.0",
-	"100e-1", "0e5", "3.000", "12345678901234567000.0", "5e-1", "1.50e0"};
-static const char *const unfit_numbers[] = {"12345678901234567890", "12345678901234567891",
-	"9007199254740993", "-9007199254740993", "0.1000000000000000055511151231257827",
-	"123456789.1234567890123", "1e400", "98765432109876543210.5"};
-static const char *const strings[] = {"\"\"", "\"a\"", "\"b\"", "\"abc\"", "\"ABC\"",
-	"\"a,b,c\"", "\"Hello World\"", "\"12\"", "\"3.5\"", "\"x y z\"", "\"\\u00e9t\\u00e9\"",
-	"\"\xc3\xa9t\xc3\xa9\"", "\"\\ud83d\\ude00 ok\"", "\"\xf0\x9f\x98\x80!\"", "\"q\\\"uote\"",
+static const char *const plain_numbers[] = {
+	"0", "1", "2", "3", "-1", "5", "7", "10", "42", "100", "1000", "-12", "0.5",
+	"1.5", "2.25", "-0.75", "19.99", "0.1", "3.14159", "12.5", "1234567",
+	"9007199254740991", "1e-07", "123456789012345", "1.7e+100", "0.0001", "-3.5"
+};
+static const char *const odd_numbers[] = {
+	"1.0", "2.50", "1e2", "1E1", "0.10", "-0", "-0.0", "100e-1", "0e5", "3.000",
+	"12345678901234567000.0", "5e-1", "1.50e0"
+};
+static const char *const unfit_numbers[] = {
+	"12345678901234567890", "12345678901234567891", "9007199254740993",
+	"-9007199254740993", "0.1000000000000000055511151231257827",
+	"123456789.1234567890123", "1e400", "98765432109876543210.5"
+};
+static const char *const strings[] = {
+	"\"\"", "\"a\"", "\"b\"", "\"abc\"", "\"ABC\"", "\"a,b,c\"", "\"Hello World\"",
+	"\"12\"", "\"3.5\"", "\"x y z\"", "\"\\u00e9t\\u00e9\"", "\"\xc3\xa9t\xc3\xa9\"",
+	"\"\\ud83d\\ude00 ok\"", "\"\xf0\x9f\x98\x80!\"", "\"q\\\"uote\"",
 	"\"back\\\\slash\"", "\"tab\\t nl\\n\"", "\"\\u0000nul\"", "\"\\/\"", "\"a b\"",
-	"\"payment-processed\"", "\"order-created\"", "\"2026-01-02T03:04:05Z\"", "\"null\"",
-	"\"\\u0061bc\"", "\"z\"", "\"-\"", "\"\x7f\"", "\"\\u2028\"", "\"1e3\"", "\"[1,2]\""};
-static const char *const names[] = {"a", "b", "c", "id", "name", "x", "\\u0061", "k e y",
-	"\xc3\xa9", "q\\\"", "n", "s", "price"};
+	"\"payment-processed\"", "\"order-created\"", "\"2026-01-02T03:04:05Z\"",
+	"\"null\"", "\"\\u0061bc\"", "\"z\"", "\"-\"", "\"\x7f\"", "\"\\u2028\"",
+	"\"1e3\"", "\"[1,2]\""
+};
+static const char *const names[] = {
+	"a", "b", "c", "id", "name", "x", "\\u0061", "k e y", "\xc3\xa9", "q\\\"", "n",
+	"s", "price"
+};
 
 static void
 add_number(struct buf *b, enum kind kind)
@@ -250,14 +266,15 @@ enum op {
 };
 
 static const char *const op_names[OPS] = {
-	".", ".a", ".a.b", "[0]", "[\"x\"]", ".[]", "[a:b] of arrays", "[a:b] of strings", "?",
-	"|", ",", "numbers", "strings", "null, true, false", "{a:b}", "{a}", "{(a):b}", "[a]",
-	"+", "-", "*", "/", "%", "-a", "==", "!=", "<", "<=", ">", ">=", "and", "or", "not", "//",
-	"if", "elif", "select", "empty", "error", "error(a)", "length", "keys", "has", "type",
-	"tostring", "tonumber", "startswith", "endswith", "contains", "ltrimstr", "rtrimstr",
-	"ascii_downcase", "ascii_upcase", "split", "join", "map", "add", "any", "any(a)", "all",
-	"all(a)", "min", "max", "min_by", "max_by", "first", "first(a)", "last", "last(a)",
-	"floor", "del", "|=", "\"\\(a)\"", "as $x", "$topic", "@json", "@text", "try", "the rest",
+	".", ".a", ".a.b", "[0]", "[\"x\"]", ".[]", "[a:b] of arrays", "[a:b] of strings",
+	"?", "|", ",", "numbers", "strings", "null, true, false", "{a:b}", "{a}",
+	"{(a):b}", "[a]", "+", "-", "*", "/", "%", "-a", "==", "!=", "<", "<=", ">", ">=",
+	"and", "or", "not", "//", "if", "elif", "select", "empty", "error", "error(a)",
+	"length", "keys", "has", "type", "tostring", "tonumber", "startswith", "endswith",
+	"contains", "ltrimstr", "rtrimstr", "ascii_downcase", "ascii_upcase", "split",
+	"join", "map", "add", "any", "any(a)", "all", "all(a)", "min", "max", "min_by",
+	"max_by", "first", "first(a)", "last", "last(a)", "floor", "del", "|=",
+	"\"\\(a)\"", "as $x", "$topic", "@json", "@text", "try", "the rest"
 };
 
 static struct buf program;
@@ -285,13 +302,21 @@ use(enum op op)
 static void
 gen_leaf(char in, char want)
 {
-	static const char *const items[] = {".items", ".items[0:2]", ".[\"items\"]"};
-	static const char *const nums[] = {".n", ".m", ".u.v.w", ".n", ".[\"n\"]", ".\"m\"",
-		".[\"k e y\"]", ".items[0].price", ".nums[0]", ".nums[-1]", ".o.a"};
-	static const char *const strs[] = {".s", ".t", ".u.v.s", ".strs[0]", ".[\"s\"]",
-		".items[0].name", ".strs[1]", ".s", ".t"};
-	static const char *const anys[] = {".x", ".o", ".u", ".", ".items", ".x.a", ".x.b?",
-		".missing", ".flags", ".u.v", ".x[0]?", ".items[1]"};
+	static const char *const items[] = {
+		".items", ".items[0:2]", ".[\"items\"]"
+	};
+	static const char *const nums[] = {
+		".n", ".m", ".u.v.w", ".n", ".[\"n\"]", ".\"m\"", ".[\"k e y\"]",
+		".items[0].price", ".nums[0]", ".nums[-1]", ".o.a"
+	};
+	static const char *const strs[] = {
+		".s", ".t", ".u.v.s", ".strs[0]", ".[\"s\"]", ".items[0].name",
+		".strs[1]", ".s", ".t"
+	};
+	static const char *const anys[] = {
+		".x", ".o", ".u", ".", ".items", ".x.a", ".x.b?", ".missing", ".flags",
+		".u.v", ".x[0]?", ".items[1]"
+	};
 	const char *p = ".";
 
 	if (in == 'r' && want == 'n')
@@ -342,8 +367,9 @@ gen_leaf(char in, char want)
 static void
 gen_number(void)
 {
-	static const char *const numbers[] = {"0", "1", "2", "3", "10", "0.5", "2.5", "100", "7",
-		"42", "1.5", "12"};
+	static const char *const numbers[] = {
+		"0", "1", "2", "3", "10", "0.5", "2.5", "100", "7", "42", "1.5", "12"
+	};
 
 	use(O_NUMBER);
 	buf_adds(&program, PICK(numbers));
@@ -352,8 +378,10 @@ gen_number(void)
 static void
 gen_string(void)
 {
-	static const char *const texts[] = {"\"a\"", "\"\"", "\"abc\"", "\"b\"", "\",\"", "\" \"",
-		"\"\xc3\xa9\"", "\"\\u00e9\"", "\"x\\ny\"", "\"order-created\"", "\"q\\\"\"", "\"12\""};
+	static const char *const texts[] = {
+		"\"a\"", "\"\"", "\"abc\"", "\"b\"", "\",\"", "\" \"", "\"\xc3\xa9\"",
+		"\"\\u00e9\"", "\"x\\ny\"", "\"order-created\"", "\"q\\\"\"", "\"12\""
+	};
 
 	use(O_STRING);
 	buf_adds(&program, PICK(texts));
@@ -418,19 +446,22 @@ gen_as(int depth, char in, char want)
 static void
 gen_num(int depth, char in)
 {
-	static const struct form forms[] = {{O_PLUS, "(%n+%n)"}, {O_MINUS, "(%n-%n)"},
-		{O_TIMES, "(%n*%n)"}, {O_DIVIDE, "(%n/%n)"}, {O_MODULO, "(%n%%%n)"},
-		{O_NEGATE, "(-%n)"}, {O_LENGTH, "(%s|length)"}, {O_LENGTH, "(%N|length)"},
+	static const struct form forms[] = {
+		{O_PLUS, "(%n+%n)"}, {O_MINUS, "(%n-%n)"}, {O_TIMES, "(%n*%n)"},
+		{O_DIVIDE, "(%n/%n)"}, {O_MODULO, "(%n%%%n)"}, {O_NEGATE, "(-%n)"},
+		{O_LENGTH, "(%s|length)"}, {O_LENGTH, "(%N|length)"},
 		{O_FLOOR, "(%n|floor)"}, {O_TONUMBER, "(%n|tonumber)"},
-		{O_TONUMBER, "(%s|(tonumber?))"}, {O_ADD, "(%N|add)"}, {O_MIN, "(%N|min)"},
-		{O_MAX, "(%N|max)"}, {O_FIRST, "(%N|first)"}, {O_LAST, "(%N|last)"},
-		{O_FIRST1, "first(%N[])"}, {O_LAST1, "last(%N[])"}, {O_INDEX, "%N[%n]"},
-		{O_IF, "(if %b then %n else %n end)"}, {O_ELIF, "(if %b then %n elif %b then %n else "
-		"%# end)"}, {O_ALT, "(%n // %n)"}, {O_SELECT, "(%n|select(%1))"}, {O_COMMA, "(%n,%n)"},
-		{O_PIPE, "(%n|%4)"}, {O_TRY, "(try (%n) catch 0)"}, {O_OPT, "((%n)?)"},
-		{O_EACH, "%N[]"}, {O_MIN_BY, "(%I|min_by(%6)|.id)"},
+		{O_TONUMBER, "(%s|(tonumber?))"}, {O_ADD, "(%N|add)"},
+		{O_MIN, "(%N|min)"}, {O_MAX, "(%N|max)"}, {O_FIRST, "(%N|first)"},
+		{O_LAST, "(%N|last)"}, {O_FIRST1, "first(%N[])"}, {O_LAST1, "last(%N[])"},
+		{O_INDEX, "%N[%n]"}, {O_IF, "(if %b then %n else %n end)"},
+		{O_ELIF, "(if %b then %n elif %b then %n else %# end)"},
+		{O_ALT, "(%n // %n)"}, {O_SELECT, "(%n|select(%1))"},
+		{O_COMMA, "(%n,%n)"}, {O_PIPE, "(%n|%4)"}, {O_TRY, "(try (%n) catch 0)"},
+		{O_OPT, "((%n)?)"}, {O_EACH, "%N[]"}, {O_MIN_BY, "(%I|min_by(%6)|.id)"},
 		{O_MAX_BY, "(%I|max_by(.name)|.price)"}, {O_MORE, "(%I|map(.price)|add)"},
-		{O_MORE, "(range(3))"}, {O_TONUMBER, "(\"12.5\"|tonumber)"}};
+		{O_MORE, "(range(3))"}, {O_TONUMBER, "(\"12.5\"|tonumber)"}
+	};
 
 	if (depth > 0 && chance(14))
 		gen_any(depth - 1, in);
@@ -453,20 +484,25 @@ gen_num(int depth, char in)
 static void
 gen_str(int depth, char in)
 {
-	static const struct form forms[] = {{O_PLUS, "(%s+%s)"}, {O_DOWNCASE, "(%s|ascii_downcase)"},
+	static const struct form forms[] = {
+		{O_PLUS, "(%s+%s)"}, {O_DOWNCASE, "(%s|ascii_downcase)"},
 		{O_UPCASE, "(%s|ascii_upcase)"}, {O_LTRIMSTR, "(%s|ltrimstr(%\"))"},
 		{O_RTRIMSTR, "(%s|rtrimstr(%\"))"}, {O_STRING_SLICE, "(%s)[1:3]"},
-		{O_STRING_SLICE, "(%s)[-2:]"}, {O_STRING_SLICE, "(%s)[:%n]"}, {O_TOSTRING, "(%x|tostring)"},
-		{O_TOSTRING, "(%n|tostring)"}, {O_INTERPOLATE, "\"<\\(%n),\\(%s)>\""},
-		{O_INTERPOLATE, "\"\\(%x)\""}, {O_JSON, "(%x|@json)"}, {O_JSON, "@json \"v=\\(%x)\""},
-		{O_TEXT, "(%x|@text)"}, {O_TEXT, "@text \"\\(%n)\""}, {O_TYPE, "(%x|type)"},
-		{O_JOIN, "(%S|join(%\"))"}, {O_JOIN, "(%N|join(\"-\"))"}, {O_ADD, "(%S|add)"},
-		{O_FIRST, "(%S|first)"}, {O_SPLIT, "(%s|split(%\")|.[0])"}, {O_KEYS, "(%x|keys|.[0])"},
-		{O_IF, "(if %b then %s else %s end)"}, {O_ALT, "(%s // %\")"}, {O_MORE, "(%x|tojson)"},
-		{O_TIMES, "(%s*%#)"}, {O_SELECT, "(%s|select(%2))"}, {O_MIN, "(%S|min)"},
-		{O_EACH, "%S[]"}, {O_PIPE, "(%s|%5)"}, {O_VARIABLE, "$topic"},
+		{O_STRING_SLICE, "(%s)[-2:]"}, {O_STRING_SLICE, "(%s)[:%n]"},
+		{O_TOSTRING, "(%x|tostring)"}, {O_TOSTRING, "(%n|tostring)"},
+		{O_INTERPOLATE, "\"<\\(%n),\\(%s)>\""}, {O_INTERPOLATE, "\"\\(%x)\""},
+		{O_JSON, "(%x|@json)"}, {O_JSON, "@json \"v=\\(%x)\""},
+		{O_TEXT, "(%x|@text)"}, {O_TEXT, "@text \"\\(%n)\""},
+		{O_TYPE, "(%x|type)"}, {O_JOIN, "(%S|join(%\"))"},
+		{O_JOIN, "(%N|join(\"-\"))"}, {O_ADD, "(%S|add)"},
+		{O_FIRST, "(%S|first)"}, {O_SPLIT, "(%s|split(%\")|.[0])"},
+		{O_KEYS, "(%x|keys|.[0])"}, {O_IF, "(if %b then %s else %s end)"},
+		{O_ALT, "(%s // %\")"}, {O_MORE, "(%x|tojson)"}, {O_TIMES, "(%s*%#)"},
+		{O_SELECT, "(%s|select(%2))"}, {O_MIN, "(%S|min)"}, {O_EACH, "%S[]"},
+		{O_PIPE, "(%s|%5)"}, {O_VARIABLE, "$topic"},
 		{O_VARIABLE, "($key|tostring)"}, {O_TRY, "(try error(%s) catch .)"},
-		{O_TRY, "(try (%x) catch .)"}};
+		{O_TRY, "(try (%x) catch .)"}
+	};
 
 	if (depth > 0 && chance(16))
 		gen_any(depth - 1, in);
@@ -487,17 +523,22 @@ gen_str(int depth, char in)
 static void
 gen_bool(int depth, char in)
 {
-	static const struct form forms[] = {{O_EQ, "(%n==%n)"}, {O_EQ, "(%s==%\")"},
-		{O_EQ, "(%x==%x)"}, {O_NE, "(%s!=%s)"}, {O_NE, "(%x!=null)"}, {O_LT, "(%n<%n)"},
-		{O_LT, "(%x<%x)"}, {O_LE, "(%n<=%n)"}, {O_LE, "(%x<=%x)"}, {O_GT, "(%n>%#)"},
-		{O_GT, "(%x>%x)"}, {O_GE, "(%n>=%#)"}, {O_GE, "(%s>=%s)"}, {O_AND, "(%b and %b)"},
-		{O_OR, "(%b or %b)"}, {O_NOT, "(%b|not)"}, {O_STARTSWITH, "(%s|startswith(%\"))"},
+	static const struct form forms[] = {
+		{O_EQ, "(%n==%n)"}, {O_EQ, "(%s==%\")"}, {O_EQ, "(%x==%x)"},
+		{O_NE, "(%s!=%s)"}, {O_NE, "(%x!=null)"}, {O_LT, "(%n<%n)"},
+		{O_LT, "(%x<%x)"}, {O_LE, "(%n<=%n)"}, {O_LE, "(%x<=%x)"},
+		{O_GT, "(%n>%#)"}, {O_GT, "(%x>%x)"}, {O_GE, "(%n>=%#)"},
+		{O_GE, "(%s>=%s)"}, {O_AND, "(%b and %b)"}, {O_OR, "(%b or %b)"},
+		{O_NOT, "(%b|not)"}, {O_STARTSWITH, "(%s|startswith(%\"))"},
 		{O_ENDSWITH, "(%s|endswith(%\"))"}, {O_CONTAINS, "(%s|contains(%\"))"},
-		{O_CONTAINS, "(%s|contains(%s))"}, {O_HAS, "(%x|has(\"a\"))"}, {O_HAS, "(%N|has(%#))"},
-		{O_ANY, "([%b,%b]|any)"}, {O_ALL, "([%b,%b]|all)"}, {O_ANY1, "(%N|any(%1))"},
-		{O_ALL1, "(%S|all(%2))"}, {O_ANY1, "(%I|any(%3))"}, {O_ALL1, "(%I|all(%3))"},
-		{O_ANY, "(%B|any)"}, {O_ALL, "(%B|all)"}, {O_EQ, "((%x|type)==\"number\")"},
-		{O_HAS, "(%I|.[0]|has(\"id\"))"}, {O_MORE, "(any(%N[];%1))"}};
+		{O_CONTAINS, "(%s|contains(%s))"}, {O_HAS, "(%x|has(\"a\"))"},
+		{O_HAS, "(%N|has(%#))"}, {O_ANY, "([%b,%b]|any)"},
+		{O_ALL, "([%b,%b]|all)"}, {O_ANY1, "(%N|any(%1))"},
+		{O_ALL1, "(%S|all(%2))"}, {O_ANY1, "(%I|any(%3))"},
+		{O_ALL1, "(%I|all(%3))"}, {O_ANY, "(%B|any)"}, {O_ALL, "(%B|all)"},
+		{O_EQ, "((%x|type)==\"number\")"}, {O_HAS, "(%I|.[0]|has(\"id\"))"},
+		{O_MORE, "(any(%N[];%1))"}
+	};
 
 	if (depth > 0 && chance(16))
 		gen_any(depth - 1, in);
@@ -516,23 +557,33 @@ gen_bool(int depth, char in)
 static void
 gen_array(int depth, char in, char *of)
 {
-	static const struct form any[] = {{O_MORE, "(%|reverse)"}, {O_MORE, "(%|sort)"},
-		{O_MORE, "(%|unique)"}, {O_SLICE, "%[0:2]"}, {O_SLICE, "%[-2:]"}, {O_PLUS, "(%+%)"},
+	static const struct form any[] = {
+		{O_MORE, "(%|reverse)"}, {O_MORE, "(%|sort)"}, {O_MORE, "(%|unique)"},
+		{O_SLICE, "%[0:2]"}, {O_SLICE, "%[-2:]"}, {O_PLUS, "(%+%)"},
 		{O_MINUS, "(%-%)"}, {O_ALT, "(% // [])"}, {O_MAP, "(%|map(.))"},
-		{O_ARRAY, "[%[]]"}, {O_DEL, "(%|del(.[0]))"}, {O_ARRAY, "[first(%[])]"}};
-	static const struct form nums[] = {{O_MAP, "(%N|map(%4))"}, {O_MAP, "(%N|map(select(%1)))"},
-		{O_ARRAY, "[%n,%n]"}, {O_MAP, "(%I|map(.price))"}, {O_ARRAY, "[%I[]|.id]"},
-		{O_UPDATE, "(%N|.[0]|=%4)"}, {O_MORE, "(%N|map_values(%4))"}, {O_ARRAY, "[%N[]|%4]"},
-		{O_MORE, "[range(%#)]"}, {O_MORE, "(%S|map(length))"}};
-	static const struct form strs[] = {{O_MAP, "(%S|map(%5))"}, {O_MAP, "(%S|map(select(%2)))"},
-		{O_SPLIT, "(%s|split(%\"))"}, {O_ARRAY, "[%s,%s]"}, {O_MAP, "(%I|map(.name))"},
-		{O_DIVIDE, "(%s/%\")"}, {O_KEYS, "(%x|keys)"}, {O_MORE, "(%x|keys_unsorted)"},
-		{O_ARRAY, "[%S[]|%5]"}};
-	static const struct form items[] = {{O_MAP, "(%I|map(select(%3)))"},
-		{O_MORE, "(%I|sort_by(%6))"}, {O_MORE, "(%I|unique_by(%6))"},
-		{O_MORE, "(%I|group_by(.name)|map(.[0]))"}, {O_UPDATE, "(%I|.[0].price|=%4)"},
-		{O_DEL, "(%I|map(del(.tags)))"}, {O_SHORT, "(%I|map({id,name,tags,price}))"},
-		{O_ARRAY, "[%I[]|select(%3)]"}};
+		{O_ARRAY, "[%[]]"}, {O_DEL, "(%|del(.[0]))"}, {O_ARRAY, "[first(%[])]"}
+	};
+	static const struct form nums[] = {
+		{O_MAP, "(%N|map(%4))"}, {O_MAP, "(%N|map(select(%1)))"},
+		{O_ARRAY, "[%n,%n]"}, {O_MAP, "(%I|map(.price))"},
+		{O_ARRAY, "[%I[]|.id]"}, {O_UPDATE, "(%N|.[0]|=%4)"},
+		{O_MORE, "(%N|map_values(%4))"}, {O_ARRAY, "[%N[]|%4]"},
+		{O_MORE, "[range(%#)]"}, {O_MORE, "(%S|map(length))"}
+	};
+	static const struct form strs[] = {
+		{O_MAP, "(%S|map(%5))"}, {O_MAP, "(%S|map(select(%2)))"},
+		{O_SPLIT, "(%s|split(%\"))"}, {O_ARRAY, "[%s,%s]"},
+		{O_MAP, "(%I|map(.name))"}, {O_DIVIDE, "(%s/%\")"}, {O_KEYS, "(%x|keys)"},
+		{O_MORE, "(%x|keys_unsorted)"}, {O_ARRAY, "[%S[]|%5]"}
+	};
+	static const struct form items[] = {
+		{O_MAP, "(%I|map(select(%3)))"}, {O_MORE, "(%I|sort_by(%6))"},
+		{O_MORE, "(%I|unique_by(%6))"},
+		{O_MORE, "(%I|group_by(.name)|map(.[0]))"},
+		{O_UPDATE, "(%I|.[0].price|=%4)"}, {O_DEL, "(%I|map(del(.tags)))"},
+		{O_SHORT, "(%I|map({id,name,tags,price}))"},
+		{O_ARRAY, "[%I[]|select(%3)]"}
+	};
 	char self[64], *to = self;
 	struct form f;
 
@@ -559,28 +610,38 @@ gen_array(int depth, char in, char *of)
 static void
 gen_any(int depth, char in)
 {
-	static const struct form forms[] = {{O_OBJECT, "{a:%n,b:%s}"}, {O_OBJECT, "{\"a b\":%x}"},
+	static const struct form forms[] = {
+		{O_OBJECT, "{a:%n,b:%s}"}, {O_OBJECT, "{\"a b\":%x}"},
 		{O_OBJECT, "{a:(%n,%n),\"b\":%s}"}, {O_OBJECT, "{\"\\(%s)\":%n}"},
-		{O_COMPUTED_KEY, "{(%s):%x}"}, {O_SHORT, "{n,s}"}, {O_SHORT, "{$topic,x}"},
-		{O_SHORT, "{\"s\",t}"}, {O_ARRAY, "[%x,%n]"}, {O_ARRAY, "[%x]"}, {O_ARRAY, "[]"},
-		{O_CONST, "null"}, {O_COMMA, "(%x,%s)"}, {O_PIPE, "(%x|.a?)"}, {O_PIPE, "(%x|length)"},
+		{O_COMPUTED_KEY, "{(%s):%x}"}, {O_SHORT, "{n,s}"},
+		{O_SHORT, "{$topic,x}"}, {O_SHORT, "{\"s\",t}"}, {O_ARRAY, "[%x,%n]"},
+		{O_ARRAY, "[%x]"}, {O_ARRAY, "[]"}, {O_CONST, "null"},
+		{O_COMMA, "(%x,%s)"}, {O_PIPE, "(%x|.a?)"}, {O_PIPE, "(%x|length)"},
 		{O_ALT, "(%x // %n)"}, {O_ALT, "(%x // empty)"}, {O_EMPTY, "(%n,empty)"},
-		{O_ERROR1, "error(%s)"}, {O_ERROR, "(%s|error)"}, {O_IF, "(if %b then %x else %x end)"},
-		{O_SELECT, "(%x|select(.!=null))"}, {O_EACH, "(%x)[]?"}, {O_OPT, "((%x)?)"}, {O_DEL, "del(.n)"},
-		{O_DEL, "del(.items[0],.s)"}, {O_DEL, "(%x|(del(.a,.b)?))"}, {O_UPDATE, "(.n|=%4)"},
-		{O_UPDATE, "(.s|=%5)"}, {O_UPDATE, "(.items[0].price|=%4)"}, {O_UPDATE, "(.u.v.w|=.+1)"},
-		{O_PLUS, "({a:%n}+{b:%x})"}, {O_TIMES, "({a:{b:%n}}*{a:{c:%s}})"}, {O_PLUS, "(%x+null)"},
-		{O_KEYS, "(%x|keys)"}, {O_TYPE, "(%x|type)"}, {O_NOT, "(%x|not)"}, {O_ADD, "(%x|add)"},
-		{O_MORE, "(%x|to_entries)"}, {O_MORE, "({a:%n,b:%x}|to_entries|from_entries)"},
-		{O_MORE, "(.u.v|with_entries(.value|=tostring))"}, {O_MORE, "(%x|tojson|fromjson)"},
-		{O_MORE, "(.n=%n)"}, {O_MORE, "(.n+=%n)"}, {O_MORE, "(.x //= %n)"}, {O_FIRST1, "first(%x,%n)"},
-		{O_LAST1, "last(%x,%s)"}, {O_MIN_BY, "(%I|min_by(%6))"}, {O_MAX_BY, "(%I|max_by(%6))"},
-		{O_MIN_BY, "(%N|min_by(%4))"}, {O_MAX_BY, "(%S|max_by(length))"}, {O_MIN, "([%x,%x]|min)"},
-		{O_MAX, "([%x,%x]|max)"}, {O_MORE, "([%x,%x,%x]|sort)"}, {O_MORE, "([%x,%x]|unique)"},
-		{O_MORE, "(%I|group_by(%6))"}, {O_TRY, "(try (%x) catch .)"}, {O_VARIABLE, "[$topic,$key]"},
-		{O_VARIABLE, "$headers"}, {O_LAST, "(%x|(last?))"}, {O_FIRST, "(%x|(first?))"},
-		{O_MAP, "(%I|map(%7))"}, {O_MAP, "(%x|(map(type)?))"}, {O_HAS, "(%x|(has(0)?))"},
-		{O_SLICE, "(%x)[1:]?"}, {O_INDEX, "(%x)[%n]?"}, {O_QUOTED, "(%x)[%s]?"}};
+		{O_ERROR1, "error(%s)"}, {O_ERROR, "(%s|error)"},
+		{O_IF, "(if %b then %x else %x end)"}, {O_SELECT, "(%x|select(.!=null))"},
+		{O_EACH, "(%x)[]?"}, {O_OPT, "((%x)?)"}, {O_DEL, "del(.n)"},
+		{O_DEL, "del(.items[0],.s)"}, {O_DEL, "(%x|(del(.a,.b)?))"},
+		{O_UPDATE, "(.n|=%4)"}, {O_UPDATE, "(.s|=%5)"},
+		{O_UPDATE, "(.items[0].price|=%4)"}, {O_UPDATE, "(.u.v.w|=.+1)"},
+		{O_PLUS, "({a:%n}+{b:%x})"}, {O_TIMES, "({a:{b:%n}}*{a:{c:%s}})"},
+		{O_PLUS, "(%x+null)"}, {O_KEYS, "(%x|keys)"}, {O_TYPE, "(%x|type)"},
+		{O_NOT, "(%x|not)"}, {O_ADD, "(%x|add)"}, {O_MORE, "(%x|to_entries)"},
+		{O_MORE, "({a:%n,b:%x}|to_entries|from_entries)"},
+		{O_MORE, "(.u.v|with_entries(.value|=tostring))"},
+		{O_MORE, "(%x|tojson|fromjson)"}, {O_MORE, "(.n=%n)"},
+		{O_MORE, "(.n+=%n)"}, {O_MORE, "(.x //= %n)"}, {O_FIRST1, "first(%x,%n)"},
+		{O_LAST1, "last(%x,%s)"}, {O_MIN_BY, "(%I|min_by(%6))"},
+		{O_MAX_BY, "(%I|max_by(%6))"}, {O_MIN_BY, "(%N|min_by(%4))"},
+		{O_MAX_BY, "(%S|max_by(length))"}, {O_MIN, "([%x,%x]|min)"},
+		{O_MAX, "([%x,%x]|max)"}, {O_MORE, "([%x,%x,%x]|sort)"},
+		{O_MORE, "([%x,%x]|unique)"}, {O_MORE, "(%I|group_by(%6))"},
+		{O_TRY, "(try (%x) catch .)"}, {O_VARIABLE, "[$topic,$key]"},
+		{O_VARIABLE, "$headers"}, {O_LAST, "(%x|(last?))"},
+		{O_FIRST, "(%x|(first?))"}, {O_MAP, "(%I|map(%7))"},
+		{O_MAP, "(%x|(map(type)?))"}, {O_HAS, "(%x|(has(0)?))"},
+		{O_SLICE, "(%x)[1:]?"}, {O_INDEX, "(%x)[%n]?"}, {O_QUOTED, "(%x)[%s]?"}
+	};
 
 	switch (depth <= 0 ? 7 : below(8)) {
 	case 0:
@@ -678,8 +739,10 @@ get_var(void *arg, unsigned i)
 static void
 add_masked(struct buf *b, struct slice s)
 {
-	static const char *const marks[] = {"Cannot ", " cannot be ", " has no ", "must be ",
-		" not valid ", "cannot "};
+	static const char *const marks[] = {
+		"Cannot ", " cannot be ", " has no ", "must be ", " not valid ",
+		"cannot "
+	};
 
 	for (size_t i = 0; i < s.n;) {
 		size_t end = i + 1;
@@ -716,7 +779,9 @@ equal_but_messages(const struct result *a, const struct result *b)
 	return same;
 }
 
-static const char *const var_names[] = {"topic", "key", "headers", NULL};
+static const char *const var_names[] = {
+	"topic", "key", "headers", NULL
+};
 static const struct expr_options options = {var_names, false, false};
 static const struct expr_env env = {get_var, NULL};
 
@@ -747,7 +812,7 @@ reset(struct result *res)
 
 static bool failed_program;
 static unsigned shown;
-static unsigned long failures, errors[KINDS], pairs[KINDS], refusals;
+static unsigned long failures, errors[KINDS], pairs[KINDS], refusals[KINDS];
 
 static void
 show(const char *who, const struct result *res)
@@ -779,8 +844,8 @@ compare(struct expr_run *run, struct jq_filter *filter, struct arena *arena,
 	arena_reset(arena);
 	pairs[kind]++;
 	errors[kind] += libjq.r == -1;
-	if (kind == UNFIT && refused(&libjq)) {
-		refusals++;
+	if (refused(&libjq)) {
+		refusals[kind]++;
 		return;
 	}
 	if (kind == PLAIN)
@@ -790,6 +855,8 @@ compare(struct expr_run *run, struct jq_filter *filter, struct arena *arena,
 		same = native.r == libjq.r && (slice_eq(buf_slice(&native.canonical),
 			buf_slice(&libjq.canonical)) ||
 			(kind == UNFIT && equal_but_messages(&native, &libjq)));
+	if (kind == UNFIT && refused(&native))
+		same = libjq.r == -1 || strstr(buf_cstr(&libjq.json), "annot ");
 	if (same)
 		return;
 	failures++;
@@ -867,9 +934,11 @@ main(void)
 		expr_free(x);
 	}
 	total = pairs[PLAIN] + pairs[ODD] + pairs[UNFIT];
-	printf("# %lu pairs: plain %lu (%lu end in an error), odd %lu (%lu), unfit %lu (%lu; "
-		"libjq refuses %lu for their numbers)\n", total, pairs[PLAIN], errors[PLAIN],
-		pairs[ODD], errors[ODD], pairs[UNFIT], errors[UNFIT], refusals);
+	printf("# %lu pairs", total);
+	for (int kind = 0; kind < KINDS; kind++)
+		printf(", %lu %s (%lu end in an error, %lu are refused by libjq)", pairs[kind],
+			kind_names[kind], errors[kind], refusals[kind]);
+	putchar('\n');
 	ok(!failures, "native and libjq agree on every pair (%lu do not)", failures);
 	ok(foreign * 20 <= programs, "programs are native (%lu of %lu are not)", foreign,
 		programs);
@@ -883,6 +952,8 @@ main(void)
 		ok(total >= 100000, "at least 100,000 pairs (%lu)", total);
 		ok(least >= 1000, "each operation in at least 1,000 of them (least %lu)", least);
 		ok(errors[PLAIN] < pairs[PLAIN] / 2, "most runs end without an error");
+		ok(refusals[PLAIN] < pairs[PLAIN] / 100 && refusals[UNFIT] < pairs[UNFIT] / 2 &&
+			refusals[UNFIT] > 0, "what libjq refuses is in bounds");
 	}
 	for (int kind = 0; kind < KINDS; kind++)
 		for (int i = 0; i < DOCS; i++) {

@@ -104,13 +104,16 @@ paths(void)
 	} table[] = {
 		{".", 1, true, NULL}, {".a", 1, true, "a"}, {".a.b", 1, true, "b"},
 		{".[\"x y\"]", 1, true, "x y"}, {".\"x\"", 1, true, "x"},
-		{".a[0]", 1, true, NULL}, {".a[0].c", 1, true, "c"}, {" . # all", 1, true, NULL},
+		{".a[0]", 1, true, NULL}, {".a[0].c", 1, true, "c"},
+		{" . # all", 1, true, NULL},
 		{".a,.b", 2, false, "b"}, {".a, .b.c, .d[1]", 3, false, NULL},
 		{".a?", 0, false, NULL}, {".[]", 0, false, NULL}, {".a[]", 0, false, NULL},
-		{".a[1:]", 0, false, NULL}, {"(.a)", 0, false, NULL}, {".a|.b", 0, false, NULL},
+		{".a[1:]", 0, false, NULL}, {"(.a)", 0, false, NULL},
+		{".a|.b", 0, false, NULL},
 		{"first", 0, false, NULL}, {".a+.b", 0, false, NULL}, {"1", 0, false, NULL},
 		{"$topic.a", 0, false, NULL}, {".[\"a\\(1)\"]", 0, false, NULL},
-		{"", 0, false, NULL}, {"# .a", 0, false, NULL}, {".a,(.b)", 0, false, NULL}, {"(.a,.b)", 0, false, NULL},
+		{"", 0, false, NULL}, {"# .a", 0, false, NULL},
+		{".a,(.b)", 0, false, NULL}, {"(.a,.b)", 0, false, NULL},
 		{".[.a]", 0, false, NULL}, {"(.a).b", 0, false, NULL},
 	};
 	struct expr_options options = {.vars = vars};
@@ -373,7 +376,8 @@ values(void)
 	size_t n = 0;
 
 	json_doc_of(&scan, SLICE("{\"n\":1e0,\"s\":\"\\u0061\\n\"}"), &doc, &why);
-	json_doc_of(&other, SLICE("{\"a\\n\":true, \"a\":[\"a\\n\",null], \"b\":1.0}"), &doc2, &why);
+	json_doc_of(&other, SLICE("{\"a\\n\":true, \"a\":[\"a\\n\",null], \"b\":1.0}"),
+		&doc2, &why);
 	in = value_token(&doc, 0);
 	token = value_token(&doc2, 0);
 	ok(expr_all(r, &in, NULL, &v, &why) == 1, "an object is made");

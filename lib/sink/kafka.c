@@ -1,0 +1,488 @@
+/*
+ * Topics as sinks. A line is an envelope: it is taken apart where it lies, the expressions
+ * of the URI are asked, and the producer copies the bytes. A record is done by its delivery
+ * report; the first report that tells of a failure fails every sink of the run.
+ */
+#include "sink/kafka.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/table.h"
+#include "base/text.h"
+#include "flow/envelope.h"
+#include "kafka/produce.h"
+#include "kafka/uri.h"
+
+#define CONNECT_MS 30000
+#define DELIVERY_MS 300000 /* as long as librdkafka itself goes on trying */
+
+struct kafka_output {
+	struct kafka_output_options opt;
+	struct kafka_producer *producer; /* NULL before the first sink */
+	struct table topics;             /* name -> const struct kafka_topic * */
+	bool failed;
+	struct failure why;              /* with failed */
+};
+
+struct asked {
+	struct expr *expr;               /* NULL: not asked */
+	struct expr_run *run;
+};
+
+struct kafka_sink {
+	struct sink base;                /* first */
+	struct kafka_output *out;
+	char *name;
+	struct kafka_uri uri;
+	const struct kafka_topic *topic; /* NULL: the value decides */
+	char *before, *after;            /* of a template: around its expression */
+	struct asked by, key, partition, ts;
+	struct asked *header;            /* one an option header.NAME */
+	const char **header_name;
+	size_t nheaders;
+	struct buf lines, text, name_of; /* of the lines in hand */
+	struct json_scan scan;
+	struct envelope_reader reader;
+	struct header *all;              /* of the record in hand */
+	size_t cap_all;
+};
+
+/* ---- the producer that all share ------------------------------------------------------------ */
+
+struct kafka_output *
+kafka_output_new(const struct kafka_output_options *opt)
+{
+	struct kafka_output *out = mem_zalloc(sizeof(*out));
+
+	out->opt = *opt;
+	return out;
+}
+
+void
+kafka_output_free(struct kafka_output *out)
+{
+	if (!out)
+		return;
+	kafka_producer_close(out->producer);
+	table_release(&out->topics);
+	free(out);
+}
+
+static void
+delivered(void *arg, void *opaque, const struct failure *why)
+{
+	struct kafka_output *out = arg;
+
+	(void)opaque;
+	if (!why || out->failed)
+		return;
+	out->failed = true;
+	out->why = *why;
+}
+
+static int
+check(const struct kafka_output *out, struct failure *why)
+{
+	if (!out->failed)
+		return 0;
+	*why = out->why;
+	return -1;
+}
+
+static const struct kafka_topic *
+find_topic(struct kafka_output *out, const char *name, struct failure *why)
+{
+	const struct kafka_topic *topic;
+	struct kafka_produce produce = {
+		.topics = &name, .ntopics = 1, .connect_ms = CONNECT_MS,
+		.delivered = delivered, .arg = out,
+	};
+	struct table_entry *e;
+
+	e = table_get(&out->topics, slice_str(name));
+	if (e)
+		return e->v.ptr;
+	if (!out->producer) {
+		out->producer = kafka_producer_open(out->opt.config, &produce, why);
+		if (!out->producer)
+			return NULL;
+	}
+	topic = kafka_producer_topic(out->producer, name, why);
+	if (!topic)
+		return NULL;
+	table_put(&out->topics, slice_str(name), NULL)->v.ptr = (void *)(uintptr_t)topic;
+	return topic;
+}
+
+/* ---- one record ------------------------------------------------------------------------------- */
+
+static int
+ask(const struct asked *a, const char *what, const struct record *r, const struct value **v,
+	struct failure *why)
+{
+	struct value root = r->root == JSON_NONE ? value_null() : value_token(r->doc, r->root);
+	struct record_vars vars = {.record = r, .stage = "", .arena = expr_run_arena(a->run)};
+	struct expr_env env = {record_var, &vars};
+	ptrdiff_t n;
+
+	n = expr_all(a->run, &root, &env, v, why);
+	if (n < 0)
+		return fail_within(why, "%s=%s: ", what, expr_text(a->expr));
+	if (n != 1)
+		return fail_record(why, "expression", "%s=%s gives %s", what, expr_text(a->expr),
+			n ? "several values" : "nothing");
+	return 0;
+}
+
+static int
+ask_key(struct kafka_sink *s, const struct record *r, struct slice *key, struct failure *why)
+{
+	const struct value *v;
+
+	if (!s->key.expr)
+		return 0;
+	if (ask(&s->key, "key", r, &v, why) < 0)
+		return -1;
+	if (value_type(&v[0]) == JSON_NULL) {
+		fail_record(why, "key", "key=%s is null or missing", expr_text(s->key.expr));
+		fail_hint(why, "key=.a//.b asks for another one");
+		return -1;
+	}
+	buf_reset(&s->text);
+	value_add_text(&s->text, &v[0]);
+	*key = buf_slice(&s->text);
+	return 0;
+}
+
+static int
+ask_whole(const struct asked *a, const char *what, const struct record *r, int64_t *to,
+	struct failure *why)
+{
+	const struct value *v;
+	struct buf b = {0};
+	char *end;
+	int rc = 0;
+
+	if (ask(a, what, r, &v, why) < 0)
+		return -1;
+	value_add_text(&b, &v[0]);
+	*to = strtoll(buf_cstr(&b), &end, 10);
+	if (!b.n || *end)
+		rc = fail_record(why, "expression", "%s=%s is no whole number", what,
+			expr_text(a->expr));
+	buf_release(&b);
+	return rc;
+}
+
+/* ts=EXPR: milliseconds, or RFC 3339. */
+static int
+ask_ts(struct kafka_sink *s, const struct record *r, int64_t *ms, struct failure *why)
+{
+	const struct value *v;
+	struct slice text;
+	int64_t us;
+
+	if (!s->ts.expr)
+		return 0;
+	if (ask(&s->ts, "ts", r, &v, why) < 0)
+		return -1;
+	text = value_string_bytes(&v[0], expr_run_arena(s->ts.run));
+	if (!text.p)
+		return ask_whole(&s->ts, "ts", r, ms, why);
+	if (time_of_rfc3339(text, &us) < 0)
+		return fail_record(why, "expression", "ts=%s is no time by RFC 3339",
+			expr_text(s->ts.expr));
+	*ms = us / 1000;
+	return 0;
+}
+
+static int
+ask_headers(struct kafka_sink *s, const struct record *r, struct kafka_send *send,
+	struct failure *why)
+{
+	const struct value *v;
+	struct arena *arena;
+	struct buf b = {0};
+	size_t i, n = send->nheaders;
+
+	if (!s->nheaders)
+		return 0;
+	s->all = mem_grow(s->all, &s->cap_all, n + s->nheaders, sizeof(*s->all));
+	if (n)
+		memcpy(s->all, send->header, n * sizeof(*s->all));
+	for (i = 0; i < s->nheaders; i++) {
+		if (ask(&s->header[i], s->header_name[i], r, &v, why) < 0)
+			return -1;
+		arena = expr_run_arena(s->header[i].run);
+		s->all[n].name = slice_str(s->header_name[i] + strlen("header."));
+		s->all[n].value = (struct slice){0};
+		if (value_type(&v[0]) != JSON_NULL) {
+			buf_reset(&b);
+			value_add_text(&b, &v[0]);
+			s->all[n].value = arena_copy(arena, buf_slice(&b));
+		}
+		n++;
+	}
+	buf_release(&b);
+	send->header = s->all;
+	send->nheaders = n;
+	return 0;
+}
+
+/* The topic that the value decides, if it is allowed to. */
+static int
+ask_topic(struct kafka_sink *s, const struct record *r, const struct kafka_topic **topic,
+	struct failure *why)
+{
+	const struct value *v;
+	const char *name;
+	size_t i, from;
+
+	*topic = s->topic;
+	if (s->topic)
+		return 0;
+	if (ask(&s->by, "topic", r, &v, why) < 0)
+		return -1;
+	buf_reset(&s->name_of);
+	buf_adds(&s->name_of, s->before);
+	from = s->name_of.n;
+	value_add_text(&s->name_of, &v[0]);
+	if (!text_is_component(slice_of(s->name_of.p + from, s->name_of.n - from)))
+		return fail_record(why, "unmatched", "%s names no topic", expr_text(s->by.expr));
+	buf_adds(&s->name_of, s->after);
+	name = buf_cstr(&s->name_of);
+	for (i = 0; i < s->out->opt.nallow; i++)
+		if (fnmatch(s->out->opt.allow[i], name, 0) == 0)
+			break;
+	if (i == s->out->opt.nallow)
+		return fail_record(why, "unmatched", "topic %s is not allowed", name);
+	*topic = find_topic(s->out, name, why);
+	return *topic ? 0 : -1;
+}
+
+static void
+reset_runs(struct kafka_sink *s)
+{
+	const struct asked *all[] = {&s->by, &s->key, &s->partition, &s->ts};
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i]->run)
+			expr_run_reset(all[i]->run);
+	for (i = 0; i < s->nheaders; i++)
+		expr_run_reset(s->header[i].run);
+}
+
+static int
+send_line(struct kafka_sink *s, size_t i, struct failure *why)
+{
+	struct record r = {.line = json_line_text(&s->scan, i), .time_us = TIME_NONE};
+	struct block no_block = {.input = &(struct input){.name = "-"}};
+	const struct kafka_topic *topic;
+	struct kafka_send send = {.partition = -1};
+	struct json_doc doc;
+	int64_t partition;
+
+	r.block = &no_block;
+	if (json_line_doc(&s->scan, i, true, &doc, why) < 0)
+		return -1;
+	r.doc = &doc;
+	if (envelope_read(&s->reader, &doc, &r, why) < 0)
+		return -1;
+	send.ts_ms = r.meta->ts_ms;
+	send.key = r.meta->key;
+	send.header = r.meta->header;
+	send.nheaders = r.meta->nheaders;
+	if (s->partition.expr) {
+		if (ask_whole(&s->partition, "partition", &r, &partition, why) < 0)
+			return -1;
+		if (partition < 0 || partition > INT32_MAX)
+			return fail_record(why, "expression", "partition=%s is none",
+				expr_text(s->partition.expr));
+		send.partition = (int32_t)partition;
+	}
+	if (ask_topic(s, &r, &topic, why) < 0 || ask_key(s, &r, &send.key, why) < 0 ||
+		ask_ts(s, &r, &send.ts_ms, why) < 0 || ask_headers(s, &r, &send, why) < 0)
+		return -1;
+	if (r.root == JSON_NONE || r.doc != &doc || json_type_at(r.doc, r.root) != JSON_NULL)
+		send.value = r.bytes;
+	if (kafka_producer_send(s->out->producer, topic, &send, why) < 0)
+		return fail_within(why, "%s: ", s->name);
+	reset_runs(s);
+	return 0;
+}
+
+/* ---- the sink ---------------------------------------------------------------------------------- */
+
+static int
+sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
+{
+	struct kafka_sink *s = (struct kafka_sink *)base;
+	size_t line;
+	int i;
+
+	if (check(s->out, why) < 0)
+		return -1;
+	buf_reset(&s->lines);
+	for (i = 0; i < n; i++)
+		buf_add(&s->lines, v[i].iov_base, v[i].iov_len);
+	buf_reserve(&s->lines, JSON_PADDING);
+	memset(s->lines.p + s->lines.n, 0, JSON_PADDING);
+	json_scan_block(&s->scan, s->lines.p, s->lines.n, true);
+	for (line = 0; line < s->scan.nlines; line++)
+		if (send_line(s, line, why) < 0)
+			return -1;
+	return check(s->out, why);
+}
+
+static int
+sink_flush(struct sink *base, struct failure *why)
+{
+	struct kafka_sink *s = (struct kafka_sink *)base;
+
+	if (s->out->producer && kafka_producer_poll(s->out->producer, why) < 0)
+		return -1;
+	return check(s->out, why);
+}
+
+static int
+sink_sync(struct sink *base, struct failure *why)
+{
+	struct kafka_sink *s = (struct kafka_sink *)base;
+
+	if (s->out->producer && kafka_producer_flush(s->out->producer, DELIVERY_MS, why) < 0)
+		return check(s->out, why) < 0 ? -1 : fail_within(why, "%s: ", s->name);
+	return check(s->out, why);
+}
+
+static void
+asked_release(struct asked *a)
+{
+	expr_run_free(a->run);
+	if (a->expr)
+		expr_free(a->expr);
+}
+
+static void
+sink_close(struct sink *base)
+{
+	struct kafka_sink *s = (struct kafka_sink *)base;
+	size_t i;
+
+	asked_release(&s->by);
+	asked_release(&s->key);
+	asked_release(&s->partition);
+	asked_release(&s->ts);
+	for (i = 0; i < s->nheaders; i++)
+		asked_release(&s->header[i]);
+	free(s->header);
+	free(s->header_name);
+	free(s->all);
+	free(s->before);
+	free(s->after);
+	free(s->name);
+	buf_release(&s->lines);
+	buf_release(&s->text);
+	buf_release(&s->name_of);
+	json_scan_release(&s->scan);
+	envelope_reader_release(&s->reader);
+	kafka_uri_release(&s->uri);
+	free(s);
+}
+
+static int
+compile(struct asked *a, const char *what, const char *text, struct failure *why)
+{
+	struct expr_options options = {.vars = flow_vars};
+
+	a->expr = expr_compile(text, &options, why);
+	if (!a->expr) {
+		why->status = EXIT_USAGE;
+		return fail_within(why, "%s: ", what);
+	}
+	a->run = expr_run_new(a->expr);
+	return 0;
+}
+
+static int
+take_options(struct kafka_sink *s, struct failure *why)
+{
+	const struct kafka_option *o;
+	struct asked *to;
+	size_t i;
+
+	s->header = mem_array(s->uri.noptions + 1, sizeof(*s->header));
+	s->header_name = mem_array(s->uri.noptions + 1, sizeof(*s->header_name));
+	for (i = 0; i < s->uri.noptions; i++) {
+		o = &s->uri.option[i];
+		if (strcmp(o->name, "key") == 0) {
+			to = &s->key;
+		} else if (strcmp(o->name, "partition") == 0) {
+			to = &s->partition;
+		} else if (strcmp(o->name, "ts") == 0) {
+			to = &s->ts;
+		} else if (strncmp(o->name, "header.", 7) == 0 && o->name[7]) {
+			s->header_name[s->nheaders] = o->name;
+			to = &s->header[s->nheaders++];
+		} else {
+			return fail(why, EXIT_USAGE, "a kafka: sink has no option %s", o->name);
+		}
+		if (to->expr)
+			return fail(why, EXIT_USAGE, "%s is given twice", o->name);
+		if (compile(to, o->name, o->value, why) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* TOPIC, or BEFORE{EXPR}AFTER. */
+static int
+take_topic(struct kafka_sink *s, struct failure *why)
+{
+	const char *topic = s->uri.topic[0], *open = strchr(topic, '{'), *close;
+	char *text;
+	int rc;
+
+	if (s->uri.ntopics != 1 || topic[0] == '^')
+		return fail(why, EXIT_USAGE, "a sink is one topic");
+	if (!open) {
+		s->topic = find_topic(s->out, topic, why);
+		return s->topic ? 0 : -1;
+	}
+	close = strrchr(open, '}');
+	if (!close)
+		return fail(why, EXIT_USAGE, "a { without }");
+	if (!s->out->opt.nallow) {
+		fail(why, EXIT_USAGE, "a topic that data decide needs --allow GLOB");
+		fail_hint(why, "--allow 'orders-*' names what may be written to");
+		return -1;
+	}
+	s->before = mem_dup(topic, (size_t)(open - topic));
+	s->after = mem_strdup(close + 1);
+	text = mem_dup(open + 1, (size_t)(close - open - 1));
+	rc = compile(&s->by, "the topic", text, why);
+	free(text);
+	return rc;
+}
+
+struct sink *
+kafka_sink_open(struct kafka_output *out, const char *uri, struct failure *why)
+{
+	struct kafka_sink *s = mem_zalloc(sizeof(*s));
+
+	s->out = out;
+	s->name = mem_strdup(uri);
+	s->base = (struct sink){
+		.write = sink_write, .flush = sink_flush, .sync = sink_sync,
+		.prepare = sink_sync, .close = sink_close, .name = s->name, .envelopes = true,
+	};
+	if (kafka_uri_parse(uri, &s->uri, why) == 0) {
+		if (take_options(s, why) == 0 && take_topic(s, why) == 0)
+			return &s->base;
+		fail_within(why, "%s: ", uri);
+	}
+	sink_close(&s->base);
+	return NULL;
+}

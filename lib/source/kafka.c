@@ -1,0 +1,335 @@
+/*
+ * Topics as a source.
+ *
+ * Each message is a line of the block, and its meta stands beside it. A value that cannot
+ * stand in a line as it is (it is empty, holds a line feed, ends in a carriage return) is
+ * told apart: its line is "null", and meta.odd is the value. With a group the place that is
+ * kept follows what the driver says is delivered: done(), then commit().
+ */
+#include "source/kafka.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "kafka/consume.h"
+#include "kafka/uri.h"
+
+#define MESSAGES_MAX 2048
+#define BYTES_MAX ((size_t)256 << 10)
+#define WAIT_MS 100        /* how soon a drain is noticed */
+#define CONNECT_MS 30000
+
+struct kafka_source {
+	struct source base;    /* first */
+	struct kafka_consumer *consumer;
+	struct kafka_batch batch;
+	struct meta *meta;
+	struct line_origin *origin;
+	size_t cap_meta, cap_origin;
+	struct kafka_uri uri;  /* the consumer borrows its names */
+	int32_t *partitions;
+	bool waited;           /* the last read found nothing at once */
+	bool small;            /* the last block was: there may be no more now */
+	struct failure lost;   /* of a revocation that could not settle */
+	bool failed;
+};
+
+/* ---- options -------------------------------------------------------------------------------- */
+
+/* A whole number; -1 if it is none. */
+static int
+whole(const char *s, int64_t *n)
+{
+	char *end;
+
+	if (!*s)
+		return -1;
+	*n = strtoll(s, &end, 10);
+	return *end ? -1 : 0;
+}
+
+/* "@RFC3339" or "@-2h": milliseconds since the epoch. */
+static int
+instant(const char *s, int64_t *ms)
+{
+	int64_t us;
+
+	if (s[0] == '-') {
+		if (time_of_duration(slice_str(s + 1), &us) < 0)
+			return -1;
+		us = time_now_us() - us;
+	} else if (time_of_rfc3339(slice_str(s), &us) < 0) {
+		return -1;
+	}
+	*ms = us / 1000;
+	return 0;
+}
+
+static int
+take_offset(struct kafka_consume *c, const char *v, struct failure *why)
+{
+	if (strcmp(v, "earliest") == 0)
+		c->from = KAFKA_EARLIEST;
+	else if (strcmp(v, "latest") == 0)
+		c->from = KAFKA_LATEST;
+	else if (v[0] == '@' && instant(v + 1, &c->from_n) == 0)
+		c->from = KAFKA_TIME;
+	else if (v[0] == '-' && whole(v + 1, &c->from_n) == 0)
+		c->from = KAFKA_TAIL;
+	else if (v[0] != '@' && whole(v, &c->from_n) == 0)
+		c->from = KAFKA_OFFSET;
+	else
+		return fail(why, EXIT_USAGE, "offset=%s is none of earliest, latest, N, -N, @TIME",
+			v);
+	return 0;
+}
+
+static int
+take_until(struct kafka_consume *c, const char *v, struct failure *why)
+{
+	if (strcmp(v, "end") == 0)
+		c->until = KAFKA_UNTIL_END;
+	else if (v[0] == '@' && instant(v + 1, &c->until_n) == 0)
+		c->until = KAFKA_UNTIL_TIME;
+	else if (v[0] != '-' && whole(v, &c->until_n) == 0)
+		c->until = KAFKA_UNTIL_OFFSET;
+	else
+		return fail(why, EXIT_USAGE, "until=%s is none of end, @TIME, N", v);
+	return 0;
+}
+
+/* "0,3-5" */
+static int
+take_partitions(struct kafka_consume *c, const char *v, int32_t **list, struct failure *why)
+{
+	size_t cap = 0, n = 0;
+	long first, last;
+	const char *at = v;
+	char *end;
+
+	for (;;) {
+		first = last = strtol(at, &end, 10);
+		if (end == at || first < 0)
+			break;
+		if (*end == '-') {
+			at = end + 1;
+			last = strtol(at, &end, 10);
+			if (end == at)
+				break;
+		}
+		if (last < first || last - first > 100000)
+			break;
+		for (; first <= last; first++) {
+			*list = mem_grow(*list, &cap, n + 1, sizeof(**list));
+			(*list)[n++] = (int32_t)first;
+		}
+		if (!*end) {
+			c->partitions = *list;
+			c->npartitions = n;
+			return 0;
+		}
+		if (*end != ',')
+			break;
+		at = end + 1;
+	}
+	return fail(why, EXIT_USAGE, "partition=%s is no list such as 0,3-5", v);
+}
+
+static int
+take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **partitions,
+	struct failure *why)
+{
+	const char *name, *value;
+	bool from = false;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < u->noptions && rc == 0; i++) {
+		name = u->option[i].name;
+		value = u->option[i].value;
+		if (strcmp(name, "group") == 0)
+			c->group = value;
+		else if (strcmp(name, "offset") == 0)
+			rc = take_offset(c, value, why), from = true;
+		else if (strcmp(name, "until") == 0)
+			rc = take_until(c, value, why);
+		else if (strcmp(name, "partition") == 0)
+			rc = take_partitions(c, value, partitions, why);
+		else if (strcmp(name, "isolation") == 0 && strcmp(value, "uncommitted") == 0)
+			c->uncommitted = true;
+		else if (strcmp(name, "isolation") != 0 || strcmp(value, "committed") != 0)
+			rc = fail(why, EXIT_USAGE, "a kafka: source has no option %s=%s", name,
+				value);
+	}
+	if (rc == 0 && c->group && c->npartitions)
+		rc = fail(why, EXIT_USAGE, "group and partition exclude each other: the brokers "
+			"give a group its partitions");
+	if (!from)
+		c->from = c->group || c->until != KAFKA_ENDLESS ? KAFKA_EARLIEST : KAFKA_LATEST;
+	return rc;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* Can the value be a line? Its bytes come back as they are only if it can. */
+static bool
+is_line(struct slice v)
+{
+	size_t i;
+
+	if (!v.n || v.p[v.n - 1] == '\r' || memchr(v.p, '\n', v.n))
+		return false;
+	for (i = 0; i < v.n && (v.p[i] == ' ' || v.p[i] == '\t' || v.p[i] == '\r');)
+		i++;
+	return i < v.n;
+}
+
+static void
+fill(struct kafka_source *s, struct block *b)
+{
+	static const struct slice none = {"null", 4};
+	const struct kafka_message *m;
+	struct slice line;
+	size_t i;
+
+	b->n = 0;
+	b->input = NULL;
+	s->meta = mem_grow(s->meta, &s->cap_meta, s->batch.n, sizeof(*s->meta));
+	s->origin = mem_grow(s->origin, &s->cap_origin, s->batch.n, sizeof(*s->origin));
+	for (i = 0; i < s->batch.n; i++) {
+		m = &s->batch.v[i];
+		s->meta[i] = m->meta;
+		s->meta[i].tombstone = !m->value.p;
+		s->origin[i] = (struct line_origin){&m->place->input, (uint64_t)m->meta.offset, 0};
+		line = m->value;
+		if (!line.p || !is_line(line)) {
+			s->meta[i].odd = line;
+			line = none;
+		}
+		block_reserve(b, b->n + line.n + 1);
+		memcpy(b->p + b->n, line.p, line.n);
+		b->n += line.n;
+		b->p[b->n++] = '\n';
+	}
+	b->meta = s->meta;
+	b->origin = s->origin;
+}
+
+static int
+source_read(struct source *base, struct block *b, struct failure *why)
+{
+	struct kafka_source *s = (struct kafka_source *)base;
+	int n;
+
+	for (;;) {
+		if (flow_draining())
+			return 0;
+		n = kafka_consumer_read(s->consumer, &s->batch, MESSAGES_MAX, BYTES_MAX,
+			s->waited ? WAIT_MS : 0, why);
+		if (s->failed) {
+			*why = s->lost;
+			return -1;
+		}
+		if (n < 0)
+			return -1;
+		if (n > 0)
+			break;
+		if (kafka_consumer_ended(s->consumer))
+			return 0;
+		s->waited = true;
+	}
+	s->waited = false;
+	fill(s, b);
+	s->small = s->batch.n < MESSAGES_MAX / 2 && b->n < BYTES_MAX / 2;
+	base->done_bytes += b->n;
+	return 1;
+}
+
+/* What is there was fetched a while ago: the next read tells whether there is more. */
+static bool
+source_would_wait(struct source *base)
+{
+	return ((struct kafka_source *)base)->small;
+}
+
+/* ---- the group's place ------------------------------------------------------------------------ */
+
+static void
+source_done(struct source *base, const struct block *b)
+{
+	struct kafka_source *s = (struct kafka_source *)base;
+	struct kafka_place *const *place;
+	size_t i, n;
+
+	for (i = 0; b && i < s->batch.n; i++)
+		s->batch.v[i].place->done = s->batch.v[i].meta.offset + 1;
+	if (b)
+		return;
+	place = kafka_consumer_places(s->consumer, &n);
+	for (i = 0; i < n; i++)
+		if (place[i]->assigned && place[i]->next >= 0)
+			place[i]->done = place[i]->next;
+}
+
+static int
+source_commit(struct source *base, struct failure *why)
+{
+	return kafka_consumer_commit(((struct kafka_source *)base)->consumer, why);
+}
+
+/* Partitions go: what came of their messages is delivered first, and then committed. */
+static void
+on_revoked(void *arg, struct kafka_consumer *consumer, bool lost)
+{
+	struct kafka_source *s = arg;
+
+	(void)consumer;
+	if (!lost && s->base.settle && s->base.settle(s->base.flow, &s->lost) < 0)
+		s->failed = true;
+}
+
+static void
+source_close(struct source *base)
+{
+	struct kafka_source *s = (struct kafka_source *)base;
+
+	s->base.settle = NULL;
+	kafka_consumer_close(s->consumer);
+	kafka_uri_release(&s->uri);
+	free(s->partitions);
+	free(s->meta);
+	free(s->origin);
+	free(s);
+}
+
+struct source *
+kafka_source_open(const char *uri, const struct kafka_config *config, struct failure *why)
+{
+	struct kafka_source *s = mem_zalloc(sizeof(*s));
+	struct kafka_consume c = {.connect_ms = CONNECT_MS, .revoked = on_revoked, .arg = s};
+
+	if (kafka_uri_parse(uri, &s->uri, why) < 0)
+		goto fail;
+	c.topics = (const char *const *)s->uri.topic;
+	c.ntopics = s->uri.ntopics;
+	if (take_options(&c, &s->uri, &s->partitions, why) < 0) {
+		fail_within(why, "%s: ", uri);
+		goto fail;
+	}
+	s->consumer = kafka_consumer_open(config, &c, why);
+	if (!s->consumer)
+		goto fail;
+	s->base.endless = c.until == KAFKA_ENDLESS;
+	s->base.read = source_read;
+	s->base.would_wait = source_would_wait;
+	s->base.close = source_close;
+	s->base.one_block = true;
+	if (c.group) {
+		s->base.done = source_done;
+		s->base.commit = source_commit;
+	}
+	return &s->base;
+fail:
+	source_close(&s->base);
+	return NULL;
+}
