@@ -265,7 +265,7 @@ source_open(const char *const *uris, size_t n, const struct source_options *opt,
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (strncmp(uris[i], "kafka:", 6) != 0)
+		if (strncmp(uris[i], "kafka:", 6) != 0 || !opt->kafka)
 			continue;
 		if (n == 1 && !opt->merge_by)
 			return kafka_source_open(uris[i], opt->kafka, why);
