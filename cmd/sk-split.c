@@ -251,24 +251,15 @@ begin_children(struct split *s, size_t n)
 	return 0;
 }
 
+/* The elements of an array, one a child. what: how to call an empty one. */
 static int
-split_path(struct split *s, const struct value *array)
+split_array(struct split *s, const struct value *array, const char *what)
 {
 	struct value_iter it;
-	size_t n;
+	size_t n = value_count(array);
 
-	switch (value_type(array)) {
-	case JSON_NULL:
-		return no_children(s, "null or missing");
-	case JSON_ARRAY:
-		break;
-	default:
-		return fail_record(s->why, "not-array", "%s is no array",
-			expr_text(config.expr[SPLIT]));
-	}
-	n = value_count(array);
 	if (!n)
-		return no_children(s, "empty");
+		return no_children(s, what);
 	if (begin_children(s, n) < 0)
 		return -1;
 	for (value_enter(array, &it, expr_run_arena(s->run[SPLIT])); value_step(&it); s->index++)
@@ -278,22 +269,24 @@ split_path(struct split *s, const struct value *array)
 }
 
 static int
-split_outputs(struct split *s, const struct value *child, size_t n)
+split_path(struct split *s, const struct value *v)
 {
-	if (!n)
-		return no_children(s, "without output");
-	if (begin_children(s, n) < 0)
-		return -1;
-	for (; s->index < n; s->index++)
-		if (one_child(s, &child[s->index]) < 0)
-			return -1;
-	return 0;
+	switch (value_type(v)) {
+	case JSON_NULL:
+		return no_children(s, "null or missing");
+	case JSON_ARRAY:
+		return split_array(s, v, "empty");
+	default:
+		return fail_record(s->why, "not-array", "%s is no array",
+			expr_text(config.expr[SPLIT]));
+	}
 }
 
 static int
 split_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
 	struct split *s = self;
+	struct value outputs = {.kind = VALUE_ARRAY};
 	const struct value *out;
 	ptrdiff_t n;
 	int rc, i;
@@ -304,12 +297,14 @@ split_record(void *self, const struct record *r, struct emit *e, struct failure 
 	s->why = why;
 	s->index = s->count = s->ncopied = 0;
 	n = all(s, SPLIT, &out);
+	outputs.u.array.item = out;
+	outputs.u.array.n = n < 0 ? 0 : (size_t)n;
 	if (n < 0)
 		rc = -1;
 	else if (expr_is_path(config.expr[SPLIT]))
 		rc = split_path(s, &out[0]);
 	else
-		rc = split_outputs(s, out, (size_t)n);
+		rc = split_array(s, &outputs, "without output");
 	if (rc == 0 && s->count && s->run[SUMMARY])
 		rc = each(s, SUMMARY, &s->root, write_summary);
 	if (rc == 0)

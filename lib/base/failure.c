@@ -16,17 +16,23 @@ put(char *to, size_t size, const char *fmt, va_list ap)
 		memcpy(to + size - 4, "...", 4);
 }
 
+static void
+fill(struct failure *why, int status, const char *type, const char *fmt, va_list ap)
+{
+	why->status = status;
+	why->column = 0;
+	why->type = type;
+	why->hint[0] = '\0';
+	put(why->text, sizeof(why->text), fmt, ap);
+}
+
 int
 fail(struct failure *why, int status, const char *fmt, ...)
 {
 	va_list ap;
 
-	why->status = status;
-	why->column = 0;
-	why->type = NULL;
-	why->hint[0] = '\0';
 	va_start(ap, fmt);
-	put(why->text, sizeof(why->text), fmt, ap);
+	fill(why, status, NULL, fmt, ap);
 	va_end(ap);
 	return -1;
 }
@@ -36,12 +42,8 @@ fail_record(struct failure *why, const char *type, const char *fmt, ...)
 {
 	va_list ap;
 
-	why->status = EXIT_DATA;
-	why->column = 0;
-	why->type = type;
-	why->hint[0] = '\0';
 	va_start(ap, fmt);
-	put(why->text, sizeof(why->text), fmt, ap);
+	fill(why, EXIT_DATA, type, fmt, ap);
 	va_end(ap);
 	return -1;
 }
