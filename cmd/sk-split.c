@@ -325,26 +325,6 @@ static const struct operator split_operator = {
 /* ---- the command line --------------------------------------------------------------------- */
 
 static int
-check_copy(const struct expr *copy, struct failure *why)
-{
-	size_t i, j, n = expr_paths(copy);
-
-	if (!n || n > MAX_COPIES)
-		return fail(why, EXIT_USAGE, "--copy takes 1 to %d paths: .orderId,.userId",
-			MAX_COPIES);
-	for (i = 0; i < n; i++) {
-		if (!expr_path_name(copy, i).p)
-			return fail(why, EXIT_USAGE, "--copy: a path must end in a field, whose "
-				"name the copy gets");
-		for (j = 0; j < i; j++)
-			if (slice_eq(expr_path_name(copy, i), expr_path_name(copy, j)))
-				return fail(why, EXIT_USAGE, "--copy: two paths end in the same "
-					"field");
-	}
-	return 0;
-}
-
-static int
 prepare(struct job *job, void *unused, char **operands, int n, struct failure *why)
 {
 	int i;
@@ -364,8 +344,8 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 		if (!config.expr[i])
 			return -1;
 	}
-	if (config.expr[COPY] && check_copy(config.expr[COPY], why) < 0)
-		return -1;
+	if (config.expr[COPY] && expr_check_names(config.expr[COPY], MAX_COPIES, why) < 0)
+		return fail_within(why, "--copy: ");
 	if (config.summary_to) {
 		config.summary_outlet = flow_outlet(job->flow, config.summary_to, true, why);
 		if (config.summary_outlet < 0)

@@ -53,3 +53,20 @@ value_add_extended(struct buf *b, const struct value *object,
 	buf_addc(b, '}');
 	return true;
 }
+
+int
+expr_check_names(const struct expr *e, size_t max, struct failure *why)
+{
+	size_t i, j, n = expr_paths(e);
+
+	if (!n || n > max)
+		return fail(why, EXIT_USAGE, "1 to %zu paths are taken: .orderId,.userId", max);
+	for (i = 0; i < n; i++) {
+		if (!expr_path_name(e, i).p)
+			return fail(why, EXIT_USAGE, "a path must end in a field");
+		for (j = 0; j < i; j++)
+			if (slice_eq(expr_path_name(e, i), expr_path_name(e, j)))
+				return fail(why, EXIT_USAGE, "two paths end in the same field");
+	}
+	return 0;
+}

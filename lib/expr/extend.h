@@ -1,4 +1,4 @@
-/* extend: an object and members that are added to it, as text. */
+/* extend: an object and members that are added to it, as text; which ones, by their paths. */
 #ifndef SK_EXPR_EXTEND_H
 #define SK_EXPR_EXTEND_H
 
@@ -12,5 +12,9 @@
 bool value_add_extended(struct buf *, const struct value *object,
 	const struct value_member *more, size_t n, bool overwrite, struct arena *,
 	struct slice *clash);
+
+/* Is the filter 1 to max bare paths joined by commas, each ending in a field, no two in the
+ * same? Such a filter names members to copy or to leave out. -1: EXIT_USAGE. */
+int expr_check_names(const struct expr *, size_t max, struct failure *why);
 
 #endif
