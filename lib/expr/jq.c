@@ -65,7 +65,7 @@ struct jq_filter {
 	struct buf scratch;
 };
 
-/* ---- number literals -------------------------------------------------------------------- */
+/* ---- number literals --------------------------------------------------------------- */
 
 /* Would jq print this number as it is written? Most texts tell by themselves. */
 static bool
@@ -144,7 +144,7 @@ find_literals(struct jq_filter *f)
 	}
 }
 
-/* ---- compiling -------------------------------------------------------------------------- */
+/* ---- compiling --------------------------------------------------------------------- */
 
 /* The messages of a compilation, one a line. */
 static void
@@ -392,7 +392,7 @@ jq_filter_free(struct jq_filter *f)
 	free(f);
 }
 
-/* ---- values to jv ----------------------------------------------------------------------- */
+/* ---- values to jv ------------------------------------------------------------------ */
 
 static jv
 number_in(struct jq_filter *f, struct slice text)
@@ -530,7 +530,7 @@ deep:
 	return -1;
 }
 
-/* ---- the table of literals -------------------------------------------------------------- */
+/* ---- the table of literals --------------------------------------------------------- */
 
 static struct shared *
 find_shared(const struct jq_filter *f, double d)
@@ -648,7 +648,7 @@ has_unfit(const struct jq_filter *f)
 	return false;
 }
 
-/* ---- jv to values ----------------------------------------------------------------------- */
+/* ---- jv to values ------------------------------------------------------------------ */
 
 static struct value
 number_out(const struct jq_filter *f, double d)
@@ -738,7 +738,7 @@ value_out(const struct jq_filter *f, jv v, int depth, struct arena *arena, struc
 	return r;
 }
 
-/* ---- running ---------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------- */
 
 /* What jq says of an uncaught error. Consumes msg. */
 static int

@@ -19,7 +19,7 @@
 
 #include "base/mem.h"
 
-/* ---- tokens -------------------------------------------------------------- */
+/* ---- tokens ------------------------------------------------------------------------ */
 
 static bool
 is_word(char c)
@@ -202,7 +202,7 @@ find_vars(struct jq_program *prog, const char *const *vars)
 	}
 }
 
-/* ---- what is written ------------------------------------------------------------------------ */
+/* ---- what is written --------------------------------------------------------------- */
 
 /* What reaches beyond the record, or ends the process's work. */
 static const char closed[] = "input inputs _input debug stderr halt halt_error "
@@ -279,9 +279,9 @@ static const char operators[] =
 	"def _mod(a;b): b as $b|a as $a|if ($a|type)==\"number\" and ($b|type)==\"number\" and "
 	"$b>-2 and $b<=-1 then 0 else _mod($a;$b) end;"
 	"def _multiply(a;b): b as $b|a as $a|if ($a|type)==\"string\" and ($b|type)==\"number\" "
-	"and ($a|utf8bytelength)*$b>67108864 then error(\"Repeat string result too long\") "
+	"and (1+($a|utf8bytelength))*$b>67108864 then error(\"Repeat string result too long\") "
 	"elif ($b|type)==\"string\" and ($a|type)==\"number\" and "
-	"($b|utf8bytelength)*$a>67108864 then error(\"Repeat string result too long\") "
+	"(1+($b|utf8bytelength))*$a>67108864 then error(\"Repeat string result too long\") "
 	"else _multiply($a;$b) end;";
 
 /* A number made of text must not lose digits: those of the double are compared. */

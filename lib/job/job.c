@@ -12,7 +12,7 @@
 /* The options that all tools share. */
 struct common {
 	struct opt_list from, properties, property_files, allow;
-	const char *brokers, *commit;
+	const char *brokers, *commit, *create_topics;
 	const char *to, *envelope, *merge_by, *on_error, *dead_letter, *where, *numbers;
 	const char *metrics, *name, *progress;
 	uint64_t max_record, max_unpacked;
@@ -33,6 +33,7 @@ struct whole_job {
 	size_t nexprs, cap_exprs;
 	struct kafka_config *kafka;   /* NULL before the first kafka: */
 	struct kafka_output *output;
+	struct kafka_new_topic create;
 	struct flow_rooms rooms;
 };
 
@@ -183,6 +184,11 @@ open_sink(void *arg, const char *uri, struct failure *why)
 	if (brokers(w, why) < 0)
 		return NULL;
 	options.config = w->kafka;
+	if (w->opt.create_topics) {
+		if (kafka_new_topic_parse(w->opt.create_topics, &w->create, why) < 0)
+			return NULL;
+		options.create = &w->create;
+	}
 	if (!w->output)
 		w->output = kafka_output_new(&options);
 	return kafka_sink_open(w->output, uri, why);
@@ -352,6 +358,8 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 			"librdkafka", .list = true},
 		{'F', "property-file", OPT_FILE, &o->property_files, "FILE", "read properties from "
 			"FILE, one a line", .list = true},
+		{0, "create-topics", OPT_STRING, &o->create_topics, "HOW", "make topics that are "
+			"missing: partitions=N,replication=M"},
 		{0, "commit", OPT_CHOICE, &o->commit, "WHEN", "keep a group's place once its "
 			"records are delivered (the default), or as soon as they are written "
 			"into a pipe", .choices = "delivered|written"},

@@ -99,11 +99,18 @@ find_topic(struct kafka_output *out, const char *name, struct failure *why)
 		.topics = &name, .ntopics = 1, .connect_ms = CONNECT_MS,
 		.delivered = delivered, .arg = out,
 	};
+	struct kafka_new_topic wanted;
 	struct table_entry *e;
 
 	e = table_get(&out->topics, slice_str(name));
 	if (e)
 		return e->v.ptr;
+	if (out->opt.create) {
+		wanted = *out->opt.create;
+		wanted.name = name;
+		if (kafka_admin_create(out->opt.config, &wanted, 1, why) < 0)
+			return NULL;
+	}
 	if (!out->producer) {
 		out->producer = kafka_producer_open(out->opt.config, &produce, why);
 		if (!out->producer)

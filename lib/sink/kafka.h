@@ -12,6 +12,7 @@
 #define SK_SINK_KAFKA_H
 
 #include "flow/flow.h"
+#include "kafka/admin.h"
 #include "kafka/config.h"
 
 struct kafka_output;
@@ -20,6 +21,8 @@ struct kafka_output_options {
 	const struct kafka_config *config; /* borrowed */
 	const char *const *allow;          /* globs of topics that data may choose */
 	size_t nallow;
+	const struct kafka_new_topic *create; /* make topics that are missing, like this one;
+						 NULL: make none */
 };
 
 /* Connects to nothing yet. */
