@@ -325,8 +325,8 @@ compile_filter(struct jq_filter *f, struct failure *why)
 	first = f->program.token[0].text;
 	if (slice_eq(first, SLICE("import")) || slice_eq(first, SLICE("include")) ||
 			slice_eq(first, SLICE("module"))) {
-		fail(why, EXIT_USAGE, "%.*s is not available: a filter is one text", (int)first.n,
-			first.p);
+		fail(why, EXIT_USAGE, "%.*s is not available: a filter is one text",
+			(int)first.n, first.p);
 		goto out;
 	}
 	find_literals(f);
@@ -519,8 +519,8 @@ value_in(struct jq_filter *f, const struct value *v, int depth, jv *out, struct 
 
 			if (value_in(f, &m->value, depth + 1, &part, why))
 				goto deep;
-			whole = jv_object_set(whole, jv_string_sized(m->name.p, (int)m->name.n),
-				part);
+			whole = jv_object_set(whole,
+				jv_string_sized(m->name.p, (int)m->name.n), part);
 		}
 	}
 	*out = whole;

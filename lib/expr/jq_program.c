@@ -142,7 +142,8 @@ tokenize(struct jq_program *prog)
 
 	do {
 		t = next_token(&p, &open);
-		prog->token = mem_grow(prog->token, &prog->cap_token, prog->ntoken + 1, sizeof(t));
+		prog->token = mem_grow(prog->token, &prog->cap_token, prog->ntoken + 1,
+			sizeof(t));
 		prog->token[prog->ntoken++] = t;
 	} while (t.kind != T_END && t.kind != T_BAD);
 	prog->balanced = t.kind == T_END;
@@ -195,8 +196,10 @@ find_vars(struct jq_program *prog, const char *const *vars)
 				slice_eq(prog->token[i].text, slice_str(vars[v]));
 		if (!used)
 			continue;
-		prog->var = mem_grow(prog->var, &prog->cap_var, prog->nvar + 1, sizeof(*prog->var));
-		prog->name = mem_grow(prog->name, &prog->cap_name, prog->nvar + 1, sizeof(*prog->name));
+		prog->var = mem_grow(prog->var, &prog->cap_var, prog->nvar + 1,
+			sizeof(*prog->var));
+		prog->name = mem_grow(prog->name, &prog->cap_name, prog->nvar + 1,
+			sizeof(*prog->name));
 		prog->var[prog->nvar] = v;
 		prog->name[prog->nvar++] = mem_strdup(vars[v]);
 	}
@@ -422,7 +425,8 @@ add_shadows(struct buf *b, const char *p)
 				buf_add_slice(b, name);
 			} else
 				buf_add(b, from, (size_t)(p - from));
-			if (t.kind == T_END || t.kind == T_BAD || (*t.text.p == ';' && !open.n))
+			if (t.kind == T_END || t.kind == T_BAD ||
+					(*t.text.p == ';' && !open.n))
 				break;
 		}
 		buf_release(&open);
@@ -431,7 +435,8 @@ add_shadows(struct buf *b, const char *p)
 
 /* Append a shadow of each name that the text mentions, that checks what goes in and out. */
 static void
-add_guards(const struct jq_program *prog, struct buf *b, const char *names, int args, bool blind)
+add_guards(const struct jq_program *prog, struct buf *b, const char *names, int args,
+	bool blind)
 {
 	static const char *const checked[] = {"", "(a|__all(1))", "(a|__all(1);b|__all(1))",
 		"(a|__all(1);b|__all(1);c|__all(1))"};
@@ -441,7 +446,8 @@ add_guards(const struct jq_program *prog, struct buf *b, const char *names, int 
 
 		names += name.n;
 		/* These are called without being named: by - and by \( ) and @. */
-		if (name.p[0] != '_' && !slice_eq(name, SLICE("format")) && !mentions(prog, name))
+		if (name.p[0] != '_' && !slice_eq(name, SLICE("format")) &&
+				!mentions(prog, name))
 			continue;
 		add_alias(b, name, args);
 		buf_addf(b, "def %.*s%s: %s__o_%.*s%s|__all(2);", (int)name.n, name.p,
@@ -457,8 +463,8 @@ add_closed(const struct jq_program *prog, struct buf *b)
 		size_t n = strcspn(p, " ");
 
 		if (mentions(prog, slice_of(p, n)))
-			buf_addf(b, "def %.*s: " JQ_CLOSED "%.*s;def %.*s(f): " JQ_CLOSED "%.*s;", (int)n,
-				p, (int)n, p, (int)n, p, (int)n, p);
+			buf_addf(b, "def %.*s: " JQ_CLOSED "%.*s;def %.*s(f): " JQ_CLOSED "%.*s;",
+				(int)n, p, (int)n, p, (int)n, p, (int)n, p);
 		p += n;
 	}
 	if (!mentions_any(prog, "env ENV"))
@@ -491,7 +497,8 @@ jq_program_write(const struct jq_program *prog, struct buf *b, bool guarded)
 			add_shadows(b, mended[i].text);
 	if (!prog->numbers_double && mentions_any(prog, "tonumber fromjson"))
 		add_shadows(b, readers);
-	if (mentions_op(prog, '*') || mentions_op(prog, '%') || mentions_any(prog, "_multiply _mod"))
+	if (mentions_op(prog, '*') || mentions_op(prog, '%') ||
+			mentions_any(prog, "_multiply _mod"))
 		add_shadows(b, operators);
 	if (mentions_any(prog, "match capture scan splits split"))
 		add_shadows(b, regexes);

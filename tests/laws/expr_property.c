@@ -865,7 +865,8 @@ compare(struct expr_run *run, struct jq_filter *filter, struct arena *arena,
 			strstr(libjq.why.text, *parser_message)));
 	else
 		same = same && equal_but(buf_slice(&native.canonical),
-			buf_slice(&libjq.canonical), kind == UNFIT ? any_message : parser_message);
+			buf_slice(&libjq.canonical),
+			kind == UNFIT ? any_message : parser_message);
 	if (kind == UNFIT && refused(&native))
 		same = libjq.r == -1 || strstr(buf_cstr(&libjq.json), "annot ");
 	if (same)
