@@ -29,13 +29,14 @@ static struct {
 	size_t nrules, cap_rules;
 	const struct expr *by_expr;
 	int default_outlet;      /* -1: none */
+	char *topic;             /* of -o, with its {}; NULL: it is no topic */
 } config = {.default_outlet = -1};
 
 struct route {
 	struct expr_run **rule;  /* one a rule */
 	struct expr_run *by;
 	const char *stage;
-	struct buf name;
+	struct buf name, shown;
 };
 
 static void *
@@ -65,23 +66,31 @@ route_close(void *self)
 	expr_run_free(r->by);
 	free(r->rule);
 	buf_release(&r->name);
+	buf_release(&r->shown);
 	free(r);
 }
 
-/* May this name fill the template? */
+/* May this name fill the template? --allow is about names, and about topics as a whole. */
 static bool
-is_allowed(struct buf *name)
+is_allowed(struct route *route, struct slice name)
 {
-	const char *s;
+	const char *at = config.topic, *hole;
 	size_t i;
 
-	if (!text_is_component(buf_slice(name)))
+	if (!text_is_component(name))
 		return false;
 	if (!config.allow->n)
 		return true;
-	s = buf_cstr(name);
+	buf_reset(&route->shown);
+	for (; at && (hole = strstr(at, "{}")); at = hole + 2) {
+		buf_add(&route->shown, at, (size_t)(hole - at));
+		buf_add_slice(&route->shown, name);
+	}
+	buf_adds(&route->shown, at ? at : "");
+	if (!at)
+		buf_add_slice(&route->shown, name);
 	for (i = 0; i < config.allow->n; i++)
-		if (fnmatch(config.allow->v[i], s, 0) == 0)
+		if (fnmatch(config.allow->v[i], buf_cstr(&route->shown), 0) == 0)
 			return true;
 	return false;
 }
@@ -106,7 +115,7 @@ name_of(struct route *route, const struct value *v)
 		value_add_json(&route->name, v);
 		return false;
 	}
-	return is_allowed(&route->name);
+	return is_allowed(route, buf_slice(&route->name));
 }
 
 /* Fill the template of -o. 1: matched, 0: no, -1: bad record. */
@@ -288,6 +297,8 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 	(void)operands;
 	(void)n;
 	config.allow = job->allow;
+	if (strncmp(job->to, "kafka:", 6) == 0)
+		config.topic = mem_dup(job->to + 6, strcspn(job->to + 6, "?"));
 	for (i = 0; i < config.rules.n; i++)
 		if (add_rule(job, "--rule", slice_str(config.rules.v[i]), why) < 0)
 			return -1;
@@ -302,7 +313,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 		return fail(why, EXIT_USAGE, "-o is of use with --by only: rules name their sinks");
 	if (config.fallback && config.drop_unmatched)
 		return fail(why, EXIT_USAGE, "--default and --drop-unmatched exclude each other");
-	if (config.by && strncmp(job->to, "kafka:", 6) == 0 && !config.allow->n)
+	if (config.by && config.topic && !config.allow->n)
 		return fail(why, EXIT_USAGE, "topics that data choose need --allow GLOB");
 	if (config.by) {
 		config.by_expr = job_expr(job, "--by", config.by, NULL, why);
@@ -326,6 +337,7 @@ release(void *unused)
 	for (i = 0; i < config.nrules; i++)
 		free(config.rule[i].text);
 	free(config.rule);
+	free(config.topic);
 	opt_list_release(&config.rules);
 }
 

@@ -27,6 +27,7 @@ complete -c sk-split -l allow-env -d 'let expressions see the environment as $EN
 complete -c sk-split -s b -l brokers -x -d 'brokers to begin with'
 complete -c sk-split -s X -l property -x -d 'set a property of librdkafka'
 complete -c sk-split -s F -l property-file -r -F -d 'read properties from FILE, one a line'
+complete -c sk-split -l create-topics -x -d 'make topics that are missing: partitions=N,replication=M'
 complete -c sk-split -l commit -x -a 'delivered written' -d 'keep a group\'s place once its records are delivered (the default), or as soon as they are written into a pipe'
 complete -c sk-split -l on-error -x -a 'fail skip dead-letter' -d 'what a bad record leads to: the end of the run (the default), skip it, or dead-letter'
 complete -c sk-split -l dead-letter -r -F -d 'append bad records to SINK, with error and origin, and go on'

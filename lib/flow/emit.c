@@ -33,6 +33,7 @@ emit_release(struct emit *e)
 		if (!e->out[i])
 			continue;
 		buf_release(&e->out[i]->own);
+		free(e->out[i]->of);
 		free(e->out[i]->piece);
 		free(e->out[i]);
 	}
@@ -58,6 +59,7 @@ emit_batch_begin(struct emit *e)
 		o->npieces = 0;
 		o->run_n = 0;
 		o->records = 0;
+		o->nlines = 0;
 		o->touched = false;
 	}
 	e->ntouched = 0;
@@ -69,6 +71,7 @@ emit_record_begin(struct emit *e)
 	e->stamp++;
 	e->nsaved = 0;
 	e->fate = FATE_NONE;
+	e->record = NO_RECORD;
 }
 
 static struct port_out *
@@ -85,7 +88,8 @@ new_port_out(struct emit *e, unsigned port)
 		e->nout = n;
 	}
 	e->out[port] = mem_zalloc(sizeof(*e->out[port]));
-	e->out[port]->envelope = e->envelope || flow_port_envelopes(e->flow, port);
+	e->out[port]->told = flow_port_envelopes(e->flow, port);
+	e->out[port]->envelope = e->envelope || e->out[port]->told;
 	return e->out[port];
 }
 
@@ -117,6 +121,7 @@ touch(struct emit *e, unsigned port)
 	s->run = o->run;
 	s->run_n = o->run_n;
 	s->records = o->records;
+	s->nlines = o->nlines;
 	return o;
 }
 
@@ -136,6 +141,7 @@ emit_record_undo(struct emit *e)
 		o->run = s->run;
 		o->run_n = s->run_n;
 		o->records = s->records;
+		o->nlines = s->nlines;
 	}
 	e->fate = FATE_NONE;
 }
@@ -151,6 +157,16 @@ add_piece(struct port_out *o, const char *p, size_t at, size_t n)
 	}
 	o->piece = mem_grow(o->piece, &o->cap, o->npieces + 1, sizeof(*o->piece));
 	o->piece[o->npieces++] = (struct piece){p, at, n};
+}
+
+/* Whose line it is that follows. */
+static inline void
+add_line_of(struct emit *e, struct port_out *o)
+{
+	if (!o->told)
+		return;
+	o->of = mem_grow(o->of, &o->cap_of, o->nlines + 1, sizeof(*o->of));
+	o->of[o->nlines++] = e->record;
 }
 
 /* End the pending run of input bytes. */
@@ -257,6 +273,7 @@ emit_end(struct emit *e)
 	buf_addc(b, '\n');
 	add_piece(o, NULL, e->now_at, b->n - e->now_at);
 	o->records++;
+	add_line_of(e, o);
 	e->now = NULL;
 }
 
@@ -316,6 +333,7 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 		return;
 	}
 	o->records++;
+	add_line_of(e, o);
 	/* In the block, with its line feed: a reference will do. */
 	if (__builtin_expect(s.p >= r->block->p && end < r->block->p + r->block->n &&
 			*end == '\n', 1)) {
@@ -358,6 +376,7 @@ emit_raw_end(struct emit *e)
 	struct port_out *o = e->now;
 
 	add_piece(o, NULL, e->now_at, o->own.n - e->now_at);
+	add_line_of(e, o);
 	e->now = NULL;
 }
 

@@ -159,14 +159,18 @@ read_member(struct envelope_reader *e, const struct json_doc *d, const struct js
 
 /* e->bytes are the value: they may be JSON after all, with a line feed in it. */
 static void
-take_bytes(struct envelope_reader *e, struct record *r)
+take_bytes(struct envelope_reader *e, struct record *r, struct slice *odd)
 {
 	struct failure ignored;
 	size_t i;
 
 	r->root = JSON_NONE;
+	*odd = (struct slice){0};
 	if (json_doc_of(&e->scan, buf_slice(&e->bytes), &e->doc, &ignored) == 0) {
 		/* Outside of strings, where JSON has no line feed, it is white space. */
+		if (memchr(e->bytes.p, '\n', e->bytes.n) ||
+			memchr(e->bytes.p, '\r', e->bytes.n))
+			*odd = arena_copy(&e->arena, buf_slice(&e->bytes));
 		for (i = 0; i < e->bytes.n; i++)
 			if (e->bytes.p[i] == '\n' || e->bytes.p[i] == '\r')
 				e->bytes.p[i] = ' ';
@@ -189,16 +193,19 @@ read_b64_value(struct envelope_reader *e, struct record *r, const struct json_do
 	buf_reset(&e->bytes);
 	if (text_unbase64(&e->bytes, value_string_bytes(&v, &e->arena)) < 0)
 		return not_so(why, "value_b64 holds no base64");
-	take_bytes(e, r);
+	take_bytes(e, r, &e->meta.odd);
 	return 0;
 }
 
 void
 envelope_read_odd(struct envelope_reader *e, struct record *r)
 {
+	struct slice same;
+
+	arena_reset(&e->arena);
 	buf_reset(&e->bytes);
 	buf_add_slice(&e->bytes, r->meta->odd);
-	take_bytes(e, r);
+	take_bytes(e, r, &same);
 }
 
 int

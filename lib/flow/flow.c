@@ -41,6 +41,7 @@ flow_free(struct flow *f)
 	metrics_release(&f->metrics);
 	buf_release(&f->run);
 	buf_release(&f->letters);
+	buf_release(&f->gathered);
 	pthread_mutex_destroy(&f->ports_lock);
 	pthread_mutex_destroy(&f->read_lock);
 	pthread_mutex_destroy(&f->turn_lock);

@@ -81,6 +81,7 @@ struct block {
 	uint64_t offset;        /* of p[0] in the (unpacked) input */
 	const struct line_origin *origin; /* one for each record line, or NULL */
 	const struct meta *meta;          /* one for each record line, or NULL */
+	size_t used;            /* the driver's: how many of its records it has taken */
 	uint64_t too_long;      /* not 0: p is the beginning of one line of this many bytes,
 				   which is over --max-record; a bad record */
 	int64_t read_ns;        /* the driver's: monotonic time of the read */
@@ -195,11 +196,11 @@ struct source {
 	void (*close)(struct source *);
 	/*
 	 * Of a source that keeps its place (a consumer group); NULL for others. done: what
-	 * came of this block, or with NULL of all that were read, is in the sinks' hands and
-	 * will not be lost by a failure of the run. commit: all that is done is durable
-	 * there too, so the place may be kept. The source asks for both itself where it loses
-	 * a partition, by settle(), which flow sets: wait until every block that was read is
-	 * delivered and flushed.
+	 * came of the records of this block that were used is in the sinks' hands. commit:
+	 * all that is done is durable there too, so the place may be kept; where it fails
+	 * with EXIT_TRY_AGAIN or EXIT_UNAVAILABLE, a later commit may do it. Where the source
+	 * loses a partition or has been idle, it asks by settle(), which flow sets: make
+	 * durable what is done. 0: commit; 1: what is done becomes visible at the end only.
 	 */
 	void (*done)(struct source *, const struct block *);
 	int (*commit)(struct source *, struct failure *why);
@@ -214,7 +215,9 @@ struct source {
 };
 
 struct sink {
-	/* Whole lines; the bytes are the caller's and not used after return. */
+	/* Whole lines; the bytes are the caller's and not used after return. A sink of
+	 * envelopes may refuse a record for what it is: -1 with refused set; it has taken the
+	 * lines before that one, taken of them, and has not looked at those behind it. */
 	int (*write)(struct sink *, const struct iovec *, int n, struct failure *why);
 	/* Nothing stays in the process's memory. */
 	int (*flush)(struct sink *, struct failure *why);
@@ -233,6 +236,8 @@ struct sink {
 	bool whole;          /* appears whole or not at all */
 	bool open;           /* holds a descriptor */
 	bool envelopes;      /* takes envelope lines, whatever -e says */
+	bool refused;        /* by the last write */
+	size_t taken;        /* with refused */
 };
 
 /* How a run finds its sources and sinks: flow < source, sink, so they are handed in. */

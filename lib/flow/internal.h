@@ -53,14 +53,19 @@ struct port_out {
 	uint64_t stamp;      /* of the record that last touched it */
 	bool touched;        /* in this batch */
 	bool envelope;       /* its lines are envelopes */
+	bool told;           /* its sink may refuse a record: of says whose each line is */
+	uint32_t *of;        /* the index of the record in its block, or NO_RECORD */
+	size_t nlines, cap_of;
 };
+
+#define NO_RECORD UINT32_MAX
 
 /* How a port_out was before the current record. */
 struct saved {
 	unsigned port;
 	size_t own_n, npieces, last_n;
 	const char *run;
-	size_t run_n;
+	size_t run_n, nlines;
 	uint64_t records;
 };
 
@@ -76,6 +81,7 @@ struct emit {
 	size_t nsaved, cap_saved;
 	uint64_t stamp;
 	enum fate fate;
+	uint32_t record;           /* index of the one in hand, or NO_RECORD */
 	struct table names;        /* (outlet, name) -> port + 1 */
 	struct buf scratch;
 	/* Between emit_begin and emit_end: */
@@ -129,6 +135,7 @@ struct bad {
 	const char *type;  /* static */
 	int status;
 	char *text, *hint; /* owned */
+	uint32_t record;   /* its index in the block, or NO_RECORD */
 	struct buf head, tail; /* of the dead letter: before and after the line number */
 };
 

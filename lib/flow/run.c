@@ -74,6 +74,7 @@ note_bad(struct worker *w, const struct record *r, const char *type,
 		.column = why->column,
 		.type = why->type ? why->type : type,
 		.status = why->status,
+		.record = w->block.too_long ? NO_RECORD : r->index,
 		.text = mem_strdup(why->text),
 		.hint = *why->hint ? mem_strdup(why->hint) : NULL,
 	};
@@ -190,7 +191,11 @@ read_value(struct worker *w, struct record *r, struct failure *why)
 	if (json_line_doc(&w->scan, r->index, opt->trust, &w->doc, why) < 0) {
 		r->doc = NULL;
 		why->type = "malformed";
-		return -1;
+		if (!r->meta || !(w->flow->op->flags & OP_BYTES) || w->where)
+			return -1;
+		/* A message may be anything. */
+		r->root = JSON_NONE;
+		return 0;
 	}
 	if (r->meta && r->meta->odd.p)
 		envelope_read_odd(&w->envelope, r);
@@ -217,6 +222,7 @@ one_record(struct worker *w, struct record *r)
 
 	w->balance.in++;
 	emit_record_begin(&w->emit);
+	w->emit.record = r->index;
 	if (read_value(w, r, &why) < 0) {
 		note_bad(w, r, "malformed", &why);
 		return;
@@ -279,17 +285,35 @@ too_long(struct worker *w)
 	note_bad(w, &r, "too-long", &why);
 }
 
+static struct record
+record_at(struct worker *w, size_t i)
+{
+	return (struct record){
+		.line = json_line_text(&w->scan, i),
+		.bytes = json_line_text(&w->scan, i),
+		.doc = &w->doc,
+		.meta = w->block.meta ? &w->block.meta[i] : NULL,
+		.block = &w->block,
+		.index = (uint32_t)i,
+		.offset = w->block.origin ? w->block.origin[i].offset :
+			w->block.offset + w->scan.line[i].start,
+		.time_us = TIME_NONE,
+	};
+}
+
 static void
 work(struct worker *w)
 {
 	struct flow *f = w->flow;
-	struct record r = {.block = &w->block, .doc = &w->doc};
+	struct slice line;
+	struct record r;
 	struct failure why;
 	size_t i;
 
 	emit_batch_begin(&w->emit);
 	w->balance = (struct balance){0};
-	w->nbad = 0;
+	w->nbad = w->told_bad = 0;
+	w->block.used = 0;
 	w->halted = w->fatal = w->enough = w->flush = false;
 	if (w->block.too_long) {
 		w->scan.nlines = 0;
@@ -298,9 +322,9 @@ work(struct worker *w)
 	}
 	json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
-		r.line = json_line_text(&w->scan, i);
-		if (f->controlled && control_is(r.line, buf_slice(&f->run))) {
-			if (control_line(w, r.line, &why) < 0)
+		line = json_line_text(&w->scan, i);
+		if (f->controlled && control_is(line, buf_slice(&f->run))) {
+			if (control_line(w, line, &why) < 0)
 				halt(w, &why);
 			continue;
 		}
@@ -316,16 +340,10 @@ work(struct worker *w)
 			halt(w, &why);
 			break;
 		}
-		r.index = (uint32_t)i;
-		r.doc = &w->doc;
-		r.root = 0;
-		r.bytes = r.line;
-		r.meta = w->block.meta ? &w->block.meta[i] : NULL;
-		r.offset = w->block.origin ? w->block.origin[i].offset :
-			w->block.offset + w->scan.line[i].start;
-		r.time_us = TIME_NONE;
+		r = record_at(w, i);
 		one_record(w, &r);
 	}
+	w->block.used = i;
 }
 
 /* ---- delivery ------------------------------------------------------------------------------ */
@@ -339,31 +357,6 @@ end_run(struct flow *f, const struct failure *why)
 			say(f->opt->program, NULL, why->text, why->hint);
 	}
 	atomic_store(&f->stop, true);
-}
-
-static int
-write_port(struct worker *w, unsigned port, struct failure *why)
-{
-	struct port_out *o = w->emit.out[port];
-	struct iovec v[IOV_STEP];
-	size_t i;
-	int n = 0;
-
-	emit_settle(o);
-	for (i = 0; i < o->npieces; i++) {
-		v[n].iov_base = (void *)(uintptr_t)(o->piece[i].p ? o->piece[i].p :
-			o->own.p + o->piece[i].at);
-		v[n++].iov_len = o->piece[i].n;
-		if (n == IOV_STEP) {
-			if (port_write(w->flow, port, v, n, why) < 0)
-				return -1;
-			n = 0;
-		}
-	}
-	if (n && port_write(w->flow, port, v, n, why) < 0)
-		return -1;
-	w->flow->port[port]->records += o->records;
-	return 0;
 }
 
 /* What no route takes is named once per distinct value, the first hundred. */
@@ -406,10 +399,11 @@ deliver_bad(struct worker *w, struct failure *why)
 	struct flow *f = w->flow;
 	struct iovec v;
 	struct bad *b;
+	bool wrapped = f->dead_port != PORT_NONE && f->port[f->dead_port]->envelopes;
 	size_t i;
 
 	buf_reset(&f->letters);
-	for (i = 0; i < w->nbad; i++) {
+	for (i = w->told_bad; i < w->nbad; i++) {
 		b = &w->bad[i];
 		if (b->relative)
 			b->line += b->input->lines + 1;
@@ -417,16 +411,122 @@ deliver_bad(struct worker *w, struct failure *why)
 		if (f->opt->metrics)
 			metrics_failed(&f->metrics, b->input, b->type);
 		if (b->head.n && !(f->carry && f->controlled)) {
+			buf_adds(&f->letters, wrapped ? "{\"value\":" : "");
 			bad_add_dead_letter(b, &f->letters);
-			buf_addc(&f->letters, '\n');
+			buf_adds(&f->letters, wrapped ? "}\n" : "\n");
 		}
 	}
+	w->told_bad = w->nbad;
 	if (!f->letters.n)
 		return 0;
 	v = (struct iovec){f->letters.p, f->letters.n};
 	if (port_write(f, f->dead_port, &v, 1, why) < 0)
 		return -1;
 	return f->port[f->dead_port]->sink->sync(f->port[f->dead_port]->sink, why);
+}
+
+/* ---- refused records ------------------------------------------------------------------------ */
+
+/* A sink refuses what came of this record: it is a bad one after all, though something else of
+ * it may be in other sinks. */
+static int
+refused(struct worker *w, uint32_t index, struct failure *why)
+{
+	struct failure ignored;
+	struct record r;
+	size_t i;
+
+	if (index == NO_RECORD)
+		return -1;
+	for (i = w->nbad; i > 0; i--)
+		if (w->bad[i - 1].record == index)
+			return 0;
+	if (w->balance.output)
+		w->balance.output--;
+	else if (w->balance.late)
+		w->balance.late--;
+	else
+		w->balance.held--;
+	r = record_at(w, index);
+	if (read_value(w, &r, &ignored) < 0)
+		r.root = JSON_NONE;
+	emit_record_begin(&w->emit);
+	note_bad(w, &r, "refused", why);
+	return 0;
+}
+
+/* The port's bytes in one piece. */
+static struct slice
+gather(struct flow *f, const struct port_out *o)
+{
+	const struct piece *p = o->piece;
+	size_t i;
+
+	if (o->npieces == 1)
+		return slice_of(p->p ? p->p : o->own.p + p->at, p->n);
+	buf_reset(&f->gathered);
+	for (i = 0; i < o->npieces; i++, p++)
+		buf_add(&f->gathered, p->p ? p->p : o->own.p + p->at, p->n);
+	return buf_slice(&f->gathered);
+}
+
+/* Write to a sink that may refuse records: it is asked again behind each of them. */
+static int
+write_told(struct worker *w, unsigned port, struct failure *why)
+{
+	struct port_out *o = w->emit.out[port];
+	struct slice left = gather(w->flow, o);
+	const struct sink *sink;
+	const char *feed;
+	struct iovec v;
+	size_t line = 0, i;
+
+	while (left.n && !w->halted) {
+		v = (struct iovec){(void *)(uintptr_t)left.p, left.n};
+		if (port_write(w->flow, port, &v, 1, why) == 0)
+			break;
+		sink = w->flow->port[port]->sink;
+		if (!sink || !sink->refused)
+			return -1;
+		line += sink->taken;
+		if (refused(w, line < o->nlines ? o->of[line] : NO_RECORD, why) < 0)
+			return -1;
+		line++;
+		for (i = 0; i <= sink->taken; i++) {
+			feed = memchr(left.p, '\n', left.n);
+			left.n -= (size_t)(feed + 1 - left.p);
+			left.p = feed + 1;
+		}
+	}
+	w->flow->port[port]->records += o->records;
+	return 0;
+}
+
+static int
+write_port(struct worker *w, unsigned port, struct failure *why)
+{
+	struct port_out *o = w->emit.out[port];
+	struct iovec v[IOV_STEP];
+	size_t i;
+	int n = 0;
+
+	emit_settle(o);
+	if (o->told)
+		return write_told(w, port, why);
+	for (i = 0; i < o->npieces; i++) {
+		v[n].iov_base = (void *)(uintptr_t)(o->piece[i].p ? o->piece[i].p :
+			o->own.p + o->piece[i].at);
+		v[n++].iov_len = o->piece[i].n;
+		if (n == IOV_STEP) {
+			if (port_write(w->flow, port, v, n, why) < 0)
+				return -1;
+			n = 0;
+		}
+	}
+	if (n && port_write(w->flow, port, v, n, why) < 0)
+		return -1;
+	w->flow->port[port]->records += o->records;
+	return 0;
 }
 
 /* True if the source would wait for more: then nobody may wait for us. */
@@ -447,6 +547,8 @@ deliver_output(struct worker *w, struct failure *why)
 	for (i = 0; i < w->emit.ntouched; i++)
 		if (write_port(w, w->emit.touched[i], why) < 0)
 			return -1;
+	if (deliver_bad(w, why) < 0)
+		return -1;
 	if (w->emit.ntouched && !f->main_begun && f->outlet[0].port < w->emit.nout &&
 		w->emit.out[f->outlet[0].port] && w->emit.out[f->outlet[0].port]->npieces)
 		f->main_begun = true;
@@ -461,9 +563,9 @@ settle(void *flow, struct failure *why)
 {
 	struct flow *f = flow;
 
-	if (f->status || ports_appear_later(f))
-		return 0; /* nothing more of it is done */
-	return ports_sync(f, why);
+	if (ports_sync(f, why) < 0)
+		return -1;
+	return f->status || ports_appear_later(f);
 }
 
 /* Keep the source's place every so often, once what came of the records is safe. */
@@ -480,7 +582,11 @@ keep_place(struct flow *f, struct failure *why)
 	f->committed_ns = now;
 	if (ports_sync(f, why) < 0)
 		return -1;
-	return f->source->commit(f->source, why);
+	/* A group that is being shared anew, brokers that are away: there will be a next time. */
+	if (f->source->commit(f->source, why) < 0 && why->status != EXIT_TRY_AGAIN &&
+		why->status != EXIT_UNAVAILABLE)
+		return -1;
+	return 0;
 }
 
 static void
@@ -564,7 +670,7 @@ deliver(struct worker *w)
 			balance_add(&f->balance, &w->balance);
 			if (f->opt->metrics)
 				keep_metrics(w);
-			if (!w->halted && f->source->done && !ports_appear_later(f))
+			if (!w->halted && f->source->done)
 				f->source->done(f->source, &w->block);
 			if (!w->halted && keep_place(f, &why) < 0)
 				end_run(f, &why);
@@ -621,6 +727,7 @@ take_failed(struct worker *w)
 	emit_batch_begin(&w->emit);
 	w->balance = (struct balance){0};
 	w->scan.nlines = w->scan.feeds = 0;
+	w->nbad = w->told_bad = 0;
 	w->block.input = NULL;
 	w->block.too_long = 0;
 	w->halted = w->fatal = true;
@@ -778,8 +885,11 @@ end_sinks(struct flow *f, bool complete)
 		end_run(f, &why);
 		return;
 	}
-	if (f->status)
+	if (f->status) {
+		/* What came before the failure is delivered all the same. */
+		ports_sync(f, &why);
 		return;
+	}
 	if (complete || !ports_appear_later(f)) {
 		if (f->source->commit && (ports_sync(f, &why) < 0))
 			end_run(f, &why);
@@ -802,8 +912,6 @@ end_sinks(struct flow *f, bool complete)
 	}
 	if (f->status || !f->source->commit)
 		return;
-	if (complete)
-		f->source->done(f->source, NULL);
 	if (f->source->commit(f->source, &why) < 0)
 		end_run(f, &why);
 }

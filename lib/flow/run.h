@@ -38,6 +38,7 @@ struct flow {
 	uint64_t bad_said;
 	struct table unmatched;      /* texts said */
 	struct buf letters;          /* dead letters of one delivery */
+	struct buf gathered;         /* of a port whose sink may refuse a record */
 	unsigned dead_port;          /* or PORT_NONE */
 	int64_t began_ns;
 	int64_t committed_ns;        /* when the source's place was kept last */
@@ -82,6 +83,7 @@ struct worker {
 	struct emit emit;
 	struct bad *bad;
 	size_t nbad, cap_bad;
+	size_t told_bad;             /* of them: said, and dead-lettered */
 	struct balance balance;      /* of the block */
 	bool halted;                 /* a record of the block ends the run */
 	bool enough;

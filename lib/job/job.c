@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "sink/kafka.h"
+#include "sink/shown.h"
 #include "sink/sink.h"
 #include "source/source.h"
 
@@ -178,9 +179,13 @@ open_sink(void *arg, const char *uri, struct failure *why)
 	struct kafka_output_options options = {
 		.allow = w->opt.allow.v, .nallow = w->opt.allow.n,
 	};
+	struct sink *sink;
 
-	if (!is_kafka(uri))
-		return sink_open(uri, why);
+	if (!is_kafka(uri)) {
+		sink = sink_open(uri, why);
+		return sink && w->job.shown && strcmp(uri, "-") == 0 ?
+			shown_open(sink, w->job.how) : sink;
+	}
 	if (brokers(w, why) < 0)
 		return NULL;
 	options.config = w->kafka;
@@ -225,6 +230,7 @@ open_source(struct whole_job *w, char **operands, int n, struct failure *why)
 		.max_record = w->opt.max_record,
 		.max_unpacked = w->opt.max_unpacked,
 		.merge_by = w->opt.merge_by,
+		.follow = w->job.follow,
 	};
 	const char **uris;
 	struct source *s;
@@ -236,7 +242,7 @@ open_source(struct whole_job *w, char **operands, int n, struct failure *why)
 	for (; i < all; i++)
 		uris[i] = operands[i - w->opt.from.n];
 	for (i = 0; i < all; i++)
-		if (is_kafka(uris[i]) && brokers(w, why) < 0) {
+		if (is_kafka(uris[i]) && !w->job.follow && brokers(w, why) < 0) {
 			free(uris);
 			return NULL;
 		}
@@ -278,6 +284,7 @@ prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operand
 	source = open_source(w, operands + used, n - used, &why);
 	if (!source)
 		goto fail;
+	w->job.run.serial |= w->job.follow;
 	status = flow_run(w->job.flow, &w->job.run, tool->op, tool->config, source);
 	source->close(source);
 	return status;

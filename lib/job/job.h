@@ -17,6 +17,9 @@ struct job {
 	bool to_given;
 	const struct opt_list *allow; /* --allow: globs of names that data may choose */
 	bool explain;               /* nothing will run */
+	bool follow;                /* prepare() may set it: files are followed */
+	bool shown;                 /* and that "-" is shown to people: shown.h */
+	unsigned how;               /* PRETTY_* of json/pretty.h */
 };
 
 struct job_tool {

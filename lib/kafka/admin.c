@@ -221,10 +221,13 @@ take_description(struct kafka_group *g, const rd_kafka_ConsumerGroupDescription_
 	const char *assignor = rd_kafka_ConsumerGroupDescription_partition_assignor(from);
 	size_t i;
 
-	/* To a broker asked in the older way, a group of the newer protocol is dead. */
+	/* To a broker asked in the older way, a group of the newer protocol is dead: what
+	 * the list says is all there is to know. */
 	if (rd_kafka_ConsumerGroupDescription_error(from) ||
-		(state == RD_KAFKA_CONSUMER_GROUP_STATE_DEAD && g->active))
+		state == RD_KAFKA_CONSUMER_GROUP_STATE_DEAD) {
+		g->described = !g->active;
 		return;
+	}
 	g->described = true;
 	g->state = rd_kafka_consumer_group_state_name(state);
 	if (assignor && *assignor) {

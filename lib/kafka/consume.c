@@ -2,11 +2,17 @@
  * One queue for all partitions, polled message by message: the batch call of librdkafka
  * before 2.1 loses messages around rebalances. A partition's place is found by the last
  * one used: messages come in runs.
+ *
+ * A member of a group that does not poll loses its membership. So where the reader stays
+ * away (its output is blocked), a thread of our own, the keeper, pauses the partitions and
+ * polls in its stead; the next read resumes them. The lock makes sure that one of the two
+ * is inside of librdkafka at a time.
  */
 #include "kafka/consume.h"
 
 #include <inttypes.h>
 #include <regex.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -21,9 +27,23 @@ struct kafka_consumer {
 	size_t nplaces, places_cap;
 	struct kafka_place *last; /* of the newest message */
 	rd_kafka_topic_t *last_topic;
-	bool assigned_once, paused;
+	bool assigned, paused;
 	bool revoked;           /* since the last look: what is held was not handed out */
 	struct failure trouble; /* found inside a callback; status 0: none */
+	uint64_t era;           /* counts revocations */
+	uint64_t batch_era;     /* when the batch that is out was read */
+
+	pthread_mutex_t lock;   /* guards all of the above while there is a keeper */
+	pthread_cond_t wake;
+	pthread_t keeper;
+	bool kept, closing;     /* there is a keeper; it is to end */
+	bool keeping;           /* it has paused the partitions */
+	bool apart;             /* callbacks run in it: the reader cannot be asked */
+	int64_t read_ns;        /* end of the last read */
+	int64_t patience_ns;    /* how long after that the keeper steps in */
+	rd_kafka_message_t **stash; /* what came to the keeper nevertheless, from stash_at */
+	size_t nstash, stash_cap, stash_at;
+
 	rd_kafka_message_t **held; /* of the batch that is out */
 	struct kafka_message *message;
 	size_t nheld, held_cap, message_cap;
@@ -76,7 +96,7 @@ kafka_consumer_ended(const struct kafka_consumer *c)
 {
 	size_t i;
 
-	if (c->ask.until == KAFKA_ENDLESS || !c->assigned_once)
+	if (c->ask.until == KAFKA_ENDLESS || !c->assigned)
 		return false;
 	for (i = 0; i < c->nplaces; i++)
 		if (c->place[i]->assigned && !c->place[i]->ended)
@@ -228,13 +248,13 @@ take(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, struct fai
 		kafka_fail(&c->client, why, err, "assignment");
 		goto out;
 	}
-	c->assigned_once = true;
+	c->assigned = true;
 	for (i = 0; i < list->cnt; i++) {
 		p = place_of(c, list->elems[i].topic, list->elems[i].partition, true);
 		if (list->elems[i].offset >= p->bound)
 			end_place(c, p);
 	}
-	if (c->paused)
+	if (c->paused || c->keeping)
 		rd_kafka_pause_partitions(c->client.rk, list);
 	status = 0;
 out:
@@ -245,6 +265,16 @@ out:
 	if (until)
 		rd_kafka_topic_partition_list_destroy(until);
 	return status;
+}
+
+static int commit_done(struct kafka_consumer *, struct failure *why);
+
+static void
+drop_stash(struct kafka_consumer *c)
+{
+	for (; c->stash_at < c->nstash; c->stash_at++)
+		rd_kafka_message_destroy(c->stash[c->stash_at]);
+	c->nstash = c->stash_at = 0;
 }
 
 static void
@@ -266,14 +296,20 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 		return;
 	}
 	lost = rd_kafka_assignment_lost(rk);
-	if (c->ask.revoked)
+	/* While the reader is away nobody knows what became of the messages that it has:
+	 * the next owner begins at what was committed before. */
+	if (c->ask.revoked && !c->apart)
 		c->ask.revoked(c->ask.arg, c, lost);
-	if (!lost && kafka_consumer_commit(c, &why) < 0 && !c->trouble.status &&
-		why.status != EXIT_TRY_AGAIN)
+	if (!lost && !c->apart && commit_done(c, &why) < 0 && !c->trouble.status &&
+		why.status != EXIT_TRY_AGAIN && why.status != EXIT_UNAVAILABLE)
 		c->trouble = why;
 	for (i = 0; i < c->nplaces; i++)
 		c->place[i]->assigned = false;
+	drop_stash(c);
+	/* Until others are assigned, a bounded read has not ended. */
+	c->assigned = false;
 	c->revoked = true;
+	c->era++;
 	rd_kafka_assign(rk, NULL);
 }
 
@@ -422,7 +458,8 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 	const struct kafka_consume *ask = &c->ask;
 	bool pattern = false;
 	struct buf hidden = {0};
-	size_t i;
+	char text[32] = "";
+	size_t i, n;
 	int status = -1;
 
 	for (i = 0; i < ask->ntopics; i++)
@@ -446,11 +483,16 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 	}
 	if (ask->group)
 		rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+	n = sizeof(text);
+	if (rd_kafka_conf_get(conf, "max.poll.interval.ms", text, &n) == RD_KAFKA_CONF_OK)
+		c->patience_ns = strtoll(text, NULL, 10) * 1000000 / 3;
 	status = 0;
 out:
 	buf_release(&hidden);
 	return status;
 }
+
+static int keeper_start(struct kafka_consumer *, struct failure *why);
 
 struct kafka_consumer *
 kafka_consumer_open(const struct kafka_config *config, const struct kafka_consume *ask,
@@ -462,6 +504,8 @@ kafka_consumer_open(const struct kafka_config *config, const struct kafka_consum
 	int status = -1;
 
 	c->ask = *ask;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->wake, NULL);
 	conf = kafka_client_conf(&c->client, config, KAFKA_CONSUMER, why);
 	if (!conf)
 		goto out;
@@ -475,9 +519,11 @@ kafka_consumer_open(const struct kafka_config *config, const struct kafka_consum
 	if (kafka_client_connect(&c->client, ask->connect_ms, why) < 0 ||
 		find_partitions(c, list, why) < 0)
 		goto out;
-	if (ask->group)
+	if (ask->group) {
 		status = subscribe(c, why);
-	else {
+		if (!status)
+			status = keeper_start(c, why);
+	} else {
 		status = take(c, list, why);
 		if (!status && ask->assigned)
 			ask->assigned(ask->arg, c);
@@ -603,26 +649,48 @@ event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why
 	}
 }
 
-int
-kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t max,
-	size_t max_bytes, int wait_ms, struct failure *why)
+/* The partitions that are ours and not read to their end stop or go on. */
+static rd_kafka_resp_err_t
+pause_places(struct kafka_consumer *c, bool pause)
+{
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new((int)c->nplaces);
+	rd_kafka_resp_err_t err;
+	size_t i;
+
+	for (i = 0; i < c->nplaces; i++)
+		if (c->place[i]->assigned && !c->place[i]->ended)
+			rd_kafka_topic_partition_list_add(list, c->place[i]->input.name,
+				c->place[i]->input.partition);
+	err = pause ? rd_kafka_pause_partitions(c->client.rk, list)
+		    : rd_kafka_resume_partitions(c->client.rk, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	return err;
+}
+
+static rd_kafka_message_t *
+next_message(struct kafka_consumer *c, int wait_ms)
+{
+	if (c->stash_at < c->nstash)
+		return c->stash[c->stash_at++];
+	drop_stash(c);
+	return rd_kafka_consumer_poll(c->client.rk, wait_ms);
+}
+
+static int
+read_batch(struct kafka_consumer *c, size_t max, size_t max_bytes, int wait_ms,
+	struct failure *why)
 {
 	int64_t end = time_monotonic_ns() + (int64_t)wait_ms * 1000000, left;
 	rd_kafka_message_t *m;
 	struct kafka_place *p;
-	size_t bytes = 0, i, at;
+	size_t bytes = 0;
 	int status;
 
-	let_go(c);
-	/* A topic's handle may be another's once no message holds it. */
-	c->last = NULL;
-	*batch = (struct kafka_batch){NULL, 0};
-	if (max > INT32_MAX)
-		max = INT32_MAX;
 	while (c->nheld < max && bytes < max_bytes && !kafka_consumer_ended(c)) {
 		/* Once there is one, only what is there. */
 		left = c->nheld ? 0 : (end - time_monotonic_ns()) / 1000000;
-		m = rd_kafka_consumer_poll(c->client.rk, left > 0 ? (int)left : 0);
+		m = next_message(c, left > 0 ? (int)left : 0);
 		if (c->revoked) {
 			/* These are the next owner's: committed is what was done
 			 * before. */
@@ -663,6 +731,34 @@ kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t 
 		if (m->offset + 1 >= p->bound)
 			end_place(c, p);
 	}
+	return 0;
+}
+
+int
+kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t max,
+	size_t max_bytes, int wait_ms, struct failure *why)
+{
+	size_t i, at;
+	int status;
+
+	*batch = (struct kafka_batch){NULL, 0};
+	if (max > INT32_MAX)
+		max = INT32_MAX;
+	pthread_mutex_lock(&c->lock);
+	let_go(c);
+	/* A topic's handle may be another's once no message holds it. */
+	c->last = NULL;
+	if (c->keeping) {
+		c->keeping = false;
+		if (!c->paused)
+			pause_places(c, false);
+	}
+	status = read_batch(c, max, max_bytes, wait_ms, why);
+	c->batch_era = c->era;
+	c->read_ns = time_monotonic_ns();
+	pthread_mutex_unlock(&c->lock);
+	if (status < 0)
+		return -1;
 	/* The array of headers may have moved while it grew. */
 	for (i = at = 0; i < c->nheld; i++)
 		if (c->message[i].meta.nheaders) {
@@ -673,39 +769,120 @@ kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t 
 	return (int)c->nheld;
 }
 
+void
+kafka_consumer_done(struct kafka_consumer *c, size_t n)
+{
+	size_t i;
+
+	pthread_mutex_lock(&c->lock);
+	/* What was revoked meanwhile is another's, or begins anew. */
+	for (i = 0; i < n && i < c->nheld && c->batch_era == c->era; i++)
+		c->message[i].place->done = c->message[i].meta.offset + 1;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- the keeper -------------------------------------------------------------------- */
+
+static void
+keep_polling(struct kafka_consumer *c)
+{
+	rd_kafka_message_t *m;
+	struct failure why;
+
+	if (!c->keeping) {
+		c->keeping = true;
+		pause_places(c, true);
+	}
+	c->apart = true;
+	while (!c->trouble.status && (m = rd_kafka_consumer_poll(c->client.rk, 0)) != NULL) {
+		if (!m->err) {
+			c->stash = mem_grow(c->stash, &c->stash_cap, c->nstash + 1,
+				sizeof(*c->stash));
+			c->stash[c->nstash++] = m;
+			continue;
+		}
+		if (event(c, m, &why) < 0)
+			c->trouble = why;
+		rd_kafka_message_destroy(m);
+	}
+	c->apart = false;
+}
+
+static void *
+keeper(void *arg)
+{
+	struct kafka_consumer *c = arg;
+	int64_t step_ns = c->patience_ns < 3000000000 ? c->patience_ns / 3 : 1000000000;
+	struct timespec at;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->closing) {
+		clock_gettime(CLOCK_REALTIME, &at);
+		at.tv_sec += (at.tv_nsec + step_ns) / 1000000000;
+		at.tv_nsec = (at.tv_nsec + step_ns) % 1000000000;
+		pthread_cond_timedwait(&c->wake, &c->lock, &at);
+		if (!c->closing && time_monotonic_ns() - c->read_ns > c->patience_ns)
+			keep_polling(c);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+static int
+keeper_start(struct kafka_consumer *c, struct failure *why)
+{
+	sigset_t all, before;
+	int err;
+
+	c->read_ns = time_monotonic_ns();
+	/* Signals are the driver's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&c->keeper, NULL, keeper, c);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err)
+		return fail(why, EXIT_OS, "cannot start a thread: %s", strerror(err));
+	c->kept = true;
+	return 0;
+}
+
+static void
+keeper_stop(struct kafka_consumer *c)
+{
+	if (!c->kept)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->closing = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->keeper, NULL);
+	c->kept = false;
+}
+
 int
 kafka_consumer_pause(struct kafka_consumer *c, bool pause, struct failure *why)
 {
-	rd_kafka_topic_partition_list_t *list;
-	rd_kafka_resp_err_t err;
-	size_t i;
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
 
-	if (c->paused == pause)
-		return 0;
-	list = rd_kafka_topic_partition_list_new((int)c->nplaces);
-	for (i = 0; i < c->nplaces; i++)
-		if (c->place[i]->assigned && !c->place[i]->ended)
-			rd_kafka_topic_partition_list_add(list, c->place[i]->input.name,
-				c->place[i]->input.partition);
-	err = pause ? rd_kafka_pause_partitions(c->client.rk, list)
-		    : rd_kafka_resume_partitions(c->client.rk, list);
-	rd_kafka_topic_partition_list_destroy(list);
-	if (err)
-		return kafka_fail(&c->client, why, err, "pause");
-	c->paused = pause;
-	return 0;
+	pthread_mutex_lock(&c->lock);
+	if (c->paused != pause && !c->keeping)
+		err = pause_places(c, pause);
+	if (!err)
+		c->paused = pause;
+	pthread_mutex_unlock(&c->lock);
+	return err ? kafka_fail(&c->client, why, err, "pause") : 0;
 }
 
 /* ---- the group --------------------------------------------------------------------- */
 
-int
-kafka_consumer_commit(struct kafka_consumer *c, struct failure *why)
+static int
+commit_done(struct kafka_consumer *c, struct failure *why)
 {
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	struct kafka_place *p;
+	int tries = 0, j;
 	size_t i;
-	int j;
 
 	if (!c->ask.group)
 		return 0;
@@ -718,15 +895,28 @@ kafka_consumer_commit(struct kafka_consumer *c, struct failure *why)
 				->offset = p->done;
 	}
 	if (list->cnt)
-		err = rd_kafka_commit(c->client.rk, list, 0);
-	for (j = 0; j < list->cnt && !err; j++)
-		err = list->elems[j].err;
+		do {
+			err = rd_kafka_commit(c->client.rk, list, 0);
+			for (j = 0; j < list->cnt && !err; j++)
+				err = list->elems[j].err;
+		} while (kafka_again(err, &tries));
 	for (j = 0; j < list->cnt && !err; j++) {
 		p = place_of(c, list->elems[j].topic, list->elems[j].partition, false);
 		p->committed = list->elems[j].offset;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	return err ? kafka_fail(&c->client, why, err, "commit of %s", c->ask.group) : 0;
+}
+
+int
+kafka_consumer_commit(struct kafka_consumer *c, struct failure *why)
+{
+	int status;
+
+	pthread_mutex_lock(&c->lock);
+	status = commit_done(c, why);
+	pthread_mutex_unlock(&c->lock);
+	return status;
 }
 
 int
@@ -759,7 +949,9 @@ kafka_consumer_close(struct kafka_consumer *c)
 
 	if (!c)
 		return;
+	keeper_stop(c);
 	let_go(c);
+	drop_stash(c);
 	if (c->client.rk) {
 		/* The rebalance callback runs once more here; there is nobody to ask. */
 		c->ask.assigned = NULL;
@@ -774,7 +966,10 @@ kafka_consumer_close(struct kafka_consumer *c)
 		free((char *)(uintptr_t)c->place[i]->input.name);
 		free(c->place[i]);
 	}
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->wake);
 	free(c->place);
+	free(c->stash);
 	free(c->held);
 	free(c->message);
 	free(c->header);

@@ -9,7 +9,7 @@
  *	c = kafka_consumer_open(config, &(struct kafka_consume){.topics = ...}, why);
  *	while ((n = kafka_consumer_read(c, &batch, 10000, 1 << 20, 1000, why)) >= 0) {
  *		...                            batch.v[0..n)
- *		batch.v[i].place->done = batch.v[i].meta.offset + 1;
+ *		kafka_consumer_done(c, (size_t)n);
  *		if (n == 0 && kafka_consumer_ended(c))
  *			break;
  *	}
@@ -17,8 +17,8 @@
  *	kafka_consumer_close(c);
  *
  * Messages are librdkafka's own memory, borrowed until the next read, assignments
- * included. One thread reads; it must come back within max.poll.interval.ms, with
- * kafka_consumer_pause while it can take nothing.
+ * included. One thread reads. It may stay away as long as it likes: a group's member keeps
+ * its membership, and partitions that go meanwhile go without being asked about.
  */
 #ifndef SK_KAFKA_CONSUME_H
 #define SK_KAFKA_CONSUME_H
@@ -52,7 +52,7 @@ struct kafka_place {
 	bool at_end;         /* nothing more was there when last asked */
 	int64_t next;        /* offset after the newest message handed out, or -1 */
 	int64_t bound;       /* INT64_MAX: none */
-	int64_t done;        /* the reader's: to be committed; -1: nothing */
+	int64_t done;        /* to be committed; -1: nothing */
 	int64_t committed;   /* by this consumer, or found; -1: nothing */
 };
 
@@ -83,7 +83,8 @@ struct kafka_consume {
 	int connect_ms;               /* how long to wait for a broker */
 	/* Called in read, before new messages: partitions have come (places say which),
 	 * or are about to go, and what is done when revoked() returns is committed; lost:
-	 * they are gone already, and nothing can be. NULL: nobody asks. */
+	 * they are gone already, and nothing can be. assigned() may run in another thread
+	 * while the reader is away. NULL: nobody asks. */
 	void (*assigned)(void *arg, struct kafka_consumer *);
 	void (*revoked)(void *arg, struct kafka_consumer *, bool lost);
 	void *arg;
@@ -101,6 +102,10 @@ struct kafka_consumer *kafka_consumer_open(const struct kafka_config *,
  * gone). */
 int kafka_consumer_read(struct kafka_consumer *, struct kafka_batch *, size_t max,
 	size_t max_bytes, int wait_ms, struct failure *why);
+
+/* What came of the first n messages of the batch that is out is delivered: the next commit
+ * is behind them. Without effect if a partition was taken away since. */
+void kafka_consumer_done(struct kafka_consumer *, size_t n);
 
 /* Every partition of a bounded read has been read to its bound. */
 bool kafka_consumer_ended(const struct kafka_consumer *);

@@ -298,13 +298,18 @@ kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
 		size += s->header[i].name.n + s->header[i].value.n + HEADER_OVERHEAD;
 	if (size > t->max_bytes)
 		return fail_record(why, "too-large",
-			"%s takes %" PRIu32 " bytes, this record has "
+			"topic %s takes %" PRIu32 " bytes, this record has "
 			"about %" PRIu64,
 			t->name, t->max_bytes, size);
 	if (s->partition >= t->partitions || s->partition < -1)
 		return fail_record(why, "no-partition",
 			"%s has no partition %" PRId32 ", only %" PRId32 " of them",
 			t->name, s->partition, t->partitions);
+	/* librdkafka takes 0 for "now". */
+	if (s->ts_ms == 0)
+		return fail_record(why, "no-timestamp",
+			"timestamp 0 cannot be sent: librdkafka would make it the "
+			"present");
 	for (;;) {
 		n = 0;
 		v[n].vtype = RD_KAFKA_VTYPE_RKT;

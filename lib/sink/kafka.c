@@ -1,7 +1,8 @@
 /*
  * Topics as sinks. A line is an envelope: it is taken apart where it lies, the expressions
  * of the URI are asked, and the producer copies the bytes. A record is done by its delivery
- * report; the first report that tells of a failure fails every sink of the run.
+ * report; the first report that tells of a failure fails every sink of the run. Sinks share
+ * a producer; a topic that takes less at a time than its batches gets another one.
  */
 #include "sink/kafka.h"
 
@@ -20,10 +21,17 @@
 
 struct kafka_output {
 	struct kafka_output_options opt;
-	struct kafka_producer *producer; /* NULL before the first sink */
-	struct table topics;             /* name -> const struct kafka_topic * */
+	struct kafka_producer **producer;
+	size_t nproducers, cap_producers;
+	struct table topics;             /* name -> struct found * */
 	bool failed;
 	struct failure why;              /* with failed */
+};
+
+struct found {
+	const struct kafka_topic *topic; /* NULL: why it is not to be had */
+	struct kafka_producer *producer;
+	struct failure why;
 };
 
 struct asked {
@@ -36,7 +44,7 @@ struct kafka_sink {
 	struct kafka_output *out;
 	char *name;
 	struct kafka_uri uri;
-	const struct kafka_topic *topic; /* NULL: the value decides */
+	const struct found *topic;       /* NULL: the value decides */
 	char *before, *after;            /* of a template: around its expression */
 	struct asked by, key, partition, ts;
 	struct asked *header;            /* one an option header.NAME */
@@ -49,7 +57,7 @@ struct kafka_sink {
 	size_t cap_all;
 };
 
-/* ---- the producer that all share ------------------------------------------------------------ */
+/* ---- the producers that all share ----------------------------------------------------------- */
 
 struct kafka_output *
 kafka_output_new(const struct kafka_output_options *opt)
@@ -63,9 +71,16 @@ kafka_output_new(const struct kafka_output_options *opt)
 void
 kafka_output_free(struct kafka_output *out)
 {
+	struct table_entry *e;
+	size_t i;
+
 	if (!out)
 		return;
-	kafka_producer_close(out->producer);
+	for (e = table_next(&out->topics, NULL); e; e = table_next(&out->topics, e))
+		free(e->v.ptr);
+	for (i = 0; i < out->nproducers; i++)
+		kafka_producer_close(out->producer[i]);
+	free(out->producer);
 	table_release(&out->topics);
 	free(out);
 }
@@ -91,36 +106,63 @@ check(const struct kafka_output *out, struct failure *why)
 	return -1;
 }
 
-static const struct kafka_topic *
-find_topic(struct kafka_output *out, const char *name, struct failure *why)
+/* A topic that isn't there, may not be written to, or has no room for the producer's batches:
+ * whoever names it is to blame, others go on. */
+static bool
+is_refusal(const struct failure *why)
 {
-	const struct kafka_topic *topic;
+	return why->status == EXIT_CANTCREATE || why->status == EXIT_NOPERM ||
+		why->status == EXIT_CONFIG;
+}
+
+static struct kafka_producer *
+new_producer(struct kafka_output *out, const char *topic, struct failure *why)
+{
 	struct kafka_produce produce = {
-		.topics = &name, .ntopics = 1, .connect_ms = CONNECT_MS,
+		.topics = &topic, .ntopics = 1, .connect_ms = CONNECT_MS,
 		.delivered = delivered, .arg = out,
 	};
-	struct kafka_new_topic wanted;
-	struct table_entry *e;
+	struct kafka_producer *p = kafka_producer_open(out->opt.config, &produce, why);
 
-	e = table_get(&out->topics, slice_str(name));
-	if (e)
-		return e->v.ptr;
-	if (out->opt.create) {
-		wanted = *out->opt.create;
-		wanted.name = name;
-		if (kafka_admin_create(out->opt.config, &wanted, 1, why) < 0)
-			return NULL;
-	}
-	if (!out->producer) {
-		out->producer = kafka_producer_open(out->opt.config, &produce, why);
-		if (!out->producer)
-			return NULL;
-	}
-	topic = kafka_producer_topic(out->producer, name, why);
-	if (!topic)
+	if (!p)
 		return NULL;
-	table_put(&out->topics, slice_str(name), NULL)->v.ptr = (void *)(uintptr_t)topic;
-	return topic;
+	out->producer = mem_grow(out->producer, &out->cap_producers, out->nproducers + 1,
+		sizeof(*out->producer));
+	out->producer[out->nproducers++] = p;
+	return p;
+}
+
+/* Whether a topic is there and for us is asked once. */
+static const struct found *
+find_topic(struct kafka_output *out, const char *name, struct failure *why)
+{
+	struct table_entry *e = table_get(&out->topics, slice_str(name));
+	struct found found = {0}, *kept;
+	size_t i;
+
+	if (e) {
+		kept = e->v.ptr;
+		*why = kept->why;
+		return kept->topic ? kept : NULL;
+	}
+	why->status = EXIT_CONFIG;
+	for (i = 0; i < out->nproducers && !found.topic && why->status == EXIT_CONFIG; i++) {
+		found.producer = out->producer[i];
+		found.topic = kafka_producer_topic(found.producer, name, why);
+	}
+	if (!found.topic && why->status == EXIT_CONFIG) {
+		found.producer = new_producer(out, name, why);
+		if (found.producer)
+			found.topic = kafka_producer_topic(found.producer, name, why);
+	}
+	if (!found.topic && !is_refusal(why))
+		return NULL;
+	if (!found.topic)
+		found.why = *why;
+	kept = mem_alloc(sizeof(*kept));
+	*kept = found;
+	table_put(&out->topics, slice_str(name), NULL)->v.ptr = kept;
+	return kept->topic ? kept : NULL;
 }
 
 /* ---- one record ------------------------------------------------------------------------------- */
@@ -220,8 +262,10 @@ ask_headers(struct kafka_sink *s, const struct record *r, struct kafka_send *sen
 	if (n)
 		memcpy(s->all, send->header, n * sizeof(*s->all));
 	for (i = 0; i < s->nheaders; i++) {
-		if (ask(&s->header[i], s->header_name[i], r, &v, why) < 0)
+		if (ask(&s->header[i], s->header_name[i], r, &v, why) < 0) {
+			buf_release(&b);
 			return -1;
+		}
 		arena = expr_run_arena(s->header[i].run);
 		s->all[n].name = slice_str(s->header_name[i] + strlen("header."));
 		s->all[n].value = (struct slice){0};
@@ -240,7 +284,7 @@ ask_headers(struct kafka_sink *s, const struct record *r, struct kafka_send *sen
 
 /* The topic that the value decides, if it is allowed to. */
 static int
-ask_topic(struct kafka_sink *s, const struct record *r, const struct kafka_topic **topic,
+ask_topic(struct kafka_sink *s, const struct record *r, const struct found **topic,
 	struct failure *why)
 {
 	const struct value *v;
@@ -287,12 +331,13 @@ send_line(struct kafka_sink *s, size_t i, struct failure *why)
 {
 	struct record r = {.line = json_line_text(&s->scan, i), .time_us = TIME_NONE};
 	struct block no_block = {.input = &(struct input){.name = "-"}};
-	const struct kafka_topic *topic;
+	const struct found *topic;
 	struct kafka_send send = {.partition = -1};
 	struct json_doc doc;
 	int64_t partition;
 
 	r.block = &no_block;
+	reset_runs(s);
 	if (json_line_doc(&s->scan, i, true, &doc, why) < 0)
 		return -1;
 	r.doc = &doc;
@@ -313,12 +358,12 @@ send_line(struct kafka_sink *s, size_t i, struct failure *why)
 	if (ask_topic(s, &r, &topic, why) < 0 || ask_key(s, &r, &send.key, why) < 0 ||
 		ask_ts(s, &r, &send.ts_ms, why) < 0 || ask_headers(s, &r, &send, why) < 0)
 		return -1;
-	if (r.root == JSON_NONE || r.doc != &doc || json_type_at(r.doc, r.root) != JSON_NULL)
+	if (r.meta->odd.p)
+		send.value = r.meta->odd;
+	else if (r.root == JSON_NONE || r.doc != &doc ||
+		json_type_at(r.doc, r.root) != JSON_NULL)
 		send.value = r.bytes;
-	if (kafka_producer_send(s->out->producer, topic, &send, why) < 0)
-		return fail_within(why, "%s: ", s->name);
-	reset_runs(s);
-	return 0;
+	return kafka_producer_send(topic->producer, topic->topic, &send, why);
 }
 
 /* ---- the sink ---------------------------------------------------------------------------------- */
@@ -330,6 +375,7 @@ sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
 	size_t line;
 	int i;
 
+	base->refused = false;
 	if (check(s->out, why) < 0)
 		return -1;
 	buf_reset(&s->lines);
@@ -339,29 +385,39 @@ sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
 	memset(s->lines.p + s->lines.n, 0, JSON_PADDING);
 	json_scan_block(&s->scan, s->lines.p, s->lines.n, true);
 	for (line = 0; line < s->scan.nlines; line++)
-		if (send_line(s, line, why) < 0)
-			return -1;
+		if (send_line(s, line, why) < 0) {
+			base->refused = why->status == EXIT_DATA ||
+				(!s->topic && is_refusal(why));
+			base->taken = line;
+			return fail_within(why, "%s: ", s->name);
+		}
 	return check(s->out, why);
 }
 
 static int
 sink_flush(struct sink *base, struct failure *why)
 {
-	struct kafka_sink *s = (struct kafka_sink *)base;
+	struct kafka_output *out = ((struct kafka_sink *)base)->out;
+	size_t i;
 
-	if (s->out->producer && kafka_producer_poll(s->out->producer, why) < 0)
-		return -1;
-	return check(s->out, why);
+	for (i = 0; i < out->nproducers; i++)
+		if (kafka_producer_poll(out->producer[i], why) < 0)
+			return -1;
+	return check(out, why);
 }
 
 static int
 sink_sync(struct sink *base, struct failure *why)
 {
 	struct kafka_sink *s = (struct kafka_sink *)base;
+	struct kafka_output *out = s->out;
+	size_t i;
 
-	if (s->out->producer && kafka_producer_flush(s->out->producer, DELIVERY_MS, why) < 0)
-		return check(s->out, why) < 0 ? -1 : fail_within(why, "%s: ", s->name);
-	return check(s->out, why);
+	for (i = 0; i < out->nproducers && check(out, why) == 0; i++)
+		if (kafka_producer_flush(out->producer[i], DELIVERY_MS, why) < 0)
+			return check(out, why) < 0 ? -1 :
+				fail_within(why, "%s: ", s->name);
+	return check(out, why);
 }
 
 static void

@@ -55,5 +55,6 @@ int place_sync(const struct place *);
 struct sink *stream_open(const char *uri, int fd, struct failure *why);
 struct sink *whole_open(const char *uri, struct failure *why);
 struct sink *append_open(const char *uri, const char *path, struct failure *why);
+struct sink *capture_sink_open(const char *uri, struct failure *why);
 
 #endif

@@ -48,7 +48,7 @@ pack_run(struct pack *p, struct buf *to, const void *from, size_t n,
 			return fail(why, EXIT_INTERNAL, "zstd: %s",
 				ZSTD_getErrorName(rc));
 		to->n += out.pos;
-	} while (end == ZSTD_e_end ? rc != 0 : in.pos < in.size);
+	} while (end == ZSTD_e_continue ? in.pos < in.size : rc != 0);
 	return 0;
 }
 
@@ -61,6 +61,12 @@ pack_add(struct pack *p, struct buf *to, const void *bytes, size_t n, struct fai
 		return -1;
 	p->frame_bytes += n;
 	return pack_run(p, to, bytes, n, ZSTD_e_continue, why);
+}
+
+int
+pack_flush(struct pack *p, struct buf *to, struct failure *why)
+{
+	return p->open ? pack_run(p, to, NULL, 0, ZSTD_e_flush, why) : 0;
 }
 
 int

@@ -14,6 +14,9 @@ struct pack {
 
 int pack_add(struct pack *, struct buf *to, const void *p, size_t n, struct failure *why);
 
+/* Give out all that the frame has taken so far; it stays open. */
+int pack_flush(struct pack *, struct buf *to, struct failure *why);
+
 /* End the frame; with none open, append an empty one. */
 int pack_end(struct pack *, struct buf *to, struct failure *why);
 

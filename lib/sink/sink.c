@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "capture/capture.h"
 #include "sink/out.h"
 #include "source/uri.h"
 
@@ -30,6 +31,8 @@ sink_class(const char *uri)
 	const char *path = path_of(uri);
 	struct stat st;
 
+	if (capture_is(uri))
+		return SINK_CAPTURE;
 	if (uri_fd(path, STDOUT_FILENO) >= 0)
 		return SINK_STREAM;
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
@@ -69,6 +72,8 @@ sink_open(const char *uri, struct failure *why)
 		fail(why, EXIT_USAGE, "the name of a sink is empty");
 		return NULL;
 	}
+	if (capture_is(uri))
+		return capture_sink_open(uri, why);
 	if (scheme.p && !appends(uri)) {
 		refuse_scheme(uri, scheme, why);
 		return NULL;
@@ -106,6 +111,22 @@ add_absolute(struct buf *out, const char *path)
 	}
 }
 
+/* A capture is its folder, whatever the options say. */
+static void
+add_capture(struct buf *out, const char *uri)
+{
+	struct capture_uri u;
+	struct failure ignored;
+
+	if (capture_uri_parse(uri, &u, &ignored) < 0) {
+		buf_adds(out, uri);
+		return;
+	}
+	buf_adds(out, "capture:");
+	sink_key(u.dir, out);
+	capture_uri_release(&u);
+}
+
 void
 sink_key(const char *uri, struct buf *out)
 {
@@ -114,6 +135,10 @@ sink_key(const char *uri, struct buf *out)
 	struct place place;
 	struct stat st;
 
+	if (capture_is(uri)) {
+		add_capture(out, uri);
+		return;
+	}
 	if (fd >= 0) {
 		buf_addf(out, "fd:%d", fd);
 		return;

@@ -1,7 +1,8 @@
 /*
- * sink: where records go: stdout, files that appear whole, files that grow, devices.
+ * sink: where records go: stdout, files that appear whole, files that grow, devices,
+ * captures.
  *
- * There are three classes.
+ * There are four classes.
  *
  * A stream is "-", /dev/stdout, /dev/fd/N (the descriptor itself), or a path that exists
  * and is no regular file: a FIFO, a device. The lines go straight through, never
@@ -28,8 +29,11 @@
  * holds does not end with a whole frame. A sink that compresses takes about 4 MiB while
  * it is open.
  *
+ * capture:DIR files envelope lines by topic, partition and offset; it grows, and drops what
+ * it has already (capture/capture.h).
+ *
  * open says that the sink holds a descriptor that park gives back: streams never do.
- * Folders are never created. A sink that failed refuses every further call with EXIT_IO.
+ * Folders are never created, but for a capture's. A sink that failed refuses every further call with EXIT_IO.
  */
 #ifndef SK_SINK_SINK_H
 #define SK_SINK_SINK_H
@@ -37,7 +41,7 @@
 #include "flow/flow.h"
 #include "source/source.h"
 
-enum sink_class { SINK_STREAM, SINK_WHOLE, SINK_APPEND };
+enum sink_class { SINK_STREAM, SINK_WHOLE, SINK_APPEND, SINK_CAPTURE };
 
 /*
  * Open by name: fits struct flow_rooms. Looks at what can be known, creates nothing.

@@ -1,4 +1,4 @@
-/* What the two kinds of source share: the list of inputs. Nobody else includes it. */
+/* What the sources that read files share: the list of inputs. Nobody else includes it. */
 #ifndef SK_SOURCE_INPUTS_H
 #define SK_SOURCE_INPUTS_H
 
@@ -30,6 +30,9 @@ struct listed {
  * failure they are released. */
 struct source *merge_open(const struct source *base, struct inputs *, const char *by,
 	struct failure *why);
+
+/* A source that follows them. Takes the inputs over. */
+struct source *follow_open(const struct source *base, struct inputs *);
 
 void inputs_release(struct inputs *);
 

@@ -2,12 +2,14 @@
  * Topics as a source.
  *
  * Each message is a line of the block, and its meta stands beside it. A value that cannot
- * stand in a line as it is (it is empty, holds a line feed, ends in a carriage return) is
+ * stand in a line as it is (it is empty, holds a line feed, has white space around it) is
  * told apart: its line is "null", and meta.odd is the value. With a group the place that is
  * kept follows what the driver says is delivered: done(), then commit().
  */
 #include "source/kafka.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -18,6 +20,7 @@
 #define BYTES_MAX ((size_t)256 << 10)
 #define WAIT_MS 100        /* how soon a drain is noticed */
 #define CONNECT_MS 30000
+#define IDLE_NS 1000000000 /* so long without a message: what is done may be committed */
 
 struct kafka_source {
 	struct source base;    /* first */
@@ -30,6 +33,9 @@ struct kafka_source {
 	int32_t *partitions;
 	bool waited;           /* the last read found nothing at once */
 	bool small;            /* the last block was: there may be no more now */
+	bool unflushed;        /* since the last block that the driver took for one of many */
+	bool uncommitted;      /* since the last block; only with a group */
+	int64_t last_ns;       /* of the last block */
 	struct failure lost;   /* of a revocation that could not settle */
 	bool failed;
 };
@@ -42,10 +48,11 @@ whole(const char *s, int64_t *n)
 {
 	char *end;
 
-	if (!*s)
+	if ((*s < '0' || *s > '9') && *s != '-')
 		return -1;
+	errno = 0;
 	*n = strtoll(s, &end, 10);
-	return *end ? -1 : 0;
+	return *end || errno ? -1 : 0;
 }
 
 /* "@RFC3339" or "@-2h": milliseconds since the epoch. */
@@ -74,9 +81,9 @@ take_offset(struct kafka_consume *c, const char *v, struct failure *why)
 		c->from = KAFKA_LATEST;
 	else if (v[0] == '@' && instant(v + 1, &c->from_n) == 0)
 		c->from = KAFKA_TIME;
-	else if (v[0] == '-' && whole(v + 1, &c->from_n) == 0)
+	else if (v[0] == '-' && v[1] != '-' && whole(v + 1, &c->from_n) == 0)
 		c->from = KAFKA_TAIL;
-	else if (v[0] != '@' && whole(v, &c->from_n) == 0)
+	else if (v[0] != '-' && whole(v, &c->from_n) == 0)
 		c->from = KAFKA_OFFSET;
 	else
 		return fail(why, EXIT_USAGE, "offset=%s is none of earliest, latest, N, -N, @TIME",
@@ -98,39 +105,47 @@ take_until(struct kafka_consume *c, const char *v, struct failure *why)
 	return 0;
 }
 
+/* The number of a partition at *at; -1: there is none. */
+static int32_t
+partition_number(const char **at)
+{
+	char *end;
+	long n;
+
+	if (**at < '0' || **at > '9')
+		return -1;
+	n = strtol(*at, &end, 10);
+	*at = end;
+	return n < INT32_MAX ? (int32_t)n : -1;
+}
+
 /* "0,3-5" */
 static int
 take_partitions(struct kafka_consume *c, const char *v, int32_t **list, struct failure *why)
 {
 	size_t cap = 0, n = 0;
-	long first, last;
+	int32_t first, last;
 	const char *at = v;
-	char *end;
 
 	for (;;) {
-		first = last = strtol(at, &end, 10);
-		if (end == at || first < 0)
-			break;
-		if (*end == '-') {
-			at = end + 1;
-			last = strtol(at, &end, 10);
-			if (end == at)
-				break;
+		first = last = partition_number(&at);
+		if (first >= 0 && *at == '-') {
+			at++;
+			last = partition_number(&at);
 		}
-		if (last < first || last - first > 100000)
+		if (first < 0 || last < first || last - first > 100000)
 			break;
 		for (; first <= last; first++) {
 			*list = mem_grow(*list, &cap, n + 1, sizeof(**list));
-			(*list)[n++] = (int32_t)first;
+			(*list)[n++] = first;
 		}
-		if (!*end) {
+		if (!*at) {
 			c->partitions = *list;
 			c->npartitions = n;
 			return 0;
 		}
-		if (*end != ',')
+		if (*at++ != ',')
 			break;
-		at = end + 1;
 	}
 	return fail(why, EXIT_USAGE, "partition=%s is no list such as 0,3-5", v);
 }
@@ -141,13 +156,16 @@ take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **parti
 {
 	const char *name, *value;
 	bool from = false;
-	size_t i;
+	size_t i, j;
 	int rc = 0;
 
 	for (i = 0; i < u->noptions && rc == 0; i++) {
 		name = u->option[i].name;
 		value = u->option[i].value;
-		if (strcmp(name, "group") == 0)
+		for (j = 0; j < i; j++)
+			if (strcmp(u->option[j].name, name) == 0)
+				return fail(why, EXIT_USAGE, "%s is given twice", name);
+		if (strcmp(name, "group") == 0 && *value)
 			c->group = value;
 		else if (strcmp(name, "offset") == 0)
 			rc = take_offset(c, value, why), from = true;
@@ -171,17 +189,18 @@ take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **parti
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* Can the value be a line? Its bytes come back as they are only if it can. */
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Can the value be a line? Its bytes come back as they are only if it can: white space around
+ * a value is nobody's. */
 static bool
 is_line(struct slice v)
 {
-	size_t i;
-
-	if (!v.n || v.p[v.n - 1] == '\r' || memchr(v.p, '\n', v.n))
-		return false;
-	for (i = 0; i < v.n && (v.p[i] == ' ' || v.p[i] == '\t' || v.p[i] == '\r');)
-		i++;
-	return i < v.n;
+	return v.n && !is_blank(v.p[0]) && !is_blank(v.p[v.n - 1]) && !memchr(v.p, '\n', v.n);
 }
 
 static void
@@ -215,6 +234,28 @@ fill(struct kafka_source *s, struct block *b)
 	b->origin = s->origin;
 }
 
+/* Nothing has come for a while: nobody shall wait for what did, and the group's place is kept
+ * up to there. */
+static int
+idle(struct kafka_source *s, struct failure *why)
+{
+	int rc;
+
+	if (!s->unflushed && !(s->uncommitted && time_monotonic_ns() - s->last_ns > IDLE_NS))
+		return 0;
+	s->unflushed = false;
+	rc = s->base.settle(s->base.flow, why);
+	if (rc < 0)
+		return -1;
+	if (!s->uncommitted || time_monotonic_ns() - s->last_ns < IDLE_NS)
+		return 0;
+	s->uncommitted = false;
+	if (rc == 0 && s->base.commit(&s->base, why) < 0 && why->status != EXIT_TRY_AGAIN &&
+		why->status != EXIT_UNAVAILABLE)
+		return -1;
+	return 0;
+}
+
 static int
 source_read(struct source *base, struct block *b, struct failure *why)
 {
@@ -236,11 +277,16 @@ source_read(struct source *base, struct block *b, struct failure *why)
 			break;
 		if (kafka_consumer_ended(s->consumer))
 			return 0;
+		if (s->waited && idle(s, why) < 0)
+			return -1;
 		s->waited = true;
 	}
 	s->waited = false;
 	fill(s, b);
 	s->small = s->batch.n < MESSAGES_MAX / 2 && b->n < BYTES_MAX / 2;
+	s->unflushed = !s->small;
+	s->uncommitted = base->commit != NULL;
+	s->last_ns = time_monotonic_ns();
 	base->done_bytes += b->n;
 	return 1;
 }
@@ -257,18 +303,7 @@ source_would_wait(struct source *base)
 static void
 source_done(struct source *base, const struct block *b)
 {
-	struct kafka_source *s = (struct kafka_source *)base;
-	struct kafka_place *const *place;
-	size_t i, n;
-
-	for (i = 0; b && i < s->batch.n; i++)
-		s->batch.v[i].place->done = s->batch.v[i].meta.offset + 1;
-	if (b)
-		return;
-	place = kafka_consumer_places(s->consumer, &n);
-	for (i = 0; i < n; i++)
-		if (place[i]->assigned && place[i]->next >= 0)
-			place[i]->done = place[i]->next;
+	kafka_consumer_done(((struct kafka_source *)base)->consumer, b->used);
 }
 
 static int
@@ -277,15 +312,24 @@ source_commit(struct source *base, struct failure *why)
 	return kafka_consumer_commit(((struct kafka_source *)base)->consumer, why);
 }
 
-/* Partitions go: what came of their messages is delivered first, and then committed. */
+/* Partitions go: what came of their messages is delivered first, and then committed. Where
+ * that cannot be, nothing is: the next owner reads it again. */
 static void
 on_revoked(void *arg, struct kafka_consumer *consumer, bool lost)
 {
 	struct kafka_source *s = arg;
+	struct kafka_place *const *place;
+	size_t i, n;
+	int rc = -1;
 
-	(void)consumer;
-	if (!lost && s->base.settle && s->base.settle(s->base.flow, &s->lost) < 0)
-		s->failed = true;
+	if (!lost && s->base.settle)
+		rc = s->base.settle(s->base.flow, &s->lost);
+	if (rc == 0 || lost)
+		return;
+	s->failed = rc < 0;
+	place = kafka_consumer_places(consumer, &n);
+	for (i = 0; i < n; i++)
+		place[i]->done = -1;
 }
 
 static void

@@ -27,6 +27,7 @@
 #define MAX_STEP ((size_t)4 << 20)      /* read on at once of a long line */
 #define BIG_BLOCKS 16                   /* blocks' worth of memory is given back ... */
 #define SMALL_RUN 64                    /* ... after so many blocks that need less */
+#define LOOK_MS 200                     /* between two looks at a file that is followed */
 
 /* What pull returns where it is not a number of bytes. */
 enum { PULL_END = 0, PULL_FAILED = -1, PULL_WAIT = -2, PULL_DRAINED = -3 };
@@ -73,7 +74,7 @@ reader_open(struct reader *r, struct input *input, enum input_kind kind,
 		reader_close(r);
 		return -1;
 	}
-	r->polled = !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode);
+	r->polled = opt->follow || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode));
 	if (S_ISFIFO(st.st_mode))
 		enlarge_pipe(r->fd);
 	if (S_ISREG(st.st_mode))
@@ -114,6 +115,52 @@ await(const struct reader *r, bool wait)
 	}
 }
 
+/* Bytes of the file that were not read yet; -1: it is shorter than what was read. */
+static off_t
+unread(const struct reader *r)
+{
+	struct stat st;
+	off_t at = lseek(r->fd, 0, SEEK_CUR);
+
+	if (at < 0 || fstat(r->fd, &st) < 0)
+		return 1; /* and read(2) says what is wrong */
+	return st.st_size < at ? -1 : st.st_size - at;
+}
+
+/* True if the name stands for another file by now, and that holds something. */
+static bool
+is_replaced(const struct reader *r)
+{
+	struct stat now, old;
+
+	return stat(r->input->name, &now) == 0 && fstat(r->fd, &old) == 0 &&
+		(now.st_dev != old.st_dev || now.st_ino != old.st_ino) &&
+		S_ISREG(now.st_mode) && now.st_size > 0;
+}
+
+/* The same as await, for a file that is followed. */
+static int
+await_more(struct reader *r, bool wait)
+{
+	struct pollfd p = {flow_drain_fd(), POLLIN, 0};
+	off_t n;
+
+	for (;;) {
+		if (flow_draining())
+			return PULL_DRAINED;
+		n = unread(r);
+		/* What came between the two looks is read before the new file. */
+		if (n == 0 && is_replaced(r))
+			n = unread(r) > 0 ? 1 : -1;
+		r->over = n < 0;
+		if (n)
+			return 1;
+		if (!wait)
+			return PULL_WAIT;
+		(void)poll(&p, 1, LOOK_MS);
+	}
+}
+
 static ptrdiff_t
 fd_read(struct reader *r, char *to, size_t room, bool wait)
 {
@@ -122,11 +169,13 @@ fd_read(struct reader *r, char *to, size_t room, bool wait)
 
 	for (;;) {
 		if (r->polled) {
-			rc = await(r, wait);
+			rc = r->opt->follow ? await_more(r, wait) : await(r, wait);
 			if (rc != 1)
 				return rc;
 		}
-		n = read(r->fd, to, room);
+		n = r->over ? 0 : read(r->fd, to, room);
+		if (n == 0 && r->opt->follow && !r->over)
+			continue; /* cut off since the look */
 		if (n >= 0) {
 			r->eof = n == 0;
 			*r->opt->done_bytes += (uint64_t)n;

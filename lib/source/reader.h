@@ -5,6 +5,11 @@
  * is kept back for the next one. zstd is told by its magic number and unpacked on the
  * way. A line of more than max_record bytes is passed over in bounded memory and told as
  * too long.
+ *
+ * Followed, a regular file is read like a pipe: its end is waited at. It ends once it was
+ * read whole and its name stands for another file that holds something (a writer that goes
+ * on to the new one has finished with the old one), or once it is shorter than what was read
+ * of it.
  */
 #ifndef SK_SOURCE_READER_H
 #define SK_SOURCE_READER_H
@@ -26,6 +31,7 @@ struct reader_options {
 	uint64_t max_unpacked;
 	size_t block_bytes;
 	bool stage;            /* a drain doesn't end it */
+	bool follow;           /* wait at the end of a regular file for more */
 	uint64_t *done_bytes;  /* stored bytes are added here as they are read */
 };
 
@@ -39,6 +45,7 @@ struct reader {
 	bool eof;              /* read(2) has told the end */
 	bool drained;          /* ended because a drain was asked for */
 	bool broken;           /* failed: why is told once the lines before are out */
+	bool over;             /* followed to its end: there is another file, or nothing */
 	bool strict;           /* max_record is small: every line is measured */
 	enum { FORM_UNKNOWN, FORM_PLAIN, FORM_ZSTD } form;
 	uint64_t offset;       /* in the unpacked input, of the first byte that is held */

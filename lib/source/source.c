@@ -78,6 +78,24 @@ look_at(const char *path, struct stat *st, struct failure *why)
 	return 0;
 }
 
+/* The same for a file that is to be followed, and may not be there yet. */
+static int
+look_at_followed(const char *path, struct stat *st, struct failure *why)
+{
+	bool is_fd = uri_fd(path, STDIN_FILENO) >= 0;
+
+	if (!is_fd && stat(path, st) < 0 && errno == ENOENT) {
+		*st = (struct stat){.st_mode = S_IFREG};
+		return 0;
+	}
+	if (look_at(path, st, why) < 0)
+		return -1;
+	if (is_fd || !S_ISREG(st->st_mode))
+		return fail(why, EXIT_USAGE, "%s: only a file can be followed",
+			strcmp(path, "-") == 0 ? "stdin" : path);
+	return 0;
+}
+
 static int
 add_path(struct source *s, struct inputs *in, const char *path, struct failure *why)
 {
@@ -90,7 +108,7 @@ add_path(struct source *s, struct inputs *in, const char *path, struct failure *
 	for (i = 0; is_stdin && i < in->n; i++)
 		if (uri_fd(in->v[i].input.name, STDIN_FILENO) == STDIN_FILENO)
 			return fail(why, EXIT_USAGE, "stdin is named twice");
-	if (look_at(path, &st, why) < 0)
+	if (in->opt.follow ? look_at_followed(path, &st, why) < 0 : look_at(path, &st, why) < 0)
 		return -1;
 	in->v = mem_grow(in->v, &in->cap, in->n + 1, sizeof(*in->v));
 	new = &in->v[in->n++];
@@ -255,6 +273,26 @@ source_reads(const struct source *s, dev_t dev, ino_t ino)
 	return false;
 }
 
+static int
+check_follow(const char *const *uris, size_t n, const struct source_options *opt,
+	struct failure *why)
+{
+	size_t i;
+
+	if (opt->merge_by)
+		return fail(why, EXIT_USAGE, "what is followed has no end, and a merge waits for "
+			"every input");
+	for (i = 0; i < n; i++) {
+		if (!uri_scheme(uris[i]).p)
+			continue;
+		fail(why, EXIT_USAGE, "%s: only a file can be followed", uris[i]);
+		if (strncmp(uris[i], "kafka:", 6) == 0)
+			fail_hint(why, "topics are read without an end unless until= says so");
+		return -1;
+	}
+	return 0;
+}
+
 struct source *
 source_open(const char *const *uris, size_t n, const struct source_options *opt,
 	struct failure *why)
@@ -264,6 +302,8 @@ source_open(const char *const *uris, size_t n, const struct source_options *opt,
 	struct inputs in = {0};
 	size_t i;
 
+	if (opt->follow && check_follow(uris, n, opt, why) < 0)
+		return NULL;
 	for (i = 0; i < n; i++) {
 		if (strncmp(uris[i], "kafka:", 6) != 0 || !opt->kafka)
 			continue;
@@ -277,6 +317,7 @@ source_open(const char *const *uris, size_t n, const struct source_options *opt,
 	if (in.opt.max_record > SOURCE_MAX_RECORD_MAX)
 		in.opt.max_record = SOURCE_MAX_RECORD_MAX;
 	in.opt.max_unpacked = opt->max_unpacked ? opt->max_unpacked : SOURCE_MAX_UNPACKED;
+	in.opt.follow = opt->follow;
 	in.opt.block_bytes = opt->block_bytes ? opt->block_bytes : SOURCE_BLOCK_BYTES;
 	if (!n) {
 		uris = only_stdin;
@@ -295,5 +336,5 @@ source_open(const char *const *uris, size_t n, const struct source_options *opt,
 			base.total_bytes = 0;
 	if (opt->merge_by)
 		return merge_open(&base, &in, opt->merge_by, why);
-	return files_open(&base, &in);
+	return opt->follow ? follow_open(&base, &in) : files_open(&base, &in);
 }

@@ -28,6 +28,12 @@
  * sorted ends the run (EXIT_DATA). A line takes part once it is there: a merge waits for
  * the slowest input.
  *
+ * Followed (follow), a file has no end: what is added to it comes as it comes, a file that
+ * is not there yet is waited for, and one that takes the place of another, or was cut off,
+ * is read from its beginning, after what was left of the old one. An unfinished line waits
+ * for its end, or for that of its file. Several files take turns. Only files can be
+ * followed, and not merged.
+ *
  * read and would_wait are called by one thread at a time; blocks may be many at once.
  */
 #ifndef SK_SOURCE_SOURCE_H
@@ -46,6 +52,7 @@ struct source_options {
 	uint64_t max_record;   /* bytes of a line without its line feed; 0: the default */
 	uint64_t max_unpacked; /* bytes an input's zstd may unpack to; 0: the default */
 	const char *merge_by;  /* an expression without $-variables, or NULL */
+	bool follow;           /* wait at the end of files for more; for a run on one thread */
 	const struct kafka_config *kafka; /* how to reach brokers; may be NULL without kafka: */
 	size_t block_bytes;    /* about the size of a block; 0: the default */
 };

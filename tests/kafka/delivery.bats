@@ -1,0 +1,218 @@
+#!/usr/bin/env bats
+# At least once in one process: a group's place follows what was delivered, whatever happens.
+
+load helper
+# Three nodes, so that one may be lost; members that die are missed soon.
+BROKER_OPTIONS=(--nodes 3 --set group.min.session.timeout.ms=500)
+
+# Everything of a topic has been committed by the group.
+assert_all_committed() {
+	assert_equal "$(admin committed "$1" "$2" | awk '$2 > 0 {n += $2} END {print n + 0}')" "$3"
+}
+
+# numbers N: a topic, numbered, with the values 1 .. N
+numbers() {
+	fresh_topic 4
+	from=$topic group=g-$topic
+	seq "$1" | admin lines "$from"
+}
+
+values() {
+	sk-cat "kafka:$1?until=end"
+}
+
+@test "a group goes on where it stood" {
+	numbers 1000
+	fresh_topic 2
+	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+	assert_success
+	assert_silent
+	assert_all_committed "$group" "$from" 1000
+	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+	assert_success
+	seq 1001 1010 | admin lines "$from"
+	run_tool sk-map . "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+	assert_success
+	values "$topic" | sort -n | diff - <(seq 1010)
+}
+
+@test "with --limit the place is behind the last record that was used" {
+	fresh_topic 1
+	seq 100 | admin lines "$topic"
+	sk-cat -n 7 "kafka:$topic?group=g-$topic&until=end" -o a.ndjson
+	sk-cat -n 7 "kafka:$topic?group=g-$topic" -o append:b.ndjson
+	sk-cat "kafka:$topic?group=g-$topic&until=end" -o c.ndjson
+	cat a.ndjson b.ndjson c.ndjson | diff - <(seq 100)
+}
+
+@test "killed at random moments, nothing is missing" {
+	numbers 200000
+	fresh_topic 4
+	copy=(sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+		-X session.timeout.ms=1000 -X heartbeat.interval.ms=300)
+	for i in $(seq 15); do
+		"${copy[@]}" 2>>said &
+		pid=$!
+		sleep "$((RANDOM % 2)).$((RANDOM % 90 + 10))"
+		# One in three is asked to drain, so that there are places to begin at.
+		if ((i % 3)); then kill -KILL "$pid"; else kill -TERM "$pid"; fi 2>/dev/null || true
+		wait "$pid" || true
+	done
+	run_tool "${copy[@]}"
+	assert_success
+	values "$topic" | sort -nu | cmp - <(seq 200000)
+	assert_all_committed "$group" "$from" 200000
+}
+
+@test "SIGTERM drains, commits and ends with 0; no gap and no duplicate" {
+	numbers 300000
+	fresh_topic 4
+	for i in 1 2 3 4 5; do
+		sk-cat "kafka:$from?group=$group" -o "kafka:$topic" 2>>said &
+		pid=$!
+		sleep "0.$((RANDOM % 60 + 30))"
+		kill -TERM "$pid"
+		wait "$pid"
+	done
+	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+	assert_success
+	[[ ! -s said ]]
+	values "$topic" | sort -n | cmp - <(seq 300000)
+}
+
+@test "an endless run commits while it is idle" {
+	numbers 10
+	sk-cat "kafka:$from?group=$group" -o append:out.ndjson &
+	pid=$!
+	for i in $(seq 50); do
+		[[ $(admin committed "$group" "$from" | awk '$2 > 0 {n += $2} END {print n + 0}') != 10 ]] || break
+		sleep 0.2
+	done
+	kill -KILL "$pid"
+	wait "$pid" || true
+	((i < 50))
+	sort -n out.ndjson | diff - <(seq 10)
+}
+
+@test "a whole file is there before anything is committed" {
+	numbers 1000
+	mkdir shut
+	run_tool sk-cat "kafka:$from?group=$group&until=end" -o missing/out.ndjson
+	[[ $status != 0 ]]
+	assert_all_committed "$group" "$from" 0
+	run_tool sk-map 'if . == 500 then error("no") else . end' \
+		"kafka:$from?group=$group&until=end" -o out.ndjson
+	assert_status 65
+	[[ ! -e out.ndjson ]]
+	assert_all_committed "$group" "$from" 0
+	run_tool sk-cat "kafka:$from?group=$group&until=end" -o out.ndjson
+	assert_success
+	sort -n out.ndjson | diff - <(seq 1000)
+	assert_all_committed "$group" "$from" 1000
+}
+
+@test "a group into a pipe is refused, and both ways out are named" {
+	numbers 10
+	run_tool bash -c 'sk-cat "kafka:$1?group=$2&until=end" | cat; exit ${PIPESTATUS[0]}' . "$from" "$group"
+	assert_status 64
+	assert_says '--commit written'
+	assert_says 'without group='
+	assert_all_committed "$group" "$from" 0
+	sk-cat "kafka:$from?group=$group&until=end" --commit written | sort -n | diff - <(seq 10)
+	assert_all_committed "$group" "$from" 10
+}
+
+@test "what cannot be written is not committed" {
+	numbers 1000
+	run_tool bash -c 'sk-cat "kafka:$1?group=$2&until=end" >/dev/full' . "$from" "$group"
+	assert_status 74
+	assert_all_committed "$group" "$from" 0
+	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:missing-$$"
+	assert_status 73
+	assert_all_committed "$group" "$from" 0
+}
+
+@test "members come and go under load, and nothing is missing" {
+	fresh_topic 6
+	from=$topic group=g-$topic
+	fresh_topic 4
+	copy=(sk-cat "kafka:$from?group=$group" -o "kafka:$topic" -X session.timeout.ms=6000
+		-X heartbeat.interval.ms=300)
+	for i in $(seq 0 39); do
+		seq $((i * 10000 + 1)) $((i * 10000 + 10000)) | admin lines "$from"
+		sleep 0.1
+	done &
+	feeder=$!
+	"${copy[@]}" 2>>said &
+	one=$!
+	sleep 1.5
+	"${copy[@]}" 2>>said &
+	two=$!
+	sleep 1.5
+	kill -TERM "$one"
+	wait "$one"
+	"${copy[@]}" 2>>said &
+	one=$!
+	sleep 1.5
+	kill -TERM "$two"
+	wait "$two"
+	kill -TERM "$one"
+	wait "$one"
+	wait "$feeder"
+	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+	assert_success
+	[[ ! -s said ]]
+	# Whoever had to let go had committed first: what it did is not done again.
+	values "$topic" | sort -n | cmp - <(seq 400000)
+}
+
+@test "two members of a bounded read share it, and both end" {
+	numbers 200000
+	for i in 1 2; do
+		sk-cat "kafka:$from?group=$group&until=end" -o "append:out.$i" \
+			-X heartbeat.interval.ms=500 &
+		pids[i]=$!
+	done
+	wait "${pids[1]}"
+	wait "${pids[2]}"
+	sort -nu out.* | cmp - <(seq 200000)
+	assert_all_committed "$group" "$from" 200000
+}
+
+@test "a broker that is stopped and started again is waited for" {
+	fresh_topic 6
+	from=$topic group=g-$topic
+	fresh_topic 6
+	seq 1000 | admin lines "$from"
+	sk-cat "kafka:$from?group=$group" -o "kafka:$topic" -X session.timeout.ms=6000 2>said &
+	pid=$!
+	sleep 1.5
+	"$BROKER" halt "$BROKER_DIR" 2
+	sleep 1
+	"$BROKER" resume "$BROKER_DIR" 2
+	seq 1001 2000 | admin lines "$from"
+	for i in $(seq 60); do
+		[[ $(values "$topic" | wc -l) -lt 2000 ]] || break
+		sleep 0.5
+	done
+	kill -TERM "$pid"
+	wait "$pid"
+	[[ ! -s said ]] || fail "$(<said)"
+	values "$topic" | sort -n | diff - <(seq 2000)
+	assert_all_committed "$group" "$from" 2000
+}
+
+@test "one of three nodes is killed under load, and nothing is lost" {
+	fresh_topic 6 3
+	from=$topic group=g-$topic
+	seq 400000 | admin lines "$from"
+	fresh_topic 6 3
+	sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic" 2>said &
+	pid=$!
+	sleep 0.8
+	"$BROKER" halt "$BROKER_DIR" 3 KILL
+	wait "$pid"
+	[[ ! -s said ]] || fail "$(<said)"
+	"$BROKER" resume "$BROKER_DIR" 3
+	values "$topic" | sort -n | cmp - <(seq 400000)
+}

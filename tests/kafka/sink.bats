@@ -1,0 +1,171 @@
+#!/usr/bin/env bats
+# Topics as a sink: what a record becomes, what is refused, and that a refused record harms no
+# other one.
+
+load helper
+# A broker that would make any topic that somebody names.
+BROKER_OPTIONS=(--set auto.create.topics.enable=true)
+
+# values TOPIC: the values, sorted by number
+values() {
+	admin dump "$1" | sed 's/.*"value":"\(.*\)"}$/\1/' | sort -n
+}
+
+# One record in ten thousand bytes too large among 3,000 small ones, in over.ndjson.
+oversized() {
+	local large
+	large=$(head -c 20000 /dev/zero | tr '\0' x)
+	seq 1 1500 >over.ndjson
+	echo "\"$large\"" >>over.ndjson
+	seq 1502 3000 >>over.ndjson
+}
+
+@test "key, partition, header and ts are asked of each record" {
+	fresh_topic 3
+	printf '%s\n' '{"id":"a","p":2,"at":"2030-01-01T00:00:00Z","n":1}' \
+		'{"id":7,"p":0,"at":1893456000001,"n":null}' >in
+	run_tool sk-cat in -o "kafka:$topic?key=.id&partition=.p&ts=.at&header.n=.n&header.m=\"x%26y\""
+	assert_success
+	assert_silent
+	run admin dump "$topic"
+	assert_output '{"partition":0,"offset":0,"ts":1893456000001,"ts_type":"create","headers":[["n",null],["m","x&y"]],"key":"7","value":"{\"id\":7,\"p\":0,\"at\":1893456000001,\"n\":null}"}
+{"partition":2,"offset":0,"ts":1893456000000,"ts_type":"create","headers":[["n","1"],["m","x&y"]],"key":"a","value":"{\"id\":\"a\",\"p\":2,\"at\":\"2030-01-01T00:00:00Z\",\"n\":1}"}'
+}
+
+@test "a record without a key, or for no partition, is a bad one" {
+	fresh_topic 2
+	printf '%s\n' '{"k":1,"p":0}' '{"p":1}' '{"k":3,"p":9}' '{"k":4,"p":"x"}' '{"k":5,"p":-1}' \
+		'{"k":6,"p":1}' >in
+	run_tool sk-cat in -o "kafka:$topic?key=.k&partition=.p" --dead-letter dead.ndjson -v
+	assert_status 1
+	assert_says 'in:2: '
+	assert_says 'key=.k is null or missing'
+	assert_says 'has no partition 9, only 2'
+	assert_says '6 records in = 2 output + 4 dead-lettered'
+	run sk-map .origin.line dead.ndjson
+	assert_output $'2\n3\n4\n5'
+	assert_equal "$(admin dump "$topic" | wc -l)" 2
+	run_tool sk-cat in -o "kafka:$topic?key=.k&partition=.p"
+	assert_status 65
+	assert_equal "$(admin dump "$topic" | wc -l)" 3
+}
+
+@test "a timestamp that cannot be sent is never made another" {
+	fresh_topic 1
+	run_tool sk-cat -e -o "kafka:$topic" <<<'{"ts":0,"value":1}'
+	assert_status 65
+	assert_says 'timestamp 0 cannot be sent'
+}
+
+@test "one record that is too large ends the run, and those before it are delivered" {
+	oversized
+	fresh_topic 2 1 max.message.bytes=10000
+	run_tool sk-cat over.ndjson -o "kafka:$topic"
+	assert_status 65
+	assert_said "sk-cat: over.ndjson:1501: kafka:$topic: topic $topic takes 10000 bytes, this record has about 20102"
+	values "$topic" | diff - <(seq 1500)
+}
+
+@test "with skip or dead-letter the others go on, in one thread or several" {
+	oversized
+	fresh_topic 1 1 max.message.bytes=10000
+	run_tool sk-cat over.ndjson -o "kafka:$topic" --on-error skip -v
+	assert_status 1
+	assert_says '3000 records in = 2999 output + 1 skipped'
+	values "$topic" | diff - <(seq 1 3000 | sed 1501d)
+	fresh_topic 1 1 max.message.bytes=10000
+	run_tool sk-cat --jobs 2 over.ndjson -o "kafka:$topic" --dead-letter dead.ndjson
+	assert_status 1
+	values "$topic" | diff - <(seq 1 3000 | sed 1501d)
+	run_tool sk-map '[.error.type,.origin.line,(.value|length)]' dead.ndjson
+	assert_output '["too-large",1501,20000]'
+}
+
+@test "dead letters go into a topic, and a split record is told once" {
+	fresh_topic 1
+	dead=$topic
+	fresh_topic 1 1 max.message.bytes=10000
+	large=$(head -c 20000 /dev/zero | tr '\0' x)
+	printf '%s\n' "{\"a\":[1,\"$large\",\"$large\",2]}" '{"a":[3]}' >in
+	run_tool sk-split .a in -o "kafka:$topic" --dead-letter "kafka:$dead" -v
+	assert_status 1
+	assert_says '2 records in = 1 output + 1 dead-lettered'
+	values "$topic" | diff - <(seq 3)
+	assert_equal "$(admin dump "$dead" | grep -c too-large)" 1
+}
+
+@test "topics that data decide: allowed ones that are there" {
+	fresh_topic 1
+	a=$topic
+	fresh_topic 1 1 max.message.bytes=20000
+	b=$topic
+	printf '%s\n' "{\"t\":\"$a\"}" "{\"t\":\"missing-$$\"}" "{\"t\":\"$b\"}" '{"t":"../x"}' \
+		"{\"t\":\"other\"}" "{\"t\":\"missing-$$\"}" >in
+	run_tool sk-cat in -o 'kafka:{.t}'
+	assert_status 64
+	assert_says --allow
+	run_tool sk-cat in -o 'kafka:{.t}' --allow 't-*' --allow 'miss*' --on-error skip -v
+	assert_status 1
+	assert_says 'topic other is not allowed'
+	assert_says '6 records in = 2 output + 4 skipped'
+	assert_equal "$(admin dump "$a" | wc -l)" 1
+	assert_equal "$(admin dump "$b" | wc -l)" 1
+	run_tool sk-cat in -o 'kafka:{.t}' --allow '*'
+	assert_status 73
+	run admin topics
+	[[ $output != *missing-$$* ]]
+}
+
+@test "an unknown topic, and an unreachable broker" {
+	run_tool sk-cat -o "kafka:missing-$$" <<<1
+	assert_status 73
+	assert_says "missing-$$"
+	run admin topics
+	[[ $output != *missing-$$* ]]
+	SECONDS=0
+	sk-cat -b 127.0.0.1:1 'kafka:t?until=end' >out 2>said &
+	run_tool sk-cat -b 127.0.0.1:1 -o kafka:t <<<1
+	assert_status 69
+	run wait $!
+	assert_status 69
+	((SECONDS < 45))
+	[[ ! -s out ]]
+}
+
+@test "what is no option of a sink is told" {
+	fresh_topic 1
+	refused() {
+		run_tool sk-cat -o "kafka:$1" <<<1
+		assert_status 64
+		assert_says "$2"
+	}
+	refused "$topic?color=1" 'no option color'
+	refused "$topic?key=.a&key=.b" 'key is given twice'
+	refused "$topic?key=.a[" 'key'
+	refused "$topic,x" 'one topic'
+	refused '^a' 'one topic'
+	refused 'a{.b' 'a { without }'
+}
+
+@test "records of nothing and of 900 KB" {
+	fresh_topic 1
+	large=$(head -c 900000 /dev/urandom | base64 -w0 | head -c 900000)
+	{
+		echo '{"key":"empty","value_b64":""}'
+		echo "{\"value\":\"$large\"}"
+		echo '{"key":null,"value":null}'
+	} >in
+	run_tool sk-cat -e in -o "kafka:$topic"
+	assert_success
+	run_tool sk-map '[$key,(.|length)]' "kafka:$topic?until=end&offset=1"
+	assert_output $'[null,900000]\n[null,0]'
+	sk-cat -e "kafka:$topic?until=end" | grep -o '"value.*' | diff - <(grep -o '"value.*' in)
+}
+
+@test "a million records there and back, in bounded memory" {
+	fresh_topic 4
+	seq 1000000 >in
+	/usr/bin/env time -f %M -o memory sk-cat in -o "kafka:$topic"
+	(($(<memory) < 128 * 1024))
+	sk-cat "kafka:$topic?until=end" | sort -n | cmp - in
+}
