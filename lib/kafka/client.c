@@ -187,7 +187,9 @@ kafka_client_connect(struct kafka_client *c, int wait_ms, struct failure *why)
 
 	for (;;) {
 		left = (end - time_monotonic_ns()) / 1000000;
-		/* Short, so that a refusal is seen while the answer is waited for. */
+		/* Short, so that a refusal is seen while the answer is waited for; and never
+		 * below zero, which would be for ever. */
+		left = left < 0 ? 0 : left;
 		err = rd_kafka_metadata(
 			c->rk, 0, NULL, &md, left > 250 ? 250 : (int)left);
 		if (!err) {

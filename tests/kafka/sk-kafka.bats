@@ -37,7 +37,8 @@ squeezed() {
 	assert_success
 	assert_silent
 	assert_equal "$(squeezed)" "TOPIC PARTITIONS REPLICAS RECORDS SETTINGS
-$topic 3 1 7 cleanup.policy=compact retention.ms=-1"
+$topic 3 1 7 cleanup.policy=compact
+ retention.ms=-1"
 	awk 'length > 80 { exit 1 }' <<<"$output"
 	run_tool sk-kafka --json topics "$topic"
 	assert_output '{"topic":"'"$topic"'","partitions":3,"replicas":1,"in_sync":1,"records":7,"internal":false,"settings":{"cleanup.policy":"compact","retention.ms":"-1"}}'
