@@ -3,6 +3,8 @@
 
 load helper
 
+export TERM=xterm
+
 # A command with a terminal for stdout; what it shows, in $output, and its status.
 on_terminal() {
 	run script -qec "$*" /dev/null

@@ -49,7 +49,8 @@ values() {
 	numbers 200000
 	fresh_topic 4
 	copy=(sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
-		-X session.timeout.ms=1000 -X heartbeat.interval.ms=300)
+		-X session.timeout.ms=1000 -X heartbeat.interval.ms=300
+		-X batch.num.messages=30) # slow, so that it is at work when it is hit
 	for i in $(seq 15); do
 		"${copy[@]}" 2>>said &
 		pid=$!
@@ -65,10 +66,11 @@ values() {
 }
 
 @test "SIGTERM drains, commits and ends with 0; no gap and no duplicate" {
-	numbers 300000
+	numbers 100000
 	fresh_topic 4
 	for i in 1 2 3 4 5; do
-		sk-cat "kafka:$from?group=$group" -o "kafka:$topic" 2>>said &
+		sk-cat "kafka:$from?group=$group" -o "kafka:$topic" -X batch.num.messages=20 \
+			2>>said &
 		pid=$!
 		sleep "0.$((RANDOM % 60 + 30))"
 		kill -TERM "$pid"
@@ -77,7 +79,7 @@ values() {
 	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
 	assert_success
 	[[ ! -s said ]]
-	values "$topic" | sort -n | cmp - <(seq 300000)
+	values "$topic" | sort -n | cmp - <(seq 100000)
 }
 
 @test "an endless run commits while it is idle" {
@@ -137,7 +139,7 @@ values() {
 	from=$topic group=g-$topic
 	fresh_topic 4
 	copy=(sk-cat "kafka:$from?group=$group" -o "kafka:$topic" -X session.timeout.ms=6000
-		-X heartbeat.interval.ms=300)
+		-X heartbeat.interval.ms=300 -X batch.num.messages=20)
 	for i in $(seq 0 39); do
 		seq $((i * 10000 + 1)) $((i * 10000 + 10000)) | admin lines "$from"
 		sleep 0.1
@@ -170,7 +172,7 @@ values() {
 	numbers 200000
 	for i in 1 2; do
 		sk-cat "kafka:$from?group=$group&until=end" -o "append:out.$i" \
-			-X heartbeat.interval.ms=500 &
+			-X heartbeat.interval.ms=300 &
 		pids[i]=$!
 	done
 	wait "${pids[1]}"
