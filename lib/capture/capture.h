@@ -167,6 +167,7 @@ struct segment_reader {
 	struct unpack *unpack;
 	struct buf text;     /* unpacked; whole lines up to lines, from text_at on */
 	size_t text_at, lines;
+	bool ended;          /* the part that is read, of the two that an open one has */
 	bool over;
 };
 

@@ -68,7 +68,7 @@ capture_add(struct capture *c, struct slice topic, int32_t partition)
 	return lane;
 }
 
-/* Files come in any order; one that the manifest lists is there already. */
+/* In any order; a segment that is there already stays what it is. */
 struct capture_segment *
 capture_lane_add(struct capture_lane *lane, int64_t first)
 {
@@ -162,6 +162,21 @@ instant(const struct json_doc *d, const char *name, int64_t *to)
 	return t != JSON_NONE && (json_type_at(d, t) == JSON_NULL || whole(d, name, to));
 }
 
+/* A file that was renamed while the folder was read may have been passed over. */
+static void
+look_for(const struct capture *c, struct slice topic, int32_t partition,
+	struct capture_segment *seg)
+{
+	struct buf path = {0};
+	struct stat st;
+	char *name = mem_dup(topic.p, topic.n);
+
+	capture_path(&path, c->dir, name, partition, seg->first, false);
+	seg->there = stat(buf_cstr(&path), &st) == 0;
+	buf_release(&path);
+	free(name);
+}
+
 static bool
 read_segment(struct capture *c, const struct json_doc *d)
 {
@@ -188,6 +203,9 @@ read_segment(struct capture *c, const struct json_doc *d)
 	s->unpacked = (uint64_t)unpacked;
 	seg->bytes = (uint64_t)bytes;
 	seg->known = true;
+	seg->part = false;
+	if (!seg->there)
+		look_for(c, topic, (int32_t)partition, seg);
 	return true;
 }
 
@@ -332,8 +350,8 @@ take_file(struct capture_lane *lane, const char *name)
 	if (!part && strcmp(name + 20, ".ndjson.zst") != 0)
 		return;
 	seg = capture_lane_add(lane, first);
-	/* Listed while it was renamed: it is the finished one. */
-	seg->part = part && !seg->there && !seg->known;
+	/* Seen under both names, it is the finished one: it was renamed meanwhile. */
+	seg->part = part && (!seg->there || seg->part);
 	seg->there = true;
 }
 
@@ -386,7 +404,9 @@ settle_lane(const struct capture *c, struct capture_lane *lane, struct failure *
 	while (gone + 1 < lane->n && !lane->segment[gone].there)
 		gone++;
 	lane->n -= gone;
-	memmove(lane->segment, lane->segment + gone, lane->n * sizeof(*lane->segment));
+	if (gone)
+		memmove(lane->segment, lane->segment + gone,
+			lane->n * sizeof(*lane->segment));
 	for (i = 0; i + 1 < lane->n; i++)
 		if (lane->segment[i].part)
 			return fail(why, EXIT_CONFIG, "%s/%s/%d: the open segment %020lld is "
@@ -402,9 +422,11 @@ capture_load(const char *dir, struct capture *c, struct failure *why)
 	int rc;
 
 	*c = (struct capture){.dir = mem_strdup(dir)};
-	rc = read_manifest(c, why);
+	/* In this order: the manifest knows whatever was finished before the folders were
+	 * read. */
+	rc = walk(c, dir, TOPICS, NULL, NULL, why);
 	if (rc == 0)
-		rc = walk(c, dir, TOPICS, NULL, NULL, why);
+		rc = read_manifest(c, why);
 	for (i = 0; i < c->n && rc == 0; i++)
 		rc = settle_lane(c, c->lane[i], why);
 	if (rc < 0)

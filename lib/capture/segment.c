@@ -20,7 +20,6 @@
 
 #define RAW_BYTES ((size_t)64 << 10)
 #define TEXT_BYTES ((size_t)256 << 10)
-#define SCAN_LINE_MAX ((size_t)1 << 31)
 
 static int
 io_failed(const struct segment_reader *r, struct failure *why)
@@ -101,6 +100,7 @@ end_part(struct segment_reader *r, struct failure *why)
 {
 	if (r->part && !r->tail && r->good < r->size) {
 		r->tail = true;
+		r->ended = false;
 		unpack_free(r->unpack);
 		r->unpack = unpack_new(r->max_unpacked, why);
 		return r->unpack ? 0 : -1;
@@ -155,6 +155,9 @@ fill(struct segment_reader *r, struct failure *why)
 	size_t before = r->text.n, k;
 	int rc;
 
+	/* Only now: the lines that came before it are of another part. */
+	if (r->ended)
+		return end_part(r, why);
 	if (read_raw(r, why) < 0)
 		return -1;
 	buf_reserve(&r->text, TEXT_BYTES);
@@ -175,7 +178,8 @@ fill(struct segment_reader *r, struct failure *why)
 			r->path, r->max_line);
 	if (rc < 0)
 		return damaged(r, why);
-	return rc == 0 ? end_part(r, why) : 0;
+	r->ended = rc == 0;
+	return 0;
 }
 
 int
@@ -263,7 +267,7 @@ segment_scan(const char *path, const struct capture_lane *lane,
 	int rc;
 
 	*stats = (struct capture_stats){.min_ts = TIME_NONE, .max_ts = TIME_NONE};
-	if (segment_open(&r, path, seg->part, UINT64_MAX / 2, SCAN_LINE_MAX, why) < 0)
+	if (segment_open(&r, path, seg->part, UINT64_MAX / 2, JSON_MAX_BLOCK, why) < 0)
 		return -1;
 	rc = scan_lines(&r, lane, seg, stats, tail, why);
 	if (rc == 0 && !stats->count && !seg->part)

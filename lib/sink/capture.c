@@ -5,7 +5,7 @@
  * frames. A flush brings all lines into the file, within the frame; a sync ends the frame and
  * makes it durable, so what was synced lies in whole frames with checksums. A segment that is
  * large or old enough, and each at a complete end, gets its final name. After a kill the
- * frame without an end is made anew from the lines that it still gives.
+ * frame without an end is made anew, from the lines that it still gives.
  *
  * What is captured is dropped when it comes again: a record at or below the last offset of
  * its lane. Several records of one offset are those made of one record (sk-split). They come
@@ -49,6 +49,7 @@ struct row {
 	int fd;                /* -1: it was closed for others' sake */
 	struct pack pack;
 	struct buf pending;
+	bool fresh;            /* it has no file yet */
 	bool unsynced;
 	bool made;             /* its name isn't durable yet */
 	int64_t begun_us;
@@ -69,6 +70,7 @@ struct capture_sink {
 	struct row *latest;    /* that a line went to */
 	uint64_t uses;
 	size_t frames, files;  /* that are open */
+	int64_t now_us;        /* when the last write began */
 	int64_t looked_us;
 	bool unsaved;          /* the manifest is behind */
 	bool failed;
@@ -193,6 +195,7 @@ need_file(struct capture_sink *c, struct row *r, struct failure *why)
 {
 	struct buf path = {0};
 	struct row *other;
+	int rc = 0;
 
 	if (r->fd >= 0)
 		return 0;
@@ -202,15 +205,14 @@ need_file(struct capture_sink *c, struct row *r, struct failure *why)
 			return -1;
 	}
 	r->fd = open(row_path(c, r, r->lane->segment[r->lane->n - 1].first, true, &path),
-		O_RDWR | O_APPEND | O_CLOEXEC | (r->made ? O_CREAT | O_EXCL : 0), 0666);
-	if (r->fd < 0) {
-		io_failed(c, buf_cstr(&path), why);
-		buf_release(&path);
-		return -1;
-	}
-	c->files++;
+		O_RDWR | O_CLOEXEC | (r->fresh ? O_CREAT | O_EXCL : 0), 0666);
+	if (r->fd >= 0)
+		c->files++;
+	r->fresh = false;
+	if (r->fd < 0 || lseek(r->fd, 0, SEEK_END) < 0)
+		rc = io_failed(c, buf_cstr(&path), why);
 	buf_release(&path);
-	return 0;
+	return rc;
 }
 
 static int
@@ -266,13 +268,14 @@ begin_segment(struct capture_sink *c, struct row *r, int64_t first, struct failu
 		return -1;
 	seg = capture_lane_add(r->lane, first);
 	seg->part = seg->there = true;
-	r->open = r->made = true;
+	r->open = r->made = r->fresh = true;
 	r->stats = (struct capture_stats){.min_ts = TIME_NONE, .max_ts = TIME_NONE};
-	r->begun_us = time_now_us();
+	r->begun_us = c->now_us;
 	return need_file(c, r, why);
 }
 
-/* The open segment gets its final name. The manifest follows. */
+/* The open segment gets its final name. The manifest follows, before the lane's next one is
+ * begun: so a reader that sees that one finds this one too. */
 static int
 finish_segment(struct capture_sink *c, struct row *r, struct failure *why)
 {
@@ -339,7 +342,70 @@ birth_us(int fd)
 	return (int64_t)st.stx_btime.tv_sec * 1000000 + st.stx_btime.tv_nsec / 1000;
 }
 
-/* Cut the open segment back to its whole frames, and put the lines behind them into one. */
+/* Append the first n bytes of a file to another one. */
+static int
+copy_bytes(int from, int to, uint64_t n)
+{
+	char bytes[65536];
+	uint64_t at;
+	ssize_t got, put, k;
+
+	for (at = 0; at < n; at += (uint64_t)got) {
+		got = pread(from, bytes, n - at < sizeof(bytes) ? (size_t)(n - at) :
+			sizeof(bytes), (off_t)at);
+		if (got == 0)
+			errno = EIO;
+		if (got <= 0)
+			return -1;
+		for (put = 0; put < got; put += k) {
+			k = write(to, bytes + put, (size_t)(got - put));
+			if (k < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* Make the segment anew from its whole frames and one of the lines behind them. It takes the
+ * place of the old one when it is durable: a kill in between loses nothing. */
+static int
+remake_segment(struct capture_sink *c, struct row *r, const struct buf *tail, uint64_t good,
+	struct failure *why)
+{
+	struct buf path = {0}, fresh = {0};
+	int old = r->fd, fd, rc = -1;
+
+	row_path(c, r, r->lane->segment[r->lane->n - 1].first, true, &path);
+	buf_addf(&fresh, "%s.new", buf_cstr(&path));
+	if (tail->n && (pack_add(&r->pack, &r->pending, tail->p, tail->n, why) < 0 ||
+		pack_end(&r->pack, &r->pending, why) < 0)) {
+		sink_failed(c, why);
+		goto out;
+	}
+	pack_release(&r->pack);
+	fd = open(buf_cstr(&fresh), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		io_failed(c, buf_cstr(&fresh), why);
+		goto out;
+	}
+	r->fd = fd;
+	if (copy_bytes(old, fd, good) < 0) {
+		io_failed(c, buf_cstr(&fresh), why);
+	} else if (write_pending(c, r, why) == 0) {
+		if (fsync(fd) < 0 || rename(buf_cstr(&fresh), buf_cstr(&path)) < 0)
+			io_failed(c, buf_cstr(&fresh), why);
+		else
+			rc = 0;
+	}
+	close(old);
+	r->unsynced = r->made = true;
+out:
+	buf_release(&path);
+	buf_release(&fresh);
+	return rc;
+}
+
+/* The open segment goes on behind its whole lines. */
 static int
 mend_segment(struct capture_sink *c, struct row *r, const struct buf *tail, uint64_t good,
 	struct failure *why)
@@ -351,13 +417,7 @@ mend_segment(struct capture_sink *c, struct row *r, const struct buf *tail, uint
 	r->begun_us = birth_us(r->fd);
 	if (fstat(r->fd, &st) < 0)
 		return io_failed(c, r->lane->topic, why);
-	if ((uint64_t)st.st_size == good)
-		return 0;
-	if (ftruncate(r->fd, (off_t)good) < 0)
-		return io_failed(c, r->lane->topic, why);
-	r->unsynced = true;
-	return tail->n && (add_text(c, r, tail->p, tail->n, why) < 0 ||
-		end_frame(c, r, why) < 0) ? -1 : 0;
+	return (uint64_t)st.st_size == good ? 0 : remake_segment(c, r, tail, good, why);
 }
 
 /* A segment that was begun, and never got a line. */
@@ -639,7 +699,8 @@ write_line(struct capture_sink *c, struct row *r, const struct capture_line *l,
 	/* Records of one offset stay together. */
 	if (r->open && l->offset > r->last && r->stats.count &&
 		(r->stats.unpacked + line.n >= c->roll ||
-		time_now_us() - r->begun_us >= c->every_us) && finish_segment(c, r, why) < 0)
+		c->now_us - r->begun_us >= c->every_us) &&
+		(finish_segment(c, r, why) < 0 || save(c, why) < 0))
 		return -1;
 	if (!r->open && begin_segment(c, r, l->offset, why) < 0)
 		return -1;
@@ -655,7 +716,9 @@ write_line(struct capture_sink *c, struct row *r, const struct capture_line *l,
 		r->first = l->offset;
 		memcpy(r->head, r->stats.head, sizeof(r->head));
 	}
-	return r->pack.frame_bytes < FRAME_BYTES ? 0 : end_frame(c, r, why);
+	if (r->pack.frame_bytes < FRAME_BYTES)
+		return 0;
+	return pack_end(&r->pack, &r->pending, why) < 0 ? sink_failed(c, why) : 0;
 }
 
 static int
@@ -734,6 +797,7 @@ capture_write(struct sink *s, const struct iovec *v, int n, struct failure *why)
 
 	c->base.refused = false;
 	c->base.taken = 0;
+	c->now_us = time_now_us();
 	if (need_begun(c, why) < 0)
 		return -1;
 	for (i = 0; i < n; i++) {

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "capture/capture.h"
+#include "source/capture.h"
 #include "source/inputs.h"
 #include "source/kafka.h"
 #include "source/uri.h"
@@ -265,8 +267,8 @@ source_reads(const struct source *s, dev_t dev, ino_t ino)
 	const struct inputs *in = &((const struct listed *)s)->in;
 	size_t i;
 
-	if (s->one_block)
-		return false; /* topics, no list of files */
+	if (s->one_block || s->envelopes)
+		return false; /* topics or a capture, no list of files */
 	for (i = 0; i < in->n; i++)
 		if (in->v[i].regular && in->v[i].dev == dev && in->v[i].ino == ino)
 			return true;
@@ -304,6 +306,15 @@ source_open(const char *const *uris, size_t n, const struct source_options *opt,
 
 	if (opt->follow && check_follow(uris, n, opt, why) < 0)
 		return NULL;
+	for (i = 0; i < n; i++) {
+		if (!capture_is(uris[i]))
+			continue;
+		if (n == 1 && !opt->merge_by)
+			return capture_source_open(uris[i], opt, why);
+		fail(why, EXIT_USAGE, "%s: a capture and other inputs don't mix", uris[i]);
+		fail_hint(why, "capture:DIR?merge=time merges the partitions of one");
+		return NULL;
+	}
 	for (i = 0; i < n; i++) {
 		if (strncmp(uris[i], "kafka:", 6) != 0 || !opt->kafka)
 			continue;

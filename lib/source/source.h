@@ -60,8 +60,8 @@ struct source_options {
 /*
  * A source that reads the given inputs, in order or merged; none: "-". NULL: EXIT_NOINPUT
  * for what isn't there or is a directory, EXIT_NOPERM for what may not be read,
- * EXIT_USAGE for a scheme that isn't one of a source (kafka: and capture: of later
- * versions too), for stdin named twice, and for a merge_by that doesn't compile. The uris
+ * EXIT_USAGE for a scheme that isn't one of a source, for topics or a capture among other
+ * inputs, for stdin named twice, and for a merge_by that doesn't compile. The uris
  * are copied.
  */
 struct source *source_open(const char *const *uris, size_t n,
