@@ -168,19 +168,6 @@ values() {
 	values "$topic" | sort -n | cmp - <(seq 400000)
 }
 
-@test "two members of a bounded read share it, and both end" {
-	numbers 200000
-	for i in 1 2; do
-		sk-cat "kafka:$from?group=$group&until=end" -o "append:out.$i" \
-			-X heartbeat.interval.ms=300 &
-		pids[i]=$!
-	done
-	wait "${pids[1]}"
-	wait "${pids[2]}"
-	sort -nu out.* | cmp - <(seq 200000)
-	assert_all_committed "$group" "$from" 200000
-}
-
 @test "a broker that is stopped and started again is waited for" {
 	fresh_topic 6
 	from=$topic group=g-$topic
