@@ -1,4 +1,4 @@
-/* A run: what the driver's two files share. */
+/* A run: what the driver's files share. */
 #ifndef SK_FLOW_RUN_H
 #define SK_FLOW_RUN_H
 
@@ -92,6 +92,28 @@ struct worker {
 	struct failure why;          /* with halted: what ended it, unless a bad record did */
 	bool fatal;
 };
+
+/* ---- a block: work.c ------------------------------------------------------------------- */
+
+/* Scan the block in hand and hand its records to the operator. */
+void worker_work(struct worker *);
+struct record worker_record(struct worker *, size_t i);
+/* Validate a record, and look into its envelope. -1: it is a bad one. */
+int worker_read_value(struct worker *, struct record *, struct failure *why);
+/* Note a bad record. Its emissions are undone. */
+void worker_note_bad(struct worker *, const struct record *, const char *type,
+	const struct failure *why);
+/* Until all blocks before this one are delivered. */
+void worker_wait_turn(struct worker *);
+
+/* ---- delivery: deliver.c --------------------------------------------------------------- */
+
+void worker_deliver(struct worker *);
+int worker_deliver_output(struct worker *, struct failure *why);
+/* Say why the run fails, if it has not failed before, and stop it. */
+void run_failed(struct flow *, const struct failure *why);
+/* source->settle: everything read so far is delivered and durable. */
+int run_settle(void *flow, struct failure *why);
 
 /* A control line of the stream: read, checked, acted on, passed on (checkpoint.c). */
 int control_line(struct worker *, struct slice line, struct failure *why);

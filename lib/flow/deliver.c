@@ -1,0 +1,360 @@
+/* What a block led to goes to the sinks, in the order in which the blocks were read. */
+#include "flow/run.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/* Bad records that are said one by one; further ones are counted. */
+#define BAD_SAID_MAX 10
+#define UNMATCHED_MAX 100
+#define IOV_STEP 512
+#define METRICS_EVERY_NS 5000000000LL
+#define COMMIT_EVERY_NS 5000000000LL
+
+/* ---- delivery ------------------------------------------------------------------------------ */
+
+void
+run_failed(struct flow *f, const struct failure *why)
+{
+	if (!f->status) {
+		f->status = why->status ? why->status : EXIT_INTERNAL;
+		if (why->status != EXIT_SIGPIPE)
+			say(f->opt->program, NULL, why->text, why->hint);
+	}
+	atomic_store(&f->stop, true);
+}
+
+/* What no route takes is named once per distinct value, the first hundred. */
+static bool
+said_before(struct flow *f, const struct bad *b)
+{
+	struct slice text = slice_str(b->text);
+	bool made;
+
+	if (strcmp(b->type, "unmatched") != 0)
+		return false;
+	if (f->unmatched.n >= UNMATCHED_MAX)
+		return true;
+	table_put(&f->unmatched, text, &made);
+	return !made;
+}
+
+static void
+say_bad(struct flow *f, const struct bad *b)
+{
+	struct buf where = {0};
+
+	if (f->opt->quiet && f->opt->on_error != ON_ERROR_FAIL)
+		return;
+	if (said_before(f, b))
+		return;
+	if (f->bad_said++ < BAD_SAID_MAX || f->opt->on_error == ON_ERROR_FAIL) {
+		bad_where(b, &where);
+		say(f->opt->program, buf_cstr(&where), b->text, b->hint);
+		buf_release(&where);
+	} else if (f->bad_said == BAD_SAID_MAX + 1) {
+		say(f->opt->program, NULL, "further bad records are counted, not shown", NULL);
+	}
+}
+
+/* Say the block's bad records, and make their dead letters durable. */
+static int
+deliver_bad(struct worker *w, struct failure *why)
+{
+	struct flow *f = w->flow;
+	struct iovec v;
+	struct bad *b;
+	bool wrapped = f->dead_port != PORT_NONE && f->port[f->dead_port]->envelopes;
+	size_t i;
+
+	buf_reset(&f->letters);
+	for (i = w->told_bad; i < w->nbad; i++) {
+		b = &w->bad[i];
+		if (b->relative)
+			b->line += b->input->lines + 1;
+		say_bad(f, b);
+		if (f->opt->metrics)
+			metrics_failed(&f->metrics, b->input, b->type);
+		if (b->head.n && !(f->carry && f->controlled)) {
+			buf_adds(&f->letters, wrapped ? "{\"value\":" : "");
+			bad_add_dead_letter(b, &f->letters);
+			buf_adds(&f->letters, wrapped ? "}\n" : "\n");
+		}
+	}
+	w->told_bad = w->nbad;
+	if (!f->letters.n)
+		return 0;
+	v = (struct iovec){f->letters.p, f->letters.n};
+	if (port_write(f, f->dead_port, &v, 1, why) < 0)
+		return -1;
+	return f->port[f->dead_port]->sink->sync(f->port[f->dead_port]->sink, why);
+}
+
+/* ---- refused records ------------------------------------------------------------------------ */
+
+/* A sink refuses what came of this record: it is a bad one after all, though something else of
+ * it may be in other sinks. */
+static int
+refused(struct worker *w, uint32_t index, struct failure *why)
+{
+	struct failure ignored;
+	struct record r;
+	size_t i;
+
+	if (index == NO_RECORD)
+		return -1;
+	for (i = w->nbad; i > 0; i--)
+		if (w->bad[i - 1].record == index)
+			return 0;
+	if (w->balance.output)
+		w->balance.output--;
+	else if (w->balance.late)
+		w->balance.late--;
+	else
+		w->balance.held--;
+	r = worker_record(w, index);
+	if (worker_read_value(w, &r, &ignored) < 0)
+		r.root = JSON_NONE;
+	emit_record_begin(&w->emit);
+	worker_note_bad(w, &r, "refused", why);
+	return 0;
+}
+
+/* The port's bytes in one piece. */
+static struct slice
+gather(struct flow *f, const struct port_out *o)
+{
+	const struct piece *p = o->piece;
+	size_t i;
+
+	if (o->npieces == 1)
+		return slice_of(p->p ? p->p : o->own.p + p->at, p->n);
+	buf_reset(&f->gathered);
+	for (i = 0; i < o->npieces; i++, p++)
+		buf_add(&f->gathered, p->p ? p->p : o->own.p + p->at, p->n);
+	return buf_slice(&f->gathered);
+}
+
+/* Write to a sink that may refuse records: it is asked again behind each of them. */
+static int
+write_told(struct worker *w, unsigned port, struct failure *why)
+{
+	struct port_out *o = w->emit.out[port];
+	struct slice left = gather(w->flow, o);
+	const struct sink *sink;
+	const char *feed;
+	struct iovec v;
+	size_t line = 0, i;
+
+	while (left.n && !w->halted) {
+		v = (struct iovec){(void *)(uintptr_t)left.p, left.n};
+		if (port_write(w->flow, port, &v, 1, why) == 0)
+			break;
+		sink = w->flow->port[port]->sink;
+		if (!sink || !sink->refused)
+			return -1;
+		line += sink->taken;
+		if (refused(w, line < o->nlines ? o->of[line] : NO_RECORD, why) < 0)
+			return -1;
+		line++;
+		for (i = 0; i <= sink->taken; i++) {
+			feed = memchr(left.p, '\n', left.n);
+			left.n -= (size_t)(feed + 1 - left.p);
+			left.p = feed + 1;
+		}
+	}
+	w->flow->port[port]->records += o->records;
+	return 0;
+}
+
+static int
+write_port(struct worker *w, unsigned port, struct failure *why)
+{
+	struct port_out *o = w->emit.out[port];
+	struct iovec v[IOV_STEP];
+	size_t i;
+	int n = 0;
+
+	emit_settle(o);
+	if (o->told)
+		return write_told(w, port, why);
+	for (i = 0; i < o->npieces; i++) {
+		v[n].iov_base = (void *)(uintptr_t)(o->piece[i].p ? o->piece[i].p :
+			o->own.p + o->piece[i].at);
+		v[n++].iov_len = o->piece[i].n;
+		if (n == IOV_STEP) {
+			if (port_write(w->flow, port, v, n, why) < 0)
+				return -1;
+			n = 0;
+		}
+	}
+	if (n && port_write(w->flow, port, v, n, why) < 0)
+		return -1;
+	w->flow->port[port]->records += o->records;
+	return 0;
+}
+
+/* True if the source would wait for more: then nobody may wait for us. */
+static bool
+source_waits(struct flow *f)
+{
+	if (f->opt->jobs > 1)
+		return !f->source->total_bytes || f->source->endless || f->source->stdin_pipe;
+	return f->source->would_wait(f->source);
+}
+
+int
+worker_deliver_output(struct worker *w, struct failure *why)
+{
+	struct flow *f = w->flow;
+	size_t i;
+
+	for (i = 0; i < w->emit.ntouched; i++)
+		if (write_port(w, w->emit.touched[i], why) < 0)
+			return -1;
+	if (deliver_bad(w, why) < 0)
+		return -1;
+	if (w->emit.ntouched && !f->main_begun && f->outlet[0].port < w->emit.nout &&
+		w->emit.out[f->outlet[0].port] && w->emit.out[f->outlet[0].port]->npieces)
+		f->main_begun = true;
+	if (w->flush || source_waits(f))
+		return ports_flush(f, false, why);
+	return 0;
+}
+
+/* Everything that was read so far is delivered and durable: the source may keep its place. */
+int
+run_settle(void *flow, struct failure *why)
+{
+	struct flow *f = flow;
+
+	if (ports_sync(f, why) < 0)
+		return -1;
+	return f->status || ports_appear_later(f);
+}
+
+/* Keep the source's place every so often, once what came of the records is safe. */
+static int
+keep_place(struct flow *f, struct failure *why)
+{
+	int64_t now;
+
+	if (!f->source->commit)
+		return 0;
+	now = time_monotonic_ns();
+	if (now - f->committed_ns < COMMIT_EVERY_NS || ports_appear_later(f))
+		return 0;
+	f->committed_ns = now;
+	if (ports_sync(f, why) < 0)
+		return -1;
+	/* A group that is being shared anew, brokers that are away: there will be a next time. */
+	if (f->source->commit(f->source, why) < 0 && why->status != EXIT_TRY_AGAIN &&
+		why->status != EXIT_UNAVAILABLE)
+		return -1;
+	return 0;
+}
+
+static void
+count_lines(struct worker *w)
+{
+	struct block *b = &w->block;
+
+	if (!b->input)
+		return;
+	if (b->too_long)
+		b->input->lines++;
+	else
+		b->input->lines += w->scan.feeds;
+}
+
+static void
+tell_fail(struct worker *w, int status, const char *text)
+{
+	struct flow *f = w->flow;
+	struct failure why;
+	struct buf b = {0};
+	struct iovec v;
+
+	if (!f->controlled || !f->carry || status == EXIT_SIGPIPE)
+		return;
+	control_add_fail(&b, buf_slice(&f->run), f->stage, status, text);
+	v = (struct iovec){b.p, b.n};
+	/* Whether it arrives or not, this run has failed already. */
+	if (port_write(f, f->outlet[0].port, &v, 1, &why) == 0)
+		ports_flush(f, false, &why);
+	buf_release(&b);
+}
+
+static void
+keep_metrics(struct worker *w)
+{
+	struct flow *f = w->flow;
+	int64_t now = time_monotonic_ns();
+	const struct input *in = w->block.origin ? w->block.origin[0].input : w->block.input;
+	struct failure why;
+
+	metrics_count(&f->metrics, in, w->balance.in - w->balance.dead - w->balance.skipped,
+		now - w->block.read_ns);
+	if (now - f->metrics.written_ns > METRICS_EVERY_NS &&
+		metrics_write(&f->metrics, f->opt->metrics, f->opt->stage, &f->balance,
+			&why) < 0)
+		run_failed(f, &why);
+}
+
+/* What a block that ends the run leaves to say. A bad record was said by deliver_bad. */
+static void
+deliver_halt(struct worker *w)
+{
+	struct flow *f = w->flow;
+	const struct bad *b = w->nbad ? &w->bad[w->nbad - 1] : NULL;
+
+	if (w->fatal) {
+		tell_fail(w, w->why.status, w->why.text);
+		run_failed(f, &w->why);
+	} else {
+		tell_fail(w, b->status, b->text);
+		f->status = b->status;
+		atomic_store(&f->stop, true);
+	}
+}
+
+void
+worker_deliver(struct worker *w)
+{
+	struct flow *f = w->flow;
+	struct failure why;
+	size_t i;
+
+	worker_wait_turn(w);
+	if (!atomic_load(&f->stop)) {
+		if (deliver_bad(w, &why) < 0 || worker_deliver_output(w, &why) < 0) {
+			tell_fail(w, why.status, why.text);
+			run_failed(f, &why);
+		} else {
+			count_lines(w);
+			balance_add(&f->balance, &w->balance);
+			if (f->opt->metrics)
+				keep_metrics(w);
+			if (!w->halted && f->source->done)
+				f->source->done(f->source, &w->block);
+			if (!w->halted && keep_place(f, &why) < 0)
+				run_failed(f, &why);
+			if (w->halted)
+				deliver_halt(w);
+			else if (w->enough && !f->controlled) {
+				f->enough = true;
+				atomic_store(&f->stop, true);
+			}
+		}
+	}
+	for (i = 0; i < w->nbad; i++)
+		bad_release(&w->bad[i]);
+	w->nbad = 0;
+	if (f->opt->jobs == 1)
+		return;
+	pthread_mutex_lock(&f->turn_lock);
+	f->turn++;
+	pthread_cond_broadcast(&f->turn_cond);
+	pthread_mutex_unlock(&f->turn_lock);
+}

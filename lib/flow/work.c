@@ -1,0 +1,335 @@
+/* A worker's block: each record is read, tested and handed to the operator; what is wrong with
+ * one is noted. */
+#include "flow/run.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/* ---- bad records ------------------------------------------------------------------------- */
+
+static void
+fill_origin(const struct worker *w, const struct record *r, struct bad *b)
+{
+	const struct block *block = &w->block;
+
+	if (block->origin) {
+		b->input = block->origin[r->index].input;
+		b->line = block->origin[r->index].line;
+	} else {
+		b->input = block->input;
+		b->line = block->too_long ? 0 : w->scan.line[r->index].number;
+		b->relative = true;
+	}
+	b->offset = r->offset;
+}
+
+/* On a checkpointed stream one thread works, and in order: the line number is known, and the
+ * dead letter travels in its place. */
+static void
+carry_letter(struct worker *w, struct bad *b)
+{
+	struct flow *f = w->flow;
+	struct buf text = {0};
+	size_t i, n = 0;
+
+	b->line += b->relative ? b->input->lines + 1 : 0;
+	b->relative = false;
+	bad_add_dead_letter(b, &text);
+	/* The dead letter sink is the last side outlet that was declared. */
+	for (i = 0; i + 1 < f->noutlets; i++)
+		n += f->outlet[i].side;
+	control_add_to(emit_raw(&w->emit, f->outlet[0].port), buf_slice(&f->run),
+		w->emit.carry_base + n, buf_slice(&text));
+	emit_raw_end(&w->emit);
+	w->emit.control_lines++;
+	buf_release(&text);
+}
+
+/* Note a bad record. Its emissions are undone. */
+void
+worker_note_bad(struct worker *w, const struct record *r, const char *type,
+	const struct failure *why)
+{
+	const struct flow_options *opt = w->flow->opt;
+	struct slice bytes = r->meta ? r->bytes : r->line;
+	struct bad *b;
+
+	emit_record_undo(&w->emit);
+	w->bad = mem_grow(w->bad, &w->cap_bad, w->nbad + 1, sizeof(*w->bad));
+	b = &w->bad[w->nbad++];
+	*b = (struct bad){
+		.column = why->column,
+		.type = why->type ? why->type : type,
+		.status = why->status,
+		.record = w->block.too_long ? NO_RECORD : r->index,
+		.text = mem_strdup(why->text),
+		.hint = *why->hint ? mem_strdup(why->hint) : NULL,
+	};
+	fill_origin(w, r, b);
+	switch (opt->on_error) {
+	case ON_ERROR_FAIL:
+		w->halted = true;
+		break;
+	case ON_ERROR_SKIP:
+		w->balance.skipped++;
+		break;
+	case ON_ERROR_DEAD_LETTER:
+		bad_render(b, r->meta, bytes, r->doc && r->root != JSON_NONE,
+			w->block.too_long, &w->scratch);
+		w->balance.dead++;
+		if (w->flow->carry && w->flow->controlled) {
+			emit_record_begin(&w->emit);
+			carry_letter(w, b);
+		}
+		break;
+	}
+}
+
+/* ---- one record --------------------------------------------------------------------------- */
+
+void
+worker_wait_turn(struct worker *w)
+{
+	struct flow *f = w->flow;
+
+	if (f->opt->jobs == 1)
+		return;
+	pthread_mutex_lock(&f->turn_lock);
+	while (f->turn != w->number)
+		pthread_cond_wait(&f->turn_cond, &f->turn_lock);
+	pthread_mutex_unlock(&f->turn_lock);
+}
+
+/* The first line of a plain pipe must not look like the start of a checkpointed stream: its
+ * reader would believe it. */
+static int
+check_start(struct worker *w, struct failure *why)
+{
+	unsigned port = w->flow->outlet[0].port;
+	struct port_out *o;
+	struct slice line;
+	const char *feed;
+
+	if (port == PORT_NONE || port >= w->emit.nout || !w->emit.out[port])
+		return 0;
+	o = w->emit.out[port];
+	if (!o->records)
+		return 0;
+	w->check_start = false;
+	if (!o->npieces)
+		line = slice_of(o->run, o->run_n);
+	else if (o->piece[0].p)
+		line = slice_of(o->piece[0].p, o->piece[0].n);
+	else
+		line = slice_of(o->own.p + o->piece[0].at, o->piece[0].n);
+	feed = memchr(line.p, '\n', line.n);
+	if (feed)
+		line.n = (size_t)(feed - line.p);
+	if (!control_is(line, (struct slice){0}) || !control_begins(line, &w->scratch))
+		return 0;
+	worker_wait_turn(w);
+	if (w->flow->main_begun)
+		return 0;
+	w->check_start = true;
+	return fail_record(why, "control", "the record would begin a pipe, and its reader "
+		"would take it for the start of a checkpointed stream");
+}
+
+static void
+account(struct worker *w)
+{
+	switch (w->emit.fate) {
+	case FATE_OUTPUT:
+		w->balance.output++;
+		break;
+	case FATE_DROPPED:
+		w->balance.dropped++;
+		break;
+	case FATE_HELD:
+		w->balance.held++;
+		break;
+	case FATE_LATE:
+		w->balance.late++;
+		break;
+	case FATE_NONE:
+		break; /* the sum will be off, and the run says so */
+	}
+}
+
+static int
+test_where(struct worker *w, const struct record *r, struct failure *why)
+{
+	struct value root = record_value(r);
+	struct record_vars vars = {.record = r, .stage = w->flow->opt->stage};
+	struct expr_env env = {record_var, &vars};
+	int rc;
+
+	vars.arena = expr_run_arena(w->where);
+	rc = expr_test(w->where, &root, &env, why);
+	expr_run_reset(w->where);
+	return rc;
+}
+
+int
+worker_read_value(struct worker *w, struct record *r, struct failure *why)
+{
+	const struct flow_options *opt = w->flow->opt;
+
+	if (json_line_doc(&w->scan, r->index, opt->trust, &w->doc, why) < 0) {
+		r->doc = NULL;
+		why->type = "malformed";
+		if (!r->meta || !(w->flow->op->flags & OP_BYTES) || w->where)
+			return -1;
+		/* A message may be anything. */
+		r->root = JSON_NONE;
+		return 0;
+	}
+	if (r->meta && r->meta->odd.p)
+		envelope_read_odd(&w->envelope, r);
+	else if (w->flow->envelope_in && !r->meta &&
+		envelope_read(&w->envelope, &w->doc, r, why) < 0)
+		return -1;
+	if (r->root != JSON_NONE)
+		return 0;
+	if (!(w->flow->op->flags & OP_BYTES) || w->where)
+		return fail_record(why, "malformed", "the value is not JSON");
+	if (!opt->envelope_out && !w->flow->all_envelopes && r->bytes.n &&
+		memchr(r->bytes.p, '\n', r->bytes.n))
+		return fail_record(why, "malformed",
+			"the value is not JSON and holds a line feed: it needs -e to be carried");
+	return 0;
+}
+
+static void
+one_record(struct worker *w, struct record *r)
+{
+	const struct operator *op = w->flow->op;
+	struct failure why;
+	int rc;
+
+	w->balance.in++;
+	emit_record_begin(&w->emit);
+	w->emit.record = r->index;
+	if (worker_read_value(w, r, &why) < 0) {
+		worker_note_bad(w, r, "malformed", &why);
+		return;
+	}
+	if (w->where) {
+		rc = test_where(w, r, &why);
+		if (rc < 0) {
+			worker_note_bad(w, r, "expression", &why);
+			return;
+		}
+		if (rc == 0) {
+			w->balance.dropped++;
+			return;
+		}
+	}
+	rc = op->record(w->op, r, &w->emit, &why);
+	if (__builtin_expect(rc == OP_OK && w->check_start, 0))
+		rc = check_start(w, &why);
+	if (__builtin_expect(rc < 0, 0)) {
+		if (why.status == EXIT_DATA) {
+			worker_note_bad(w, r, "expression", &why);
+			return;
+		}
+		emit_record_undo(&w->emit);
+		w->why = why;
+		w->halted = w->fatal = true;
+		return;
+	}
+	account(w);
+	if (rc == OP_ENOUGH)
+		w->enough = true;
+}
+
+/* ---- one block ---------------------------------------------------------------------------- */
+
+static void
+halt(struct worker *w, const struct failure *why)
+{
+	w->why = *why;
+	w->halted = w->fatal = true;
+}
+
+static void
+too_long(struct worker *w)
+{
+	struct record r = {
+		.line = slice_of(w->block.p, w->block.n),
+		.bytes = slice_of(w->block.p, w->block.n),
+		.block = &w->block,
+		.offset = w->block.origin ? w->block.origin[0].offset : w->block.offset,
+		.root = JSON_NONE,
+		.time_us = TIME_NONE,
+	};
+	struct failure why;
+
+	w->balance.in++;
+	emit_record_begin(&w->emit);
+	fail_record(&why, "too-long", "a line of %llu bytes is longer than --max-record",
+		(unsigned long long)w->block.too_long);
+	worker_note_bad(w, &r, "too-long", &why);
+}
+
+struct record
+worker_record(struct worker *w, size_t i)
+{
+	return (struct record){
+		.line = json_line_text(&w->scan, i),
+		.bytes = json_line_text(&w->scan, i),
+		.doc = &w->doc,
+		.meta = w->block.meta ? &w->block.meta[i] : NULL,
+		.block = &w->block,
+		.index = (uint32_t)i,
+		.offset = w->block.origin ? w->block.origin[i].offset :
+			w->block.offset + w->scan.line[i].start,
+		.time_us = TIME_NONE,
+	};
+}
+
+void
+worker_work(struct worker *w)
+{
+	struct flow *f = w->flow;
+	struct slice line;
+	struct record r;
+	struct failure why;
+	size_t i;
+
+	emit_batch_begin(&w->emit);
+	w->balance = (struct balance){0};
+	w->nbad = w->told_bad = 0;
+	w->block.used = 0;
+	w->halted = w->fatal = w->enough = w->flush = false;
+	if (w->block.too_long) {
+		w->scan.nlines = 0;
+		too_long(w);
+		return;
+	}
+	json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
+		line = json_line_text(&w->scan, i);
+		if (f->controlled && control_is(line, buf_slice(&f->run))) {
+			if (control_line(w, line, &why) < 0)
+				halt(w, &why);
+			continue;
+		}
+		if (w->enough) {
+			if (!f->controlled)
+				break;
+			w->balance.in++;
+			w->balance.dropped++;
+			continue;
+		}
+		if (f->ended) {
+			fail(&why, EXIT_DATA, "a record follows the 'end' of the stream");
+			halt(w, &why);
+			break;
+		}
+		r = worker_record(w, i);
+		one_record(w, &r);
+	}
+	w->block.used = i;
+}
