@@ -35,7 +35,10 @@ struct input {
 	const char *name;   /* path as given, "-" for stdin, or a topic */
 	int32_t partition;  /* 0 for anything but Kafka */
 	bool kafka;         /* said as name[partition]@offset; else name:line */
+	bool ended;         /* the source's: nothing more will come of it */
 	uint64_t lines;     /* the driver's: lines delivered so far */
+	int64_t newest_us;  /* the driver's: newest event time; 0 with seen unset */
+	bool seen;          /* the driver's: a record of it had an event time */
 };
 
 struct header {
@@ -143,9 +146,31 @@ struct emit; /* what a record becomes: emit.h */
 enum op_flags {
 	OP_EFFECTFUL = 1, /* its journal only moves forward; else state rolls back */
 	OP_BYTES = 2,     /* takes values that are not JSON, as bytes (sk-cat) */
+	OP_STATE = 4,     /* remembers: it has a folder, bounds, and one thread */
+	OP_TIMED = 8,     /* uses event time */
+	OP_COUNTS = 16,   /* counts records (--limit): a run that is resumed would count anew */
 };
 
 enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */
+
+#define EPOCH_NEWEST UINT64_MAX       /* rollback: whatever was committed last */
+#define EPOCH_OWN (UINT64_MAX - 1)    /* barrier: the next one, committed by itself */
+
+/*
+ * Where a process stands in its job, and what its state needs to know. The driver's; state
+ * (lib/state) reads it at assign, rollback and barrier, and keeps mark in its marks.
+ */
+struct flow_place {
+	const char *state;      /* --state DIR; NULL: memory only */
+	const char *name;       /* of the stage's folder there: --name, or K-TOOL with K the
+				   stage's place in the pipe. Known before the first assign */
+	const char *app;        /* "" without one */
+	uint64_t committed;     /* newest epoch known to be committed, as of this callback */
+	uint64_t max_memory;    /* bytes that state may take */
+	uint64_t max_keys;      /* 0: as many as memory holds */
+	bool evict;             /* beyond a bound the oldest go; else it is an error */
+	struct buf mark;        /* the driver's own bytes in each mark: what event time knows */
+};
 
 /* What an operator is opened with; later fields add to it. */
 struct op_context {
@@ -153,6 +178,7 @@ struct op_context {
 	const char *app;        /* "" without one */
 	const char *stage;      /* --name, or the program's name */
 	unsigned worker;        /* 0 .. jobs-1 */
+	const struct flow_place *place; /* lives as long as the run */
 };
 
 /*
@@ -160,9 +186,16 @@ struct op_context {
  * OP_OK, or -1 with why filled: status EXIT_DATA from record() is a bad record, whose
  * emissions are undone; anything else ends the run. Only open and record are compulsory.
  *
- * Order on a checkpointed stream: rollback(epoch) and assign(task) when a start comes,
- * revoke(task) for tasks that the next start no longer lists, then records, watermarks and
- * barriers as they stand in the stream, and end(complete) if the source came to its end.
+ * Order on a checkpointed stream: when a start comes, revoke(task) for tasks that it no longer
+ * lists, assign(task) for new ones and rollback(epoch); then records, watermarks and barriers
+ * as they stand in the stream; end(complete) if the source came to its end, and with complete
+ * a last barrier. A plain stream is one with one task, 0, without barriers: assign(0) and
+ * rollback (EPOCH_NEWEST with a folder for state, else 0) come before its first record, and
+ * where there is such a folder barrier(EPOCH_OWN) after its complete end, once the output is
+ * out of the process's hands.
+ *
+ * watermark(us) comes before the record that moved time on to there, so what is due before a
+ * record happens before it.
  */
 struct operator {
 	const char *name;
@@ -210,6 +243,17 @@ struct source {
 	bool one_block;      /* a read takes back the block before: one thread */
 	bool endless;        /* its end is not known: a named FIFO, most devices */
 	bool stdin_pipe;     /* its one input is stdin, and that is a pipe or a socket */
+	/*
+	 * Of a source that can begin where another run left off (files); NULL for others.
+	 * position: append, as JSON text, where it stands behind the records of all blocks
+	 * that were read and used. seek: go on from a position; before the first read. An
+	 * input that is not what it was is refused (EXIT_CONFIG). finished: the position is
+	 * that of a job that came to its end: what is there no more is passed over, and what
+	 * is new or grown is read.
+	 */
+	void (*position)(struct source *, const struct block *, struct buf *);
+	int (*seek)(struct source *, struct slice position, bool finished, struct failure *why);
+	size_t unread;       /* inputs that have not given a record and still may */
 	uint64_t total_bytes;/* of all inputs as stored; 0: unknown, one is no file */
 	uint64_t done_bytes; /* of those */
 };
@@ -229,7 +273,16 @@ struct sink {
 	int (*commit)(struct sink *, struct failure *why);
 	/* Give the descriptor back; the next write opens it again. */
 	int (*park)(struct sink *, struct failure *why);
-	/* Free everything; what was not committed leaves no file. */
+	/*
+	 * Of a sink whose output a ledger can be kept of (files); NULL for others. resume:
+	 * before the first write, make this a sink that outlives a kill, and cut it back to
+	 * length bytes, or leave it as long as it is (RESUME_AS_IS: nothing of this run was
+	 * committed yet, length() then tells where that begins) or begin empty (RESUME_EMPTY:
+	 * the run is the job's first). length: bytes, all of them durable after sync().
+	 */
+	int (*resume)(struct sink *, uint64_t length, struct failure *why);
+	uint64_t (*length)(struct sink *);
+	/* Free everything; what was not committed leaves no file, unless it was resumed. */
 	void (*close)(struct sink *);
 	const char *name;    /* for messages; the sink's */
 	bool pipe;           /* a pipe or a socket: control records may be written */
@@ -260,9 +313,28 @@ struct flow_rooms {
 
 enum on_error { ON_ERROR_FAIL, ON_ERROR_SKIP, ON_ERROR_DEAD_LETTER };
 
+/* How records get their event time. */
+struct flow_time {
+	const struct expr *expr;  /* --time; NULL: none is made here */
+	enum time_unit unit;
+	int64_t delay_us;         /* the watermark is this far behind the newest */
+	int64_t idle_us;          /* 0: an input never counts as idle */
+	int64_t max_future_us;    /* ahead of the record's Kafka timestamp; 0: no bound */
+	bool idle_advance;        /* time goes on where all inputs are idle */
+	bool restamp;             /* records that carry a time get another */
+};
+
 struct flow_options {
 	const char *program;      /* "sk-map": in front of messages */
 	const char *stage;        /* --name, or the program's name */
+	const char *name;         /* --name, or NULL */
+	const char *app;          /* --app; "" without one */
+	const char *state;        /* --state DIR, or NULL */
+	bool state_given;         /* by the option, not the environment */
+	int64_t checkpoint_us;    /* an epoch's length; 0: no checkpoints */
+	uint64_t max_memory, max_keys; /* 0: a quarter of what there is; no bound */
+	bool evict;
+	struct flow_time time;
 	enum on_error on_error;
 	const char *dead_letter;  /* a sink, or NULL */
 	bool envelope_in, envelope_out;

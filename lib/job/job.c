@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "sink/kafka.h"
 #include "sink/shown.h"
 #include "sink/sink.h"
@@ -16,8 +17,10 @@ struct common {
 	const char *brokers, *commit, *create_topics;
 	const char *to, *envelope, *merge_by, *on_error, *dead_letter, *where, *numbers;
 	const char *metrics, *name, *progress;
-	uint64_t max_record, max_unpacked;
-	int64_t jobs, max_sinks;
+	const char *app, *state, *on_full, *time, *time_unit, *late;
+	uint64_t max_record, max_unpacked, max_memory;
+	int64_t jobs, max_sinks, max_keys, checkpoint_us;
+	struct flow_time when;
 	bool trust, plain, explain, allow_env, quiet, verbose;
 };
 
@@ -103,6 +106,48 @@ explain(const struct whole_job *w, const char *program)
 	return status;
 }
 
+static const char *
+from_environment(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? text : NULL;
+}
+
+/* What names the job, and what outlives a run. */
+static int
+take_job_options(struct whole_job *w, const struct job_tool *tool, struct failure *why)
+{
+	struct flow_options *run = &w->job.run;
+	struct common *o = &w->opt;
+
+	run->name = o->name;
+	run->app = o->app ? o->app : from_environment("SK_APP");
+	if (!run->app)
+		run->app = "";
+	if (*run->app && !text_is_component(slice_str(run->app)))
+		return fail(why, EXIT_USAGE, "--app '%s': the name of a job is made of "
+			"A-Z a-z 0-9 . _ and -, and begins with no dot", run->app);
+	run->state = o->state ? o->state : from_environment("SK_STATE");
+	run->state_given = o->state != NULL;
+	if (o->name && run->state && !text_is_component(slice_str(o->name)))
+		return fail(why, EXIT_USAGE, "--name '%s' names a folder in --state: it is made "
+			"of A-Z a-z 0-9 . _ and -, and begins with no dot", o->name);
+	run->checkpoint_us = o->checkpoint_us;
+	run->max_memory = o->max_memory;
+	run->max_keys = (uint64_t)o->max_keys;
+	run->evict = strcmp(o->on_full, "evict") == 0;
+	run->time = o->when;
+	run->time.unit = strcmp(o->time_unit, "s") == 0 ? TIME_UNIT_S :
+		strcmp(o->time_unit, "ms") == 0 ? TIME_UNIT_MS :
+		strcmp(o->time_unit, "us") == 0 ? TIME_UNIT_US : TIME_UNIT_AUTO;
+	run->serial |= (tool->op->flags & OP_STATE) != 0;
+	w->job.late = -1;
+	if (o->late)
+		w->job.late = flow_outlet(w->job.flow, o->late, true, why);
+	return o->late && w->job.late < 0 ? -1 : 0;
+}
+
 static int
 take_options(struct whole_job *w, const struct job_tool *tool, struct failure *why)
 {
@@ -134,12 +179,11 @@ take_options(struct whole_job *w, const struct job_tool *tool, struct failure *w
 	run->metrics = o->metrics;
 	run->progress = strcmp(o->progress, "always") == 0 ? 1 :
 		strcmp(o->progress, "never") == 0 ? 0 : -1;
-	w->job.to = o->to ? o->to : "-";
 	w->job.to_given = o->to != NULL;
 	w->job.explain = o->explain;
 	w->job.allow = &o->allow;
 	run->commit_written = strcmp(o->commit, "written") == 0;
-	return 0;
+	return take_job_options(w, tool, why);
 }
 
 /* ---- brokers -------------------------------------------------------------------------------- */
@@ -266,8 +310,9 @@ prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operand
 
 	w->rooms = rooms;
 	w->job.flow = flow_new(&w->rooms);
-	if (take_options(w, tool, &why) < 0 ||
-		flow_outlet(w->job.flow, w->job.to, false, &why) < 0)
+	w->job.to = w->opt.to ? w->opt.to : "-";
+	if (flow_outlet(w->job.flow, w->job.to, false, &why) < 0 ||
+		take_options(w, tool, &why) < 0)
 		goto fail;
 	if (tool->prepare) {
 		used = tool->prepare(&w->job, tool->config, operands, n, &why);
@@ -277,6 +322,11 @@ prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operand
 	if (w->opt.where) {
 		w->job.run.where = job_expr(&w->job, "--where", w->opt.where, NULL, &why);
 		if (!w->job.run.where)
+			goto fail;
+	}
+	if (w->opt.time) {
+		w->job.run.time.expr = job_expr(&w->job, "--time", w->opt.time, NULL, &why);
+		if (!w->job.run.time.expr)
 			goto fail;
 	}
 	if (w->opt.explain)
@@ -298,7 +348,7 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 	struct whole_job w = {.opt = {
 		.max_record = (uint64_t)64 << 20, .jobs = 1, .max_sinks = 512,
 		.numbers = "exact", .progress = "auto",
-		.commit = "delivered",
+		.commit = "delivered", .time_unit = "auto", .on_full = "error",
 	}};
 	struct common *o = &w.opt;
 	struct opt io[] = {
@@ -358,6 +408,42 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 			"the records"},
 		{0}
 	};
+	struct opt event_time[] = {
+		{0, "time", OPT_EXPR, &o->time, "EXPR", "event time of a record: RFC 3339 or an "
+			"epoch"},
+		{0, "time-unit", OPT_CHOICE, &o->time_unit, "UNIT", "unit of an epoch; auto tells "
+			"seconds, milliseconds and microseconds apart by size",
+			.choices = "auto|s|ms|us"},
+		{0, "delay", OPT_DURATION, &o->when.delay_us, "D", "how much later than a newer one "
+			"a record may come (0)"},
+		{0, "idle", OPT_DURATION, &o->when.idle_us, "D", "an input that is read to its end "
+			"and gives nothing for D does not hold time back"},
+		{0, "idle-advance", OPT_FLAG, &o->when.idle_advance, NULL, "where all inputs are "
+			"idle, time goes on by the clock"},
+		{0, "max-future", OPT_DURATION, &o->when.max_future_us, "D", "a time that is more "
+			"than D after the record's Kafka timestamp makes a bad record"},
+		{0, "restamp", OPT_FLAG, &o->when.restamp, NULL, "give records that have an event "
+			"time another"},
+		{0, "late", OPT_SINK, &o->late, "SINK", "write records that come too late to SINK; "
+			"else they are counted", .hidden = !(tool->op->flags & OP_TIMED)},
+		{0}
+	};
+	struct opt lasting[] = {
+		{0, "app", OPT_STRING, &o->app, "NAME", "name of the job; else $SK_APP"},
+		{0, "state", OPT_DIR, &o->state, "DIR", "keep what must outlive a kill in DIR; else "
+			"in $SK_STATE"},
+		{0, "checkpoint", OPT_DURATION, &o->checkpoint_us, "D", "commit every D: a run that "
+			"is killed goes on from there", .min = 1000},
+		{0, "max-memory", OPT_SIZE, &o->max_memory, "SIZE", "memory that state may take; "
+			"a quarter of what there is by default", .min = 1 << 20,
+			.hidden = !(tool->op->flags & OP_STATE)},
+		{0, "max-keys", OPT_COUNT, &o->max_keys, "N", "keys that state may hold", .min = 1,
+			.hidden = !(tool->op->flags & OP_STATE)},
+		{0, "on-full", OPT_CHOICE, &o->on_full, "POLICY", "beyond these bounds: an error, or "
+			"evict the oldest keys", .choices = "error|evict",
+			.hidden = !(tool->op->flags & OP_STATE)},
+		{0}
+	};
 	struct opt kafka[] = {
 		{'b', "brokers", OPT_STRING, &o->brokers, "HOST:PORT", "brokers to begin with; else "
 			"$SK_BROKERS"},
@@ -376,6 +462,8 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 		{"Options", tool->options},
 		{"Input and output", io},
 		{"Expressions", expressions},
+		{"Event time", event_time},
+		{"State and checkpoints", lasting},
 		{"Kafka", kafka},
 		{"Errors", errors},
 		{"Running", running},
