@@ -7,6 +7,7 @@
 #	make docs       the generated parts of man/ and completions/
 #	make kafka      a broker to play with, in the foreground, on PORT=9092
 #	make fuzz       every fuzz target for FUZZ_SECONDS each (20)
+#	make torture    pipelines with checkpoints, killed a thousand times each
 #	make bench      measure against the peers; the table goes to tests/bench/RESULTS.md
 #	make install    PREFIX=/usr/local DESTDIR=
 
@@ -118,6 +119,10 @@ fuzz: deps
 		$(O)/san/$$f -seconds=$(FUZZ_SECONDS) tests/fuzz/corpus/$${f#fuzz/} || exit 1; \
 	done
 
+torture: deps-check
+	@$(MAKE) -s all test-parts
+	@SK_BUILD=$(abspath $(O)) SK_BIN=$(abspath $(O))/bin tests/crash/torture --kills 1000
+
 bench: deps-check
 	@$(MAKE) -s all $(O)/examples/generate
 	@O=$(O) tests/bench/run
@@ -138,6 +143,6 @@ install: all
 clean:
 	rm -rf $(O)
 
-.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz bench install clean
+.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz torture bench install clean
 .SECONDARY:
 -include $(wildcard $(O)/lib/*/*.d $(O)/cmd/*.d $(O)/tests/*/*.d)

@@ -106,7 +106,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 	(void)operands;
 	(void)n;
 	if (config.limit >= 0 || config.skip)
-		job->run.serial = true;
+		job->run.serial = job->run.counts = true;
 	job->follow = config.follow;
 	return choose_look(job, why);
 }

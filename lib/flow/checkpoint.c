@@ -23,7 +23,7 @@ pass_on(struct worker *w, struct slice line)
 {
 	struct flow *f = w->flow;
 
-	if (!f->carry)
+	if (!f->carries)
 		return;
 	buf_add_slice(emit_raw(&w->emit, f->outlet[0].port), line);
 	buf_addc(&w->emit.now->own, '\n');
@@ -127,7 +127,7 @@ read_sinks(struct worker *w, const struct control *c, uint64_t *n, struct failur
 		if (!uri.p || !uri.n || memchr(uri.p, '\0', uri.n))
 			return fail(why, EXIT_DATA, "control record 'start' with a sink that is "
 				"no name");
-		if (f->carry)
+		if (f->carries)
 			continue;
 		f->carried = mem_grow(f->carried, &f->cap_carried, f->ncarried + 1,
 			sizeof(*f->carried));
@@ -139,7 +139,8 @@ read_sinks(struct worker *w, const struct control *c, uint64_t *n, struct failur
 }
 
 static void
-pass_start(struct worker *w, struct slice line, const struct control *c, uint64_t before)
+pass_start(struct worker *w, struct slice line, const struct control *c, bool changed,
+	uint64_t before)
 {
 	struct flow *f = w->flow;
 	struct slice *ours;
@@ -150,7 +151,7 @@ pass_start(struct worker *w, struct slice line, const struct control *c, uint64_
 		if (f->outlet[i].side)
 			ours[n++] = slice_str(f->outlet[i].uri);
 	w->emit.carry_base = before;
-	control_add_start(emit_raw(&w->emit, f->outlet[0].port), line, c, ours, n);
+	control_add_start(emit_raw(&w->emit, f->outlet[0].port), line, c, changed, ours, n);
 	emit_raw_end(&w->emit);
 	free(ours);
 }
@@ -159,26 +160,32 @@ static int
 on_start(struct worker *w, struct slice line, const struct control *c, struct failure *why)
 {
 	struct flow *f = w->flow;
+	struct control on = *c;
 	uint64_t before;
 
-	f->stage = c->stage + 1;
-	if (reassign(w, c, why) < 0 || read_sinks(w, c, &before, why) < 0)
+	if (epoch_on_start(w, c, why) < 0 || reassign(w, c, why) < 0 ||
+		read_sinks(w, c, &before, why) < 0)
 		return -1;
-	if (f->carry) {
+	if (f->carries) {
+		on.envelope = f->envelope_out;
+		on.timed = f->timed;
 		w->emit.carry_run = buf_slice(&f->run);
-		pass_start(w, line, c, before);
+		pass_start(w, line, &on, on.envelope != c->envelope || on.timed != c->timed,
+			before);
 	}
 	f->control_seen = 0;
 	w->emit.control_lines = 0;
-	return 0;
+	if (f->clock.on && clock_restore(&f->clock, buf_slice(&f->place.mark), why) < 0)
+		return -1;
+	return f->clock.on ? epoch_tell_time(w, why) : 0;
 }
 
 /* ---- the others ---------------------------------------------------------------------------- */
 
+/* An epoch ends here: the state of this stage is durable before the next one hears of it. */
 static int
-on_barrier(struct worker *w, struct slice line, const struct control *c, struct failure *why)
+on_epoch(struct worker *w, struct slice line, const struct control *c, struct failure *why)
 {
-	const struct operator *op = w->flow->op;
 	struct flow *f = w->flow;
 
 	if (c->lines != f->control_seen)
@@ -186,9 +193,15 @@ on_barrier(struct worker *w, struct slice line, const struct control *c, struct 
 			"since the last one, %llu came: the stream was altered on its way",
 			(unsigned long long)c->epoch, (unsigned long long)c->lines,
 			(unsigned long long)f->control_seen);
-	if (op->barrier && op->barrier(w->op, c->epoch, &w->emit, why) < 0)
+	if (c->epoch <= f->epoch)
+		return fail(why, EXIT_TRY_AGAIN, "epoch %llu ends after epoch %llu: the stream "
+			"was altered on its way", (unsigned long long)c->epoch,
+			(unsigned long long)f->epoch);
+	if (c->committed > f->committed && c->committed < c->epoch)
+		f->committed = c->committed;
+	if (epoch_mark(w, c->epoch, why) < 0)
 		return -1;
-	if (f->carry) {
+	if (f->carries) {
 		control_add_barrier(emit_raw(&w->emit, f->outlet[0].port), line, c,
 			w->emit.control_lines);
 		emit_raw_end(&w->emit);
@@ -196,6 +209,9 @@ on_barrier(struct worker *w, struct slice line, const struct control *c, struct 
 	f->control_seen = 0;
 	w->emit.control_lines = 0;
 	w->flush = true;
+	if (f->last)
+		epoch_due(f, c->epoch, c->positions, c->clock);
+	f->epoch = c->epoch;
 	return 0;
 }
 
@@ -205,7 +221,7 @@ on_to(struct worker *w, struct slice line, const struct control *c, struct failu
 	struct flow *f = w->flow;
 	struct buf *b;
 
-	if (f->carry) {
+	if (f->carries) {
 		pass_on(w, line);
 		return 0;
 	}
@@ -227,8 +243,11 @@ on_end(struct worker *w, struct slice line, const struct control *c, struct fail
 
 	f->ended = true;
 	f->end_complete = c->complete;
-	if (op->end && op->end(w->op, c->complete, &w->emit, why) < 0)
+	f->unchanged = c->unchanged;
+	if (!c->unchanged && op->end && op->end(w->op, c->complete, &w->emit, why) < 0)
 		return -1;
+	if (c->last_epoch)
+		return on_epoch(w, line, c, why);
 	pass_on(w, line);
 	return 0;
 }
@@ -250,11 +269,14 @@ control_line(struct worker *w, struct slice line, struct failure *why)
 	case CONTROL_START:
 		return on_start(w, line, &c, why);
 	case CONTROL_BARRIER:
-		return on_barrier(w, line, &c, why);
+		return on_epoch(w, line, &c, why);
 	case CONTROL_END:
 		return on_end(w, line, &c, why);
 	case CONTROL_WATERMARK:
 		f->control_seen++;
+		if (f->clock.on)
+			return 0; /* made anew here (--restamp) */
+		f->clock.watermark_us = c.us;
 		if (op->watermark &&
 			op->watermark(w->op, c.task, c.us, &w->emit, why) < 0)
 			return -1;

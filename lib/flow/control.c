@@ -167,6 +167,7 @@ read_start(const struct json_doc *d, struct control *c, struct failure *why)
 		count(d, "stage", OPTIONAL, &c->stage, why) < 0 ||
 		text(d, "format", JSON_STRING, OPTIONAL, &format, why) < 0 ||
 		boolean(d, "timed", OPTIONAL, &c->timed, why) < 0 ||
+		boolean(d, "ledger", OPTIONAL, &c->ledger, why) < 0 ||
 		text(d, "tasks", JSON_ARRAY, OPTIONAL, &c->tasks, why) < 0 ||
 		text(d, "sinks", JSON_ARRAY, OPTIONAL, &c->sinks, why) < 0)
 		return -1;
@@ -187,6 +188,17 @@ relocate(struct slice *s, const struct json_doc *d, struct slice line)
 }
 
 static int
+read_epoch(const struct json_doc *d, struct control *c, struct failure *why)
+{
+	if (count(d, "epoch", REQUIRED, &c->epoch, why) < 0 ||
+		count(d, "committed", OPTIONAL, &c->committed, why) < 0 ||
+		count(d, "lines", REQUIRED, &c->lines, why) < 0 ||
+		text(d, "positions", JSON_ARRAY, OPTIONAL, &c->positions, why) < 0)
+		return -1;
+	return text(d, "clock", JSON_OBJECT, OPTIONAL, &c->clock, why);
+}
+
+static int
 read_kind(const struct json_doc *d, struct control *c, struct failure *why)
 {
 	uint64_t n = 0;
@@ -202,10 +214,7 @@ read_kind(const struct json_doc *d, struct control *c, struct failure *why)
 		c->task = (uint32_t)n;
 		return 0;
 	case CONTROL_BARRIER:
-		if (count(d, "epoch", REQUIRED, &c->epoch, why) < 0 ||
-			count(d, "committed", OPTIONAL, &c->committed, why) < 0)
-			return -1;
-		return count(d, "lines", REQUIRED, &c->lines, why);
+		return read_epoch(d, c, why);
 	case CONTROL_TO:
 		if (count(d, "sink", REQUIRED, &c->sink, why) < 0)
 			return -1;
@@ -224,7 +233,11 @@ read_kind(const struct json_doc *d, struct control *c, struct failure *why)
 		c->status = (int)c->us;
 		return 0;
 	case CONTROL_END:
-		return boolean(d, "complete", REQUIRED, &c->complete, why);
+		if (boolean(d, "complete", REQUIRED, &c->complete, why) < 0 ||
+			boolean(d, "unchanged", OPTIONAL, &c->unchanged, why) < 0)
+			return -1;
+		c->last_epoch = json_get(d, 0, SLICE("epoch")) != JSON_NONE;
+		return c->last_epoch ? read_epoch(d, c, why) : 0;
 	case CONTROL_STATE:
 		break;
 	}
@@ -255,6 +268,8 @@ control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 	relocate(&got.sinks, &d, line);
 	relocate(&got.value, &d, line);
 	relocate(&got.message, &d, line);
+	relocate(&got.positions, &d, line);
+	relocate(&got.clock, &d, line);
 	*c = got;
 	return 0;
 }
@@ -269,8 +284,9 @@ begin(struct buf *b, const char *kind, struct slice run)
 
 /* Copy the members of line but for those named, "$sk" and "run", which stand already. */
 static void
-copy_members(struct buf *b, struct slice line, const char *but, const char *or)
+copy_members(struct buf *b, struct slice line, const char *const *but)
 {
+	const char *const *no;
 	struct json_scan scan = {0};
 	struct json_iter it;
 	struct json_doc d;
@@ -280,8 +296,9 @@ copy_members(struct buf *b, struct slice line, const char *but, const char *or)
 	if (json_doc_of(&scan, line, &d, &why) == 0) {
 		for (json_enter(&d, 0, &it); json_step(&d, &it);) {
 			name = json_string_raw(&d, it.key);
-			if (slice_eq(name, SLICE("$sk")) || slice_eq(name, SLICE("run")) ||
-				slice_eq(name, slice_str(but)) || slice_eq(name, slice_str(or)))
+			for (no = but; *no && !slice_eq(name, slice_str(*no)); no++)
+				;
+			if (*no)
 				continue;
 			buf_addc(b, ',');
 			buf_add_slice(b, json_text(&d, it.key));
@@ -292,16 +309,20 @@ copy_members(struct buf *b, struct slice line, const char *but, const char *or)
 	json_scan_release(&scan);
 }
 
-void
-control_add_start(struct buf *b, struct slice line, const struct control *c,
-	const struct slice *sinks, size_t nsinks)
+static void
+add_format(struct buf *b, const struct control *c)
+{
+	buf_addf(b, ",\"format\":\"%s\",\"timed\":%s", c->envelope ? "envelope" : "plain",
+		c->timed ? "true" : "false");
+}
+
+static void
+end_start(struct buf *b, const struct control *c, const struct slice *sinks, size_t nsinks)
 {
 	struct slice list = c->sinks.p ? c->sinks : SLICE("[]");
 	bool some = memchr(list.p, '"', list.n) != NULL;
 	size_t i;
 
-	begin(b, "start", control_run(line));
-	copy_members(b, line, "stage", "sinks");
 	buf_addf(b, ",\"stage\":%llu,\"sinks\":", (unsigned long long)c->stage + 1);
 	buf_add(b, list.p, list.n - 1);
 	for (i = 0; i < nsinks; i++) {
@@ -313,17 +334,68 @@ control_add_start(struct buf *b, struct slice line, const struct control *c,
 }
 
 void
+control_add_start(struct buf *b, struct slice line, const struct control *c, bool changed,
+	const struct slice *sinks, size_t nsinks)
+{
+	const char *but[] = {"$sk", "run", "stage", "sinks", changed ? "format" : NULL, "timed",
+		NULL};
+
+
+	begin(b, "start", control_run(line));
+	copy_members(b, line, but);
+	if (changed)
+		add_format(b, c);
+	end_start(b, c, sinks, nsinks);
+}
+
+void
+control_add_first(struct buf *b, struct slice run, const struct control *c,
+	const struct slice *sinks, size_t nsinks)
+{
+	begin(b, "start", run);
+	buf_addf(b, ",\"epoch\":%llu,\"app\":", (unsigned long long)c->epoch);
+	json_add_string(b, c->app);
+	if (c->ledger)
+		buf_adds(b, ",\"ledger\":true");
+	add_format(b, c);
+	end_start(b, c, sinks, nsinks);
+}
+
+void
 control_add_barrier(struct buf *b, struct slice line, const struct control *c,
 	uint64_t lines)
 {
+	static const char *const but[] = {"$sk", "run", "lines", NULL};
+
 	if (lines == c->lines) {
 		buf_add_slice(b, line);
 		buf_addc(b, '\n');
 		return;
 	}
-	begin(b, "barrier", control_run(line));
-	copy_members(b, line, "lines", "lines");
+	begin(b, kinds[c->kind].name.p, control_run(line));
+	copy_members(b, line, but);
 	buf_addf(b, ",\"lines\":%llu}\n", (unsigned long long)lines);
+}
+
+void
+control_add_epoch(struct buf *b, struct slice run, const struct control *c)
+{
+	begin(b, kinds[c->kind].name.p, run);
+	if (c->kind == CONTROL_END)
+		buf_addf(b, ",\"complete\":%s", c->complete ? "true" : "false");
+	buf_addf(b, ",\"epoch\":%llu,\"committed\":%llu,\"positions\":",
+		(unsigned long long)c->epoch, (unsigned long long)c->committed);
+	buf_add_slice(b, c->positions);
+	buf_adds(b, ",\"clock\":");
+	buf_add_slice(b, c->clock);
+	buf_addf(b, ",\"lines\":%llu}\n", (unsigned long long)c->lines);
+}
+
+void
+control_add_watermark(struct buf *b, struct slice run, int64_t us)
+{
+	begin(b, "watermark", run);
+	buf_addf(b, ",\"ts\":%lld}\n", (long long)us);
 }
 
 void
@@ -351,4 +423,11 @@ control_add_end(struct buf *b, struct slice run, bool complete)
 {
 	begin(b, "end", run);
 	buf_addf(b, ",\"complete\":%s}\n", complete ? "true" : "false");
+}
+
+void
+control_add_unchanged(struct buf *b, struct slice run)
+{
+	begin(b, "end", run);
+	buf_adds(b, ",\"complete\":true,\"unchanged\":true}\n");
 }

@@ -31,6 +31,7 @@ struct control {
 	uint64_t lines;        /* barrier: control lines since the last barrier or start */
 	uint64_t stage;        /* start: stages so far; fail: which one died */
 	bool envelope, timed;  /* start: format; records carry event time */
+	bool ledger;           /* start: the owner goes by a ledger, which the last one keeps */
 	struct slice app;      /* start */
 	struct slice tasks;    /* start: text of an array of partitions; p NULL: [0] */
 	struct slice sinks;    /* start: text of an array of sinks; p NULL: [] */
@@ -41,6 +42,9 @@ struct control {
 	int status;            /* fail */
 	struct slice message;  /* fail: JSON text of a string */
 	bool complete;         /* end */
+	bool unchanged;        /* end: nothing new since the job was done before */
+	bool last_epoch;       /* end: epoch and lines are given, as in a barrier */
+	struct slice positions, clock; /* barrier, end: JSON text; p NULL: none */
 };
 
 /* True if line begins as a control line of this run does (run.p NULL: of any run). */
@@ -54,15 +58,24 @@ struct slice control_run(struct slice line);
 int control_parse(struct slice line, struct json_scan *scratch, struct control *,
 	struct failure *why);
 
-/* Append a start that is line with one stage more and the given sinks added to its list. */
-void control_add_start(struct buf *, struct slice line, const struct control *,
+/* Append a start that is line with one stage more and the given sinks added to its list;
+ * changed: with the control's format and timed. */
+void control_add_start(struct buf *, struct slice line, const struct control *, bool changed,
+	const struct slice *sinks, size_t nsinks);
+/* Append the start that a stream begins with. */
+void control_add_first(struct buf *, struct slice run, const struct control *,
 	const struct slice *sinks, size_t nsinks);
 /* The other lines, line feed included. */
+/* barrier, or an end with an epoch: passed on with another count of lines; or made. */
 void control_add_barrier(struct buf *, struct slice line, const struct control *,
 	uint64_t lines);
+void control_add_epoch(struct buf *, struct slice run, const struct control *);
+void control_add_watermark(struct buf *, struct slice run, int64_t us);
 void control_add_to(struct buf *, struct slice run, uint64_t sink, struct slice value);
 void control_add_fail(struct buf *, struct slice run, uint64_t stage, int status,
 	const char *message);
 void control_add_end(struct buf *, struct slice run, bool complete);
+/* The end of a job that was done before, and found nothing new. */
+void control_add_unchanged(struct buf *, struct slice run);
 
 #endif

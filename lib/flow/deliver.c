@@ -76,7 +76,7 @@ deliver_bad(struct worker *w, struct failure *why)
 		say_bad(f, b);
 		if (f->opt->metrics)
 			metrics_failed(&f->metrics, b->input, b->type);
-		if (b->head.n && !(f->carry && f->controlled)) {
+		if (b->head.n && !f->carries) {
 			buf_adds(&f->letters, wrapped ? "{\"value\":" : "");
 			bad_add_dead_letter(b, &f->letters);
 			buf_adds(&f->letters, wrapped ? "}\n" : "\n");
@@ -276,7 +276,7 @@ tell_fail(struct worker *w, int status, const char *text)
 	struct buf b = {0};
 	struct iovec v;
 
-	if (!f->controlled || !f->carry || status == EXIT_SIGPIPE)
+	if (!f->carries || !f->run.n || status == EXIT_SIGPIPE)
 		return;
 	control_add_fail(&b, buf_slice(&f->run), f->stage, status, text);
 	v = (struct iovec){b.p, b.n};
@@ -340,6 +340,10 @@ worker_deliver(struct worker *w)
 				f->source->done(f->source, &w->block);
 			if (!w->halted && keep_place(f, &why) < 0)
 				run_failed(f, &why);
+			if (!w->halted && f->owner && !w->enough && epoch_pass(w, &why) < 0) {
+				tell_fail(w, why.status, why.text);
+				run_failed(f, &why);
+			}
 			if (w->halted)
 				deliver_halt(w);
 			else if (w->enough && !f->controlled) {

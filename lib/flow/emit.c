@@ -250,11 +250,13 @@ begin_line(struct emit *e, struct port_out *o, unsigned outlet, bool to,
 	e->now = o;
 	e->now_at = b->n;
 	e->now_to = to;
+	/* What travels has the form of the sink that it is for. */
+	e->now_envelope = to ? e->side_envelope : o->envelope;
 	if (to)
 		buf_addf(b, "{\"$sk\":\"to\",\"run\":\"%.*s\",\"sink\":%llu,\"value\":",
 			(int)e->carry_run.n, e->carry_run.p,
 			(unsigned long long)side_index(e, outlet));
-	if (o->envelope)
+	if (e->now_envelope)
 		envelope_add_prefix(b, parent);
 }
 
@@ -264,7 +266,7 @@ emit_end(struct emit *e)
 	struct port_out *o = e->now;
 	struct buf *b = &o->own;
 
-	if (o->envelope)
+	if (e->now_envelope)
 		buf_addc(b, '}');
 	if (e->now_to) {
 		buf_addc(b, '}');
@@ -325,8 +327,10 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 
 	if (__builtin_expect(to || (o->envelope && !enveloped), 0)) {
 		begin_line(e, o, outlet, to, r);
-		if (o->envelope || r->root != JSON_NONE)
+		if (e->now_envelope)
 			add_value(&o->own, r);
+		else if (r->root != JSON_NONE)
+			buf_add_slice(&o->own, r->bytes);
 		else
 			json_add_string(&o->own, r->bytes);
 		emit_end(e);

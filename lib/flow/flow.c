@@ -10,6 +10,8 @@ flow_new(const struct flow_rooms *rooms)
 	struct flow *f = mem_zalloc(sizeof(*f));
 
 	f->rooms = rooms;
+	f->ledger.lock = -1;
+	f->clock.watermark_us = TIME_NONE;
 	pthread_mutex_init(&f->ports_lock, NULL);
 	pthread_mutex_init(&f->read_lock, NULL);
 	pthread_mutex_init(&f->turn_lock, NULL);
@@ -42,6 +44,12 @@ flow_free(struct flow *f)
 	buf_release(&f->run);
 	buf_release(&f->letters);
 	buf_release(&f->gathered);
+	buf_release(&f->place.mark);
+	buf_release(&f->due_positions);
+	buf_release(&f->due_clock);
+	free(f->place_name);
+	clock_release(&f->clock);
+	ledger_release(&f->ledger);
 	pthread_mutex_destroy(&f->ports_lock);
 	pthread_mutex_destroy(&f->read_lock);
 	pthread_mutex_destroy(&f->turn_lock);
@@ -177,6 +185,60 @@ port_open(struct flow *f, unsigned number, struct failure *why)
 	return 0;
 }
 
+const char *
+port_logged_as(const struct port *p)
+{
+	return p->sink->identity ? p->sink->identity : p->uri;
+}
+
+/* stdout is told by what it is; another file than before is no output of this job. */
+static int
+check_identity(const struct flow *f, const struct port *p, struct failure *why)
+{
+	size_t i;
+
+	for (i = 0; p->sink->identity && i < f->ledger.noutputs; i++) {
+		if (strncmp(f->ledger.output[i].name, "stdout:", 7) != 0)
+			continue;
+		fail(why, EXIT_CONFIG, "stdout is not the file that the job has written to");
+		fail_hint(why, "a job that goes on adds to the same file: >> FILE, or -o FILE");
+		return -1;
+	}
+	return 0;
+}
+
+int
+port_ready(struct flow *f, struct port *p, struct failure *why)
+{
+	struct ledger_output *o;
+	struct sink *s = p->sink;
+	uint64_t bytes;
+
+	if (!f->ledger_kept || p->ready)
+		return 0;
+	if (s->envelopes || (!s->resume && s->whole))
+		return fail(why, EXIT_USAGE, "%s: checkpoints are for sinks that are files",
+			p->uri);
+	p->ready = true;
+	if (!s->resume)
+		return 0; /* a terminal, a pipe, a device: what is out is out */
+	o = ledger_output(&f->ledger, port_logged_as(p));
+	if (!o && check_identity(f, p, why) < 0)
+		return -1;
+	if (s->resume(s, o ? o->bytes : s->whole ? RESUME_EMPTY : RESUME_AS_IS, why) < 0)
+		return -1;
+	p->logged = p->unsynced = true;
+	if (s->open)
+		f->open_sinks++;
+	if (o || s->whole)
+		return 0;
+	/* Before the first byte is added, it is known how much was there. */
+	if (s->length(s, &bytes, why) < 0)
+		return -1;
+	ledger_put_output(&f->ledger, port_logged_as(p), bytes);
+	return ledger_store(&f->ledger, why);
+}
+
 int
 port_write(struct flow *f, unsigned number, const struct iovec *v, int n,
 	struct failure *why)
@@ -187,6 +249,8 @@ port_write(struct flow *f, unsigned number, const struct iovec *v, int n,
 	if (port_open(f, number, why) < 0)
 		return -1;
 	p = f->port[number];
+	if (port_ready(f, p, why) < 0)
+		return -1;
 	was_open = p->sink->open;
 	if (!was_open && f->open_sinks >= (uint64_t)f->opt->max_sinks &&
 		park_one(f, p, why) < 0)

@@ -147,8 +147,7 @@ enum op_flags {
 	OP_EFFECTFUL = 1, /* its journal only moves forward; else state rolls back */
 	OP_BYTES = 2,     /* takes values that are not JSON, as bytes (sk-cat) */
 	OP_STATE = 4,     /* remembers: it has a folder, bounds, and one thread */
-	OP_TIMED = 8,     /* uses event time */
-	OP_COUNTS = 16,   /* counts records (--limit): a run that is resumed would count anew */
+	OP_TIMED = 8,     /* may use event time: flow_options.timed says whether it does */
 };
 
 enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */
@@ -178,7 +177,7 @@ struct op_context {
 	const char *app;        /* "" without one */
 	const char *stage;      /* --name, or the program's name */
 	unsigned worker;        /* 0 .. jobs-1 */
-	const struct flow_place *place; /* lives as long as the run */
+	struct flow_place *place; /* lives as long as the run */
 };
 
 /*
@@ -245,18 +244,21 @@ struct source {
 	bool stdin_pipe;     /* its one input is stdin, and that is a pipe or a socket */
 	/*
 	 * Of a source that can begin where another run left off (files); NULL for others.
-	 * position: append, as JSON text, where it stands behind the records of all blocks
-	 * that were read and used. seek: go on from a position; before the first read. An
+	 * position: append, as JSON text, where it stands behind all blocks that were read
+	 * and delivered. seek: go on from a position; before the first read. An
 	 * input that is not what it was is refused (EXIT_CONFIG). finished: the position is
 	 * that of a job that came to its end: what is there no more is passed over, and what
 	 * is new or grown is read.
 	 */
-	void (*position)(struct source *, const struct block *, struct buf *);
+	void (*position)(struct source *, struct buf *);
 	int (*seek)(struct source *, struct slice position, bool finished, struct failure *why);
 	size_t unread;       /* inputs that have not given a record and still may */
 	uint64_t total_bytes;/* of all inputs as stored; 0: unknown, one is no file */
 	uint64_t done_bytes; /* of those */
 };
+
+#define RESUME_AS_IS UINT64_MAX
+#define RESUME_EMPTY (UINT64_MAX - 1)
 
 struct sink {
 	/* Whole lines; the bytes are the caller's and not used after return. A sink of
@@ -274,17 +276,20 @@ struct sink {
 	/* Give the descriptor back; the next write opens it again. */
 	int (*park)(struct sink *, struct failure *why);
 	/*
-	 * Of a sink whose output a ledger can be kept of (files); NULL for others. resume:
-	 * before the first write, make this a sink that outlives a kill, and cut it back to
-	 * length bytes, or leave it as long as it is (RESUME_AS_IS: nothing of this run was
-	 * committed yet, length() then tells where that begins) or begin empty (RESUME_EMPTY:
-	 * the run is the job's first). length: bytes, all of them durable after sync().
+	 * Of a sink whose output a ledger can be kept of: files; NULL for others. resume:
+	 * before the first write, become a sink that outlives a kill, cut back to length
+	 * bytes; RESUME_AS_IS: what is there stays, and length() tells how much; RESUME_EMPTY:
+	 * what a killed run has left goes. length: bytes; all of them durable after sync().
+	 * finish: the job whose output this is came to its end at length bytes: see to it
+	 * that it is visible; of a sink that is not written to.
 	 */
 	int (*resume)(struct sink *, uint64_t length, struct failure *why);
-	uint64_t (*length)(struct sink *);
+	int (*length)(struct sink *, uint64_t *bytes, struct failure *why);
+	int (*finish)(struct sink *, uint64_t length, struct failure *why);
 	/* Free everything; what was not committed leaves no file, unless it was resumed. */
 	void (*close)(struct sink *);
 	const char *name;    /* for messages; the sink's */
+	const char *identity;/* what a ledger calls it, where its URI doesn't say; or NULL */
 	bool pipe;           /* a pipe or a socket: control records may be written */
 	bool whole;          /* appears whole or not at all */
 	bool open;           /* holds a descriptor */
@@ -348,6 +353,9 @@ struct flow_options {
 	bool commit_written;      /* --commit written: what is in a pipe counts as done */
 	const struct expr *where; /* -w, or NULL */
 	bool serial;              /* operator or expression runs on one thread only */
+	bool timed;               /* the operator uses event time */
+	bool counts;              /* the operator counts records, and a resumed run would
+				     count anew (--limit) */
 	int progress;             /* -1: as the terminal says, 0 never, 1 always */
 };
 

@@ -21,6 +21,8 @@ struct port {
 	bool dirty;          /* written to since its last flush */
 	bool unsynced;       /* written to since its last sync */
 	bool envelopes;      /* its sink takes envelope lines */
+	bool ready;          /* port_ready was here */
+	bool logged;         /* the ledger knows its length */
 	bool declared;       /* named by the user: exists at a complete end even if empty */
 };
 
@@ -88,7 +90,9 @@ struct emit {
 	struct port_out *now;
 	size_t now_at;             /* where the line begins in now->own */
 	bool now_to;               /* wrapped as a "to" record */
-	bool envelope;             /* lines leave as envelopes, by -e; ports may ask for it */
+	bool now_envelope;         /* the line is an envelope */
+	bool envelope;             /* lines leave as envelopes; ports may ask for it */
+	bool side_envelope;        /* so do those for side sinks, by -e */
 	/* On a checkpointed stream into a pipe: */
 	struct slice carry_run;    /* p != NULL: side outlets travel */
 	uint64_t carry_base;       /* number of the first of our side sinks */
@@ -135,6 +139,8 @@ struct bad {
 	const char *type;  /* static */
 	int status;
 	char *text, *hint; /* owned */
+	char *place;       /* owned: "orders[3]@17", where an envelope in a checkpointed stream
+			      says so, whose lines have no numbers that mean anything; or NULL */
 	uint32_t record;   /* its index in the block, or NO_RECORD */
 	struct buf head, tail; /* of the dead letter: before and after the line number */
 };

@@ -96,7 +96,9 @@ shown_name(const struct input *in)
 void
 bad_where(const struct bad *bad, struct buf *b)
 {
-	if (bad->input->kafka)
+	if (bad->place)
+		buf_adds(b, bad->place);
+	else if (bad->input->kafka)
 		buf_addf(b, "%s[%d]@%llu", bad->input->name, bad->input->partition,
 			(unsigned long long)bad->offset);
 	else
@@ -110,6 +112,7 @@ bad_release(struct bad *bad)
 {
 	free(bad->text);
 	free(bad->hint);
+	free(bad->place);
 	buf_release(&bad->head);
 	buf_release(&bad->tail);
 }
@@ -168,6 +171,9 @@ void
 bad_add_dead_letter(const struct bad *bad, struct buf *b)
 {
 	buf_add_slice(b, buf_slice(&bad->head));
-	buf_addf(b, "%llu", (unsigned long long)bad->line);
+	if (bad->place)
+		buf_adds(b, "null");
+	else
+		buf_addf(b, "%llu", (unsigned long long)bad->line);
 	buf_add_slice(b, buf_slice(&bad->tail));
 }

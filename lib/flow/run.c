@@ -59,8 +59,8 @@ work_on(struct worker *w)
 {
 	struct flow *f = w->flow;
 
-	w->check_start = !f->controlled && f->carry && !f->main_begun;
-	w->emit.envelope = f->opt->envelope_out;
+	w->check_start = !f->controlled && !f->owner && f->carry && !f->main_begun;
+	w->emit.envelope = f->envelope_out;
 	worker_work(w);
 	worker_deliver(w);
 }
@@ -82,16 +82,19 @@ static int
 worker_open(struct worker *w, struct flow *f, unsigned index, const void *config,
 	struct failure *why)
 {
-	struct op_context ctx = {config, "", f->opt->stage, index};
+	struct op_context ctx = {config, f->opt->app, f->opt->stage, index, &f->place};
 
 	w->flow = f;
 	w->index = index;
 	emit_init(&w->emit, f);
+	w->emit.side_envelope = f->opt->envelope_out;
 	w->op = f->op->open(&ctx, why);
 	if (!w->op)
 		return -1;
 	if (f->opt->where)
 		w->where = expr_run_new(f->opt->where);
+	if (f->opt->time.expr)
+		w->time = expr_run_new(f->opt->time.expr);
 	return 0;
 }
 
@@ -101,6 +104,7 @@ worker_close(struct worker *w)
 	if (w->op && w->flow->op->close)
 		w->flow->op->close(w->op);
 	expr_run_free(w->where);
+	expr_run_free(w->time);
 	emit_release(&w->emit);
 	envelope_reader_release(&w->envelope);
 	json_scan_release(&w->scan);
@@ -130,21 +134,52 @@ look_at_start(struct worker *w)
 	buf_add_slice(&f->run, control_run(line));
 }
 
+/* A run that no start begins. Operators with several workers keep no state. */
+static int
+begin(struct worker *w, size_t n, bool begun)
+{
+	struct flow *f = w->flow;
+	struct failure why;
+	size_t i;
+
+	if (epoch_begin(&w[0], begun, &why) < 0)
+		goto failed;
+	for (i = 1; i < n; i++)
+		if ((f->op->assign && f->op->assign(w[i].op, 0, &why) < 0) ||
+			(f->op->rollback && f->op->rollback(w[i].op, 0, &why) < 0))
+			goto failed;
+	return 0;
+failed:
+	run_failed(f, &why);
+	return -1;
+}
+
 static void
 run_workers(struct worker *w, size_t n)
 {
 	struct flow *f = w->flow;
 	struct failure why;
 	size_t i, started;
+	bool peek;
 	int rc;
 
-	/* The first block tells what kind of stream it is. */
+	/* Where a stream may come in, the first block tells what kind it is. */
+	peek = f->source->stdin_pipe && !f->opt->plain;
+	if (!peek && begin(w, n, false) < 0)
+		return;
 	rc = take(&w[0]);
+	if (rc > 0 && peek)
+		look_at_start(&w[0]);
+	if (peek && rc == 0 && epoch_check_empty(f, &why) < 0) {
+		run_failed(f, &why);
+		return;
+	}
+	if (peek && !f->controlled && rc >= 0 && begin(w, n, rc > 0) < 0)
+		return;
 	if (rc < 0)
 		take_failed(&w[0]);
 	if (rc <= 0)
 		return;
-	look_at_start(&w[0]);
 	if (f->controlled)
 		n = 1;
 	for (started = 1; started < n; started++) {
@@ -172,6 +207,28 @@ is_complete(const struct flow *f)
 	return f->source->stdin_pipe || !flow_draining();
 }
 
+/* The owner of a stream ends its last epoch; where the job was done before and there is
+ * nothing new, it says just that. */
+static int
+end_stream(struct worker *w, bool complete, struct failure *why)
+{
+	struct flow *f = w->flow;
+
+	if (complete && f->again && !f->balance.in) {
+		f->unchanged = true;
+		if (!f->carries)
+			return 0;
+		control_add_unchanged(emit_raw(&w->emit, f->outlet[0].port),
+			buf_slice(&f->run));
+		emit_raw_end(&w->emit);
+		w->flush = true;
+		return worker_deliver_output(w, why);
+	}
+	if (f->op->end && f->op->end(w->op, complete, &w->emit, why) < 0)
+		return -1;
+	return epoch_end(w, true, complete, why);
+}
+
 /* Let the operators say what the end of a plain stream makes of what they hold. */
 static void
 end_operators(struct worker *w, size_t n, bool complete)
@@ -183,6 +240,11 @@ end_operators(struct worker *w, size_t n, bool complete)
 	for (i = 0; i < n && !f->status; i++) {
 		emit_batch_begin(&w[i].emit);
 		emit_record_begin(&w[i].emit);
+		if (f->owner) {
+			if (end_stream(&w[i], complete, &why) < 0)
+				run_failed(f, &why);
+			continue;
+		}
 		if (f->op->end && !f->controlled &&
 			f->op->end(w[i].op, complete, &w[i].emit, &why) < 0) {
 			run_failed(f, &why);
@@ -195,10 +257,12 @@ end_operators(struct worker *w, size_t n, bool complete)
 }
 
 static void
-end_sinks(struct flow *f, bool complete)
+end_sinks(struct flow *f, struct worker *w, bool complete)
 {
 	struct failure why;
 
+	if (!f->status && f->unchanged)
+		return;
 	if (ports_flush(f, complete && !f->status, &why) < 0) {
 		run_failed(f, &why);
 		return;
@@ -215,7 +279,8 @@ end_sinks(struct flow *f, bool complete)
 	if (f->status)
 		return;
 	if (complete) {
-		if (ports_commit(f, &why) < 0)
+		if (epoch_finish(f, &why) < 0 ||
+			(f->own_state && epoch_mark(w, EPOCH_OWN, &why) < 0))
 			run_failed(f, &why);
 	} else if (f->failed_status) {
 		f->status = f->failed_status;
@@ -223,9 +288,13 @@ end_sinks(struct flow *f, bool complete)
 		fail(&why, EXIT_TRY_AGAIN, "stdin ended without 'end': a stage before this one "
 			"stopped early, and nothing more is committed");
 		run_failed(f, &why);
+	} else if (f->due && epoch_commit(f, LEDGER_RUNNING, &why) < 0) {
+		run_failed(f, &why);
 	} else if (ports_appear_later(f)) {
 		fail(&why, EXIT_TRY_AGAIN, "interrupted before the end of the input: no output "
 			"file was made");
+		if (f->ledger_kept)
+			fail_hint(&why, "the same command goes on from here");
 		run_failed(f, &why);
 	}
 	if (f->status || !f->source->commit)
@@ -384,9 +453,11 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	size_t n, i;
 	bool complete;
 
-	if (own.serial || source->one_block)
+	if (own.serial || source->one_block || own.timed || own.time.expr ||
+		own.checkpoint_us || (own.state_given && source->position))
 		own.jobs = 1;
 	f->envelope_in = own.envelope_in || source->envelopes;
+	f->envelope_out = own.envelope_out;
 	source->settle = run_settle;
 	source->flow = f;
 	f->committed_ns = time_monotonic_ns();
@@ -412,7 +483,7 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	end_operators(w, n, complete);
 	signals_stop();
 	clear_progress(f);
-	end_sinks(f, complete);
+	end_sinks(f, &w[0], complete);
 out:
 	signals_stop();
 	for (i = 0; i < n; i++)

@@ -4,7 +4,9 @@
 
 #include <stdatomic.h>
 
+#include "flow/clock.h"
 #include "flow/internal.h"
+#include "flow/ledger.h"
 
 struct flow {
 	const struct flow_rooms *rooms;
@@ -44,9 +46,29 @@ struct flow {
 	int64_t committed_ns;        /* when the source's place was kept last */
 	bool progress_shown;
 
+	struct flow_place place;
+	char *place_name;
+	struct clock clock;
+	bool timed;                  /* records have an event time */
+	bool envelope_out;           /* lines leave as envelopes */
+
 	/* A checkpointed stream: */
-	bool controlled;
-	bool carry;                  /* the main port is a pipe: control goes on */
+	bool controlled;             /* it comes in */
+	bool owner;                  /* it begins here: this process makes the epochs */
+	bool carry;                  /* the main port is a pipe */
+	bool carries;                /* and control records go on through it */
+	bool last;                   /* or nobody comes after this process */
+	bool own_state;              /* no checkpoints, and a state that outlives the run */
+	bool ledger_kept;            /* by this process */
+	struct ledger ledger;
+	int64_t every_us;            /* an epoch */
+	int64_t barrier_ns;          /* when the last one ended */
+	uint64_t epoch;              /* that ended last */
+	uint64_t committed;          /* newest that is known to be */
+	bool again;                  /* the job came to its end before */
+	bool unchanged;              /* and there is nothing new */
+	bool due;                    /* an epoch is to be committed once its output is out: */
+	struct buf due_positions, due_clock;
 	struct buf run;              /* the run id */
 	uint64_t stage;              /* our place in the pipe, from 1 */
 	unsigned *carried;           /* ports of the side sinks declared upstream */
@@ -59,6 +81,9 @@ struct flow {
 };
 
 int port_open(struct flow *, unsigned port, struct failure *why);
+/* Before the first write: where a ledger is kept, the output is in it. */
+int port_ready(struct flow *, struct port *, struct failure *why);
+const char *port_logged_as(const struct port *);
 int port_write(struct flow *, unsigned port, const struct iovec *, int n,
 	struct failure *why);
 int ports_flush(struct flow *, bool whole_too, struct failure *why);
@@ -79,7 +104,7 @@ struct worker {
 	struct json_doc doc;
 	struct envelope_reader envelope;
 	void *op;
-	struct expr_run *where;
+	struct expr_run *where, *time;
 	struct emit emit;
 	struct bad *bad;
 	size_t nbad, cap_bad;
@@ -114,6 +139,30 @@ int worker_deliver_output(struct worker *, struct failure *why);
 void run_failed(struct flow *, const struct failure *why);
 /* source->settle: everything read so far is delivered and durable. */
 int run_settle(void *flow, struct failure *why);
+
+/* ---- epochs: epoch.c -------------------------------------------------------------------- */
+
+/* Say whether this process is owner, stage or last, from the options and the stream. */
+int epoch_take_part(struct flow *, struct failure *why);
+/* Before the first record of a run that no start begins. begun: a block was read already. */
+int epoch_begin(struct worker *, bool begun, struct failure *why);
+/* The stream came to its end without a record. */
+int epoch_check_empty(const struct flow *, struct failure *why);
+/* A start: before the operator's assign and rollback. */
+int epoch_on_start(struct worker *, const struct control *, struct failure *why);
+int epoch_open_ledger(struct flow *, const uint64_t *epoch, struct failure *why);
+/* Tell operator and next stage the watermark of before. */
+int epoch_tell_time(struct worker *, struct failure *why);
+/* The operator's barrier, with the clock in its mark. */
+int epoch_mark(struct worker *, uint64_t epoch, struct failure *why);
+void epoch_due(struct flow *, uint64_t epoch, struct slice positions, struct slice clock);
+int epoch_commit(struct flow *, enum ledger_state, struct failure *why);
+int epoch_finish(struct flow *, struct failure *why);
+/* The owner's: end an epoch; after each block, look whether it is time to. */
+int epoch_end(struct worker *, bool at_end, bool complete, struct failure *why);
+int epoch_pass(struct worker *, struct failure *why);
+/* Pass a watermark on into the pipe, if that carries control records (work.c). */
+void worker_pass_watermark(struct worker *, int64_t us);
 
 /* A control line of the stream: read, checked, acted on, passed on (checkpoint.c). */
 int control_line(struct worker *, struct slice line, struct failure *why);

@@ -46,6 +46,17 @@ carry_letter(struct worker *w, struct bad *b)
 	buf_release(&text);
 }
 
+static char *
+place_of(const struct meta *m)
+{
+	struct buf b = {0};
+
+	buf_add_slice(&b, m->topic);
+	buf_addf(&b, "[%d]@%lld", m->partition, (long long)m->offset);
+	buf_cstr(&b);
+	return b.p;
+}
+
 /* Note a bad record. Its emissions are undone. */
 void
 worker_note_bad(struct worker *w, const struct record *r, const char *type,
@@ -67,6 +78,8 @@ worker_note_bad(struct worker *w, const struct record *r, const char *type,
 		.hint = *why->hint ? mem_strdup(why->hint) : NULL,
 	};
 	fill_origin(w, r, b);
+	if (w->flow->controlled && r->meta && r->meta->topic.p)
+		b->place = place_of(r->meta);
 	switch (opt->on_error) {
 	case ON_ERROR_FAIL:
 		w->halted = true;
@@ -78,7 +91,7 @@ worker_note_bad(struct worker *w, const struct record *r, const char *type,
 		bad_render(b, r->meta, bytes, r->doc && r->root != JSON_NONE,
 			w->block.too_long, &w->scratch);
 		w->balance.dead++;
-		if (w->flow->carry && w->flow->controlled) {
+		if (w->flow->carries) {
 			emit_record_begin(&w->emit);
 			carry_letter(w, b);
 		}
@@ -202,6 +215,46 @@ worker_read_value(struct worker *w, struct record *r, struct failure *why)
 }
 
 static void
+halt(struct worker *w, const struct failure *why)
+{
+	w->why = *why;
+	w->halted = w->fatal = true;
+}
+
+void
+worker_pass_watermark(struct worker *w, int64_t us)
+{
+	struct flow *f = w->flow;
+
+	if (!f->carries)
+		return;
+	control_add_watermark(emit_raw(&w->emit, f->outlet[0].port), buf_slice(&f->run), us);
+	emit_raw_end(&w->emit);
+	w->emit.control_lines++;
+}
+
+/* Give the record its event time. Where that moves the watermark, what is due happens before
+ * the record does. 1; 0: it is a bad record; -1: the run ends. */
+static int
+tell_time(struct worker *w, struct record *r, struct failure *why)
+{
+	struct flow *f = w->flow;
+	struct clock *c = &f->clock;
+
+	if (clock_time(&f->opt->time, w->time, f->opt->stage, r, &r->time_us, why) < 0)
+		return why->status == EXIT_DATA ? 0 : -1;
+	if (!clock_tell(c, &f->opt->time, record_input(r), r->time_us, f->source->unread))
+		return 1;
+	if (f->op->watermark &&
+		f->op->watermark(w->op, r->task, c->watermark_us, &w->emit, why) < 0)
+		return -1;
+	worker_pass_watermark(w, c->watermark_us);
+	emit_record_begin(&w->emit);
+	w->emit.record = r->index;
+	return 1;
+}
+
+static void
 one_record(struct worker *w, struct record *r)
 {
 	const struct operator *op = w->flow->op;
@@ -226,6 +279,17 @@ one_record(struct worker *w, struct record *r)
 			return;
 		}
 	}
+	if (w->flow->clock.on) {
+		rc = tell_time(w, r, &why);
+		if (rc == 0) {
+			worker_note_bad(w, r, "time", &why);
+			return;
+		}
+		if (rc < 0) {
+			halt(w, &why);
+			return;
+		}
+	}
 	rc = op->record(w->op, r, &w->emit, &why);
 	if (__builtin_expect(rc == OP_OK && w->check_start, 0))
 		rc = check_start(w, &why);
@@ -235,8 +299,7 @@ one_record(struct worker *w, struct record *r)
 			return;
 		}
 		emit_record_undo(&w->emit);
-		w->why = why;
-		w->halted = w->fatal = true;
+		halt(w, &why);
 		return;
 	}
 	account(w);
@@ -245,13 +308,6 @@ one_record(struct worker *w, struct record *r)
 }
 
 /* ---- one block ---------------------------------------------------------------------------- */
-
-static void
-halt(struct worker *w, const struct failure *why)
-{
-	w->why = *why;
-	w->halted = w->fatal = true;
-}
 
 static void
 too_long(struct worker *w)
@@ -289,6 +345,18 @@ worker_record(struct worker *w, size_t i)
 	};
 }
 
+/* The last process commits an epoch where it ends: what stands before the barrier in the
+ * block goes out first. */
+static int
+commit_here(struct worker *w, struct failure *why)
+{
+	w->flush = true;
+	if (worker_deliver_output(w, why) < 0)
+		return -1;
+	emit_batch_begin(&w->emit);
+	return epoch_commit(w->flow, LEDGER_RUNNING, why);
+}
+
 void
 worker_work(struct worker *w)
 {
@@ -311,8 +379,15 @@ worker_work(struct worker *w)
 	json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
 		line = json_line_text(&w->scan, i);
+		if (f->controlled && w->scan.line[i].flags & JSON_LINE_UNENDED) {
+			fail(&why, EXIT_TRY_AGAIN, "stdin ended within a line: a stage before this "
+				"one was killed, and nothing more is committed");
+			halt(w, &why);
+			break;
+		}
 		if (f->controlled && control_is(line, buf_slice(&f->run))) {
-			if (control_line(w, line, &why) < 0)
+			if (control_line(w, line, &why) < 0 ||
+				(f->due && !f->ended && commit_here(w, &why) < 0))
 				halt(w, &why);
 			continue;
 		}

@@ -22,6 +22,7 @@ struct append {
 	struct place place;
 	bool looked;      /* at how the file ends */
 	bool created;     /* and not yet made durable in its folder */
+	bool unsynced;    /* written to since */
 };
 
 /* Bytes up to the last line feed among the first n. */
@@ -161,6 +162,7 @@ append_write(struct sink *s, const struct iovec *v, int n, struct failure *why)
 
 	if (append_begin(a, why) < 0)
 		return -1;
+	a->unsynced = true;
 	return out_put(&a->out, v, n, why);
 }
 
@@ -177,25 +179,46 @@ append_sync(struct sink *s, struct failure *why)
 {
 	struct append *a = (struct append *)s;
 
-	if (append_flush(s, why) < 0)
+	/* What was written before it was parked is synced too. */
+	if ((a->unsynced && append_begin(a, why) < 0) || append_flush(s, why) < 0)
 		return -1;
 	if (a->out.fd >= 0 && fdatasync(a->out.fd) < 0 && errno != EINVAL)
 		return out_failed(&a->out, errno, why);
 	if (a->created && place_sync(&a->place) < 0)
 		return out_failed(&a->out, errno, why);
-	a->created = false;
+	a->created = a->unsynced = false;
 	return 0;
 }
 
-/* What was written before it was parked is synced too, so it is opened again. */
 static int
-append_prepare(struct sink *s, struct failure *why)
+append_length(struct sink *s, uint64_t *bytes, struct failure *why)
 {
 	struct append *a = (struct append *)s;
+	struct stat st;
 
-	if (a->looked && append_begin(a, why) < 0)
-		return -1;
-	return append_sync(s, why);
+	if ((a->out.fd >= 0 ? fstat(a->out.fd, &st) : stat(a->place.path, &st)) < 0)
+		return out_failed(&a->out, errno, why);
+	*bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Cut back to what was committed, before the first look at how the file ends. */
+static int
+append_resume(struct sink *s, uint64_t length, struct failure *why)
+{
+	struct append *a = (struct append *)s;
+	struct stat st;
+
+	if (length != RESUME_AS_IS && length != RESUME_EMPTY) {
+		if (stat(a->place.path, &st) < 0)
+			st.st_size = 0;
+		if ((uint64_t)st.st_size < length)
+			return resume_refused(&a->out, (uint64_t)st.st_size, length, why);
+		if ((uint64_t)st.st_size > length &&
+			truncate(a->place.path, (off_t)length) < 0)
+			return out_failed(&a->out, errno, why);
+	}
+	return append_begin(a, why);
 }
 
 static int
@@ -258,7 +281,9 @@ append_open(const char *uri, const char *path, struct failure *why)
 	a->out.base.write = append_write;
 	a->out.base.flush = append_flush;
 	a->out.base.sync = append_sync;
-	a->out.base.prepare = append_prepare;
+	a->out.base.prepare = append_sync;
+	a->out.base.resume = append_resume;
+	a->out.base.length = append_length;
 	a->out.base.commit = append_commit;
 	a->out.base.park = append_park;
 	a->out.base.close = append_close;

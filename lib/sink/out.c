@@ -42,6 +42,16 @@ out_failed(struct out *o, int err, struct failure *why)
 }
 
 int
+resume_refused(const struct out *o, uint64_t holds, uint64_t committed, struct failure *why)
+{
+	fail(why, EXIT_CONFIG, "%s holds %llu bytes, and the job has committed %llu: it was "
+		"cut or replaced since", o->name, (unsigned long long)holds,
+		(unsigned long long)committed);
+	fail_hint(why, "put back what it held; or begin the job anew, in another --state");
+	return -1;
+}
+
+int
 out_usable(const struct out *o, struct failure *why)
 {
 	if (!o->failed)

@@ -40,6 +40,10 @@ int out_flush(struct out *, bool end, struct failure *why);
 /* Flush, close and see to it that closing went well. */
 int out_close(struct out *, struct failure *why);
 
+/* A file holds less than what was committed of it. */
+int resume_refused(const struct out *, uint64_t holds, uint64_t committed,
+	struct failure *why);
+
 /* Where a path leads: symbolic links followed; what they end at may be missing. */
 struct place {
 	char *path;           /* owned */

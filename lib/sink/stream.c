@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* F_SETPIPE_SZ */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@ struct stream {
 	char *path;     /* NULL: a descriptor, there from the beginning */
 	bool fifo;
 	bool done;      /* closed at commit */
+	char identity[64]; /* of a regular file */
 };
 
 static void
@@ -96,6 +98,58 @@ stream_park(struct sink *sink, struct failure *why)
 	return stream_flush(sink, why);
 }
 
+/* ---- a descriptor that is a regular file ------------------------------------------------ */
+
+static int
+stream_sync(struct sink *sink, struct failure *why)
+{
+	struct stream *s = (struct stream *)sink;
+
+	if (out_flush(&s->out, false, why) < 0)
+		return -1;
+	return fdatasync(s->out.fd) < 0 ? out_failed(&s->out, errno, why) : 0;
+}
+
+static bool
+appends(const struct stream *s)
+{
+	return fcntl(s->out.fd, F_GETFL) & O_APPEND;
+}
+
+static int
+stream_length(struct sink *sink, uint64_t *bytes, struct failure *why)
+{
+	struct stream *s = (struct stream *)sink;
+	off_t n = lseek(s->out.fd, 0, appends(s) ? SEEK_END : SEEK_CUR);
+
+	if (n < 0)
+		return out_failed(&s->out, errno, why);
+	*bytes = (uint64_t)n;
+	return 0;
+}
+
+static int
+stream_resume(struct sink *sink, uint64_t length, struct failure *why)
+{
+	struct stream *s = (struct stream *)sink;
+	struct stat st;
+
+	if (length == RESUME_AS_IS || length == RESUME_EMPTY)
+		return 0;
+	if (fstat(s->out.fd, &st) < 0)
+		return out_failed(&s->out, errno, why);
+	if ((uint64_t)st.st_size < length) {
+		resume_refused(&s->out, (uint64_t)st.st_size, length, why);
+		fail_hint(why, "a job that goes on adds to its output: >> instead of >, or "
+			"-o FILE");
+		return -1;
+	}
+	if (ftruncate(s->out.fd, (off_t)length) < 0 ||
+		(!appends(s) && lseek(s->out.fd, (off_t)length, SEEK_SET) < 0))
+		return out_failed(&s->out, errno, why);
+	return 0;
+}
+
 static void
 stream_close(struct sink *sink)
 {
@@ -143,6 +197,14 @@ stream_open(const char *uri, int fd, struct failure *why)
 	s->out.base.commit = stream_commit;
 	s->out.base.park = stream_park;
 	s->out.base.close = stream_close;
+	if (fd >= 0 && S_ISREG(st.st_mode)) {
+		snprintf(s->identity, sizeof(s->identity), "%s:%llx:%llx", name,
+			(unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+		s->out.base.identity = s->identity;
+		s->out.base.sync = stream_sync;
+		s->out.base.resume = stream_resume;
+		s->out.base.length = stream_length;
+	}
 	if (fd >= 0 && s->fifo)
 		enlarge_pipe(fd);
 	return &s->out.base;

@@ -5,6 +5,10 @@
  * again (parked, or prepared for commit), and its own by rename(2). An unnamed file is
  * linked by way of /proc/self/fd, so where there is no /proc the temporary name is there
  * from the start, as it is on file systems that know no unnamed files.
+ *
+ * A file of a job that goes on after a kill has a temporary name that the next run finds:
+ * .NAME.sk-part. It stays if the run fails, grows by whole epochs, and each epoch of a
+ * compressed one is a frame of its own, so that it can be cut there.
  */
 #define _GNU_SOURCE /* O_TMPFILE */
 #include <errno.h>
@@ -27,6 +31,8 @@ struct whole {
 	char *temp;            /* the temporary name, NULL while there is none */
 	bool begun;            /* there is a file, with or without a name */
 	bool ended;            /* the compressed stream has its end */
+	bool lasting;          /* the temporary name outlives the run */
+	bool entered;          /* and is durable in its folder */
 	bool prepared, committed;
 };
 
@@ -38,6 +44,17 @@ cannot_create(const struct whole *w, struct failure *why)
 }
 
 /* ---- the temporary file ---------------------------------------------------------- */
+
+/* ".NAME.sk-part" */
+static char *
+part_name(const struct whole *w)
+{
+	struct buf b = {0};
+
+	buf_addf(&b, "%s/.%.*s.sk-part", w->place.folder, NAME_KEPT, w->place.base);
+	buf_cstr(&b);
+	return b.p;
+}
 
 static char *
 temp_name(const struct whole *w)
@@ -184,7 +201,73 @@ whole_flush(struct sink *s, struct failure *why)
 static int
 whole_sync(struct sink *s, struct failure *why)
 {
-	return whole_flush(s, why);
+	struct whole *w = (struct whole *)s;
+
+	if (!w->lasting)
+		return whole_flush(s, why);
+	if (whole_begin(w, why) < 0 || out_flush(&w->out, true, why) < 0)
+		return -1;
+	if (fdatasync(w->out.fd) < 0 || (!w->entered && place_sync(&w->place) < 0))
+		return out_failed(&w->out, errno, why);
+	w->entered = true;
+	return 0;
+}
+
+/* ---- outliving a kill --------------------------------------------------------------- */
+
+static int
+whole_length(struct sink *s, uint64_t *bytes, struct failure *why)
+{
+	struct whole *w = (struct whole *)s;
+	struct stat st;
+
+	if ((w->out.fd >= 0 ? fstat(w->out.fd, &st) : stat(w->temp, &st)) < 0)
+		return out_failed(&w->out, errno, why);
+	*bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int
+whole_resume(struct sink *s, uint64_t length, struct failure *why)
+{
+	struct whole *w = (struct whole *)s;
+	struct stat st;
+
+	if (length == RESUME_AS_IS || length == RESUME_EMPTY)
+		length = 0;
+	w->temp = part_name(w);
+	w->out.fd = open(w->temp, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (w->out.fd < 0)
+		return cannot_create(w, why);
+	w->begun = w->lasting = w->out.base.open = true;
+	if (fstat(w->out.fd, &st) < 0)
+		return out_failed(&w->out, errno, why);
+	if (!S_ISREG(st.st_mode))
+		return fail(why, EXIT_CANTCREATE, "%s: no regular file", w->temp);
+	if ((uint64_t)st.st_size < length)
+		return resume_refused(&w->out, (uint64_t)st.st_size, length, why);
+	if (ftruncate(w->out.fd, (off_t)length) < 0 || inherit(w) < 0)
+		return out_failed(&w->out, errno, why);
+	return 0;
+}
+
+/* The run that wrote it was killed between its last commit and the renaming. */
+static int
+whole_finish(struct sink *s, uint64_t length, struct failure *why)
+{
+	struct whole *w = (struct whole *)s;
+	char *part = part_name(w);
+	struct stat st;
+	int rc = 0;
+
+	if (lstat(part, &st) == 0 && S_ISREG(st.st_mode)) {
+		if ((uint64_t)st.st_size != length)
+			rc = resume_refused(&w->out, (uint64_t)st.st_size, length, why);
+		else if (rename(part, w->place.path) < 0 || place_sync(&w->place) < 0)
+			rc = out_failed(&w->out, errno, why);
+	}
+	free(part);
+	return rc;
 }
 
 static int
@@ -243,7 +326,7 @@ whole_close(struct sink *s)
 {
 	struct whole *w = (struct whole *)s;
 
-	if (w->temp && !w->committed)
+	if (w->temp && !w->committed && !w->lasting)
 		unlink(w->temp);
 	free(w->temp);
 	place_release(&w->place);
@@ -289,6 +372,9 @@ whole_open(const char *uri, struct failure *why)
 	w->out.base.sync = whole_sync;
 	w->out.base.prepare = whole_prepare;
 	w->out.base.commit = whole_commit;
+	w->out.base.resume = whole_resume;
+	w->out.base.length = whole_length;
+	w->out.base.finish = whole_finish;
 	w->out.base.park = whole_park;
 	w->out.base.close = whole_close;
 	if (look_at(w, why) < 0) {

@@ -12,6 +12,9 @@ struct named_input {
 	bool regular;
 	dev_t dev;             /* of a regular file */
 	ino_t ino;
+	struct head head;      /* once its first block was read */
+	uint64_t offset;       /* where to begin; once it has ended, where that was */
+	bool again;            /* what is not the input of old is read from its beginning */
 };
 
 struct inputs {
@@ -35,5 +38,13 @@ struct source *merge_open(const struct source *base, struct inputs *, const char
 struct source *follow_open(const struct source *base, struct inputs *);
 
 void inputs_release(struct inputs *);
+
+/* Positions: position.c. Append where the first next inputs stand, of which the last is at
+ * offset if reading. */
+void inputs_add_position(const struct inputs *, size_t next, bool reading, uint64_t offset,
+	struct buf *);
+/* Take a position up: *next is the number of the input to begin with. */
+int inputs_seek(struct inputs *, struct slice position, bool finished, size_t *next,
+	struct failure *why);
 
 #endif

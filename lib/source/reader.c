@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/table.h"
 #include "source/unpack.h"
 #include "source/uri.h"
 
@@ -74,6 +75,7 @@ reader_open(struct reader *r, struct input *input, enum input_kind kind,
 		reader_close(r);
 		return -1;
 	}
+	r->from = lseek(r->fd, 0, SEEK_CUR);
 	r->polled = opt->follow || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode));
 	if (S_ISFIFO(st.st_mode))
 		enlarge_pipe(r->fd);
@@ -538,6 +540,82 @@ reader_read(struct reader *r, struct block *b, struct failure *why)
 	b->origin = NULL;
 	b->meta = NULL;
 	return r->strict ? read_strictly(r, b, why) : read_lines(r, b, why);
+}
+
+/* ---- going on -------------------------------------------------------------------- */
+
+struct head
+reader_head(const struct block *b)
+{
+	uint32_t n = (uint32_t)(b->n < READER_HEAD ? b->n : READER_HEAD);
+
+	return (struct head){hash64(b->p, n, 0), n};
+}
+
+/* What lies behind offset in the block that was read last is read again. */
+static void
+put_back(struct reader *r, const struct block *b, uint64_t offset)
+{
+	size_t over = (size_t)(r->offset - offset);
+	struct buf rest = {0};
+
+	buf_add(&rest, b->p + b->n - over, over);
+	buf_add(&rest, r->held.p + r->at, held_bytes(r));
+	buf_release(&r->held);
+	r->held = rest;
+	r->at = r->clean = 0;
+	r->offset = offset;
+}
+
+/* The descriptor of a plain file goes there itself. */
+static int
+seek_to(struct reader *r, uint64_t offset, struct failure *why)
+{
+	struct stat st;
+
+	if (fstat(r->fd, &st) < 0 || st.st_size - r->from < (off_t)offset)
+		return fail(why, EXIT_CONFIG, "%s: it is shorter than what was read of it",
+			r->name);
+	if (lseek(r->fd, r->from + (off_t)offset, SEEK_SET) < 0)
+		return fail(why, EXIT_IO, "%s: %s", r->name, strerror(errno));
+	buf_reset(&r->held);
+	buf_reset(&r->raw);
+	r->at = r->raw_at = r->clean = 0;
+	r->eof = false;
+	r->offset = offset;
+	return 1;
+}
+
+int
+reader_skip(struct reader *r, uint64_t offset, struct head head, struct failure *why)
+{
+	struct block b = {0};
+	int rc;
+
+	if (!offset)
+		return 1;
+	rc = reader_read(r, &b, why);
+	if (rc > 0 && head.n && head.n <= b.n && hash64(b.p, head.n, 0) != head.hash) {
+		fail(why, EXIT_CONFIG, "%s: it does not begin as the input that was read before",
+			r->name);
+		rc = 0;
+	} else if (rc > 0 && r->form == FORM_PLAIN && !r->polled && r->from >= 0) {
+		rc = seek_to(r, offset, why);
+		if (rc < 0 && why->status == EXIT_CONFIG)
+			rc = 0;
+	} else {
+		while (rc > 0 && r->offset < offset)
+			rc = reader_read(r, &b, why);
+		if (rc > 0 && (r->offset - offset > b.n || b.too_long) && r->offset != offset)
+			rc = 0;
+		else if (rc > 0)
+			put_back(r, &b, offset);
+		if (rc == 0)
+			fail(why, EXIT_CONFIG, "%s: it is not the input that was read before: "
+				"it ends or its lines end elsewhere", r->name);
+	}
+	block_release(&b);
+	return rc;
 }
 
 bool

@@ -48,6 +48,7 @@ struct reader {
 	bool over;             /* followed to its end: there is another file, or nothing */
 	bool strict;           /* max_record is small: every line is measured */
 	enum { FORM_UNKNOWN, FORM_PLAIN, FORM_ZSTD } form;
+	off_t from;            /* of a descriptor that can seek: where it stood; else -1 */
 	uint64_t offset;       /* in the unpacked input, of the first byte that is held */
 	struct buf held;       /* unpacked, from at on; not delivered yet */
 	size_t at;
@@ -65,6 +66,21 @@ int reader_open(struct reader *, struct input *, enum input_kind,
 
 /* The next block: 1; 0 at the end or where a drain ended it (drained); -1. */
 int reader_read(struct reader *, struct block *, struct failure *why);
+
+/* Of the beginning of an input: enough to tell it from another one. */
+#define READER_HEAD 4096
+struct head {
+	uint64_t hash;
+	uint32_t n;            /* bytes; 0: nothing is known */
+};
+
+/* The head of the input that b is the first block of. */
+struct head reader_head(const struct block *b);
+
+/* Before the first read: go on at an offset of the unpacked input, which begins a line. 1;
+ * 0: the input is not the one that began with head, or is shorter, why says which; -1. Files
+ * are sought, anything else is read and passed over. */
+int reader_skip(struct reader *, uint64_t offset, struct head head, struct failure *why);
 
 /* True if reader_read would have to wait for its first whole line. */
 bool reader_would_wait(struct reader *);

@@ -201,6 +201,32 @@ struct files {
 	bool reading;
 };
 
+/* Open the next input, where another run left off if it did. */
+static int
+files_begin(struct files *f, struct named_input *in, struct failure *why)
+{
+	struct reader *r = &f->reader;
+	uint64_t from = in->offset;
+	int rc;
+
+	if (reader_open(r, &in->input, in->kind, &f->listed.in.opt, why) < 0)
+		return -1;
+	rc = from ? reader_skip(r, from, in->head, why) : 1;
+	if (rc == 0 && in->again) {
+		reader_close(r);
+		in->head = (struct head){0};
+		in->input.lines = 0;
+		rc = reader_open(r, &in->input, in->kind, &f->listed.in.opt, why) < 0 ? -1 : 1;
+	} else if (rc == 0) {
+		fail_hint(why, "give the job the input that it began with, or another --state");
+	}
+	if (rc > 0)
+		f->reading = true;
+	else
+		reader_close(r);
+	return rc > 0 ? 0 : -1;
+}
+
 static int
 files_read(struct source *s, struct block *b, struct failure *why)
 {
@@ -214,18 +240,39 @@ files_read(struct source *s, struct block *b, struct failure *why)
 		if (!f->reading) {
 			if (f->next == f->listed.in.n)
 				return 0;
-			in = &f->listed.in.v[f->next++];
-			if (reader_open(&f->reader, &in->input, in->kind,
-					&f->listed.in.opt, why) < 0)
+			if (files_begin(f, &f->listed.in.v[f->next++], why) < 0)
 				return -1;
-			f->reading = true;
 		}
+		in = &f->listed.in.v[f->next - 1];
 		rc = reader_read(&f->reader, b, why);
-		if (rc)
+		if (rc > 0) {
+			if (!b->offset)
+				in->head = reader_head(b);
+			s->unread = f->listed.in.n - f->next;
+		}
+		if (rc || f->reader.drained)
 			return rc;
+		in->offset = f->reader.offset;
+		in->input.ended = true;
 		reader_close(&f->reader);
 		f->reading = false;
 	}
+}
+
+static void
+files_position(struct source *s, struct buf *b)
+{
+	const struct files *f = (const struct files *)s;
+
+	inputs_add_position(&f->listed.in, f->next, f->reading, f->reader.offset, b);
+}
+
+static int
+files_seek(struct source *s, struct slice position, bool finished, struct failure *why)
+{
+	struct files *f = (struct files *)s;
+
+	return inputs_seek(&f->listed.in, position, finished, &f->next, why);
 }
 
 static bool
@@ -255,6 +302,9 @@ files_open(const struct source *base, struct inputs *in)
 	f->listed.base = *base;
 	f->listed.base.read = files_read;
 	f->listed.base.would_wait = files_would_wait;
+	f->listed.base.position = files_position;
+	f->listed.base.seek = files_seek;
+	f->listed.base.unread = in->n;
 	f->listed.base.close = files_close;
 	f->listed.in = *in;
 	f->listed.in.opt.done_bytes = &f->listed.base.done_bytes;

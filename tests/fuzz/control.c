@@ -19,7 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		if (!control_is(line, control_run(line)))
 			abort();
 		if (c.kind == CONTROL_START) {
-			control_add_start(&b, line, &c, &sink, 1);
+			control_add_start(&b, line, &c, c.timed, &sink, 1);
 			if (control_parse(slice_of(b.p, b.n - 1), &scan, &again, &why) < 0 ||
 				again.stage != c.stage + 1 || again.epoch != c.epoch)
 				abort();

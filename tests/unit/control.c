@@ -108,7 +108,7 @@ passed_on(void)
 	struct control c;
 
 	control_parse(start, &scratch, &c, &why);
-	control_add_start(&b, start, &c, sinks, 2);
+	control_add_start(&b, start, &c, false, sinks, 2);
 	ok(is(&b, HEAD("start") ",\"epoch\":7,\"app\":\"o\",\"stage\":2,"
 		"\"sinks\":[\"a\",\"b\\\"c\",\"d\"]}\n"), "start: a stage more, sinks added");
 	control_parse(barrier, &scratch, &c, &why);

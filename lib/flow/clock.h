@@ -1,0 +1,47 @@
+/*
+ * clock: event time, as far as records have told it.
+ *
+ * The watermark is the least over the inputs of (newest event time - delay), over those that
+ * have given a record and may give more; while there are inputs that have not given one yet
+ * it stands still, so that an input that is read later makes nothing late. It moves by
+ * records alone, never by batches or by the wall clock, and never back: a replay moves it in
+ * the same way.
+ */
+#ifndef SK_FLOW_CLOCK_H
+#define SK_FLOW_CLOCK_H
+
+#include "flow/flow.h"
+
+struct clock_mark {
+	char *name;          /* owned: of an input */
+	int32_t partition;
+	int64_t newest_us;
+};
+
+/* {.watermark_us = TIME_NONE} has seen nothing. */
+struct clock {
+	bool on;             /* records get their event time here */
+	int64_t watermark_us;
+	struct input **input;/* that have given a time */
+	size_t n, cap;
+	struct clock_mark *mark; /* of a run before this one */
+	size_t nmarks, cap_marks;
+};
+
+/* An input tells the time of a record. unread: inputs that have told none yet and still may.
+ * True if the watermark has moved. */
+bool clock_tell(struct clock *, const struct flow_time *, struct input *, int64_t us,
+	size_t unread);
+
+/* Append what a later run needs to go on, as JSON text, and take that up. */
+void clock_save(const struct clock *, struct buf *);
+int clock_restore(struct clock *, struct slice json, struct failure *why);
+
+/* The event time of a record by --time, else by what came with it, else by its arrival. -1:
+ * a bad record. */
+int clock_time(const struct flow_time *, struct expr_run *, const char *stage,
+	const struct record *, int64_t *us, struct failure *why);
+
+void clock_release(struct clock *);
+
+#endif

@@ -1,0 +1,242 @@
+# Checkpoints: who may take part, where a run goes on, what it leaves.
+load helper
+
+numbers() {
+	seq "$1" "$2" | sed 's/.*/{"n":&}/'
+}
+
+@test "a checkpointed stream is an envelope stream between start and end" {
+	printf '{"n":1}\n' >in
+	run_tool bash -c 'sk-cat in --checkpoint 1s | cat'
+	assert_success
+	assert_line --index 0 --regexp '^\{"\$sk":"start","run":"[0-9a-f]{32}","epoch":0,'
+	assert_line --index 1 --partial '"topic":"in","partition":0,"offset":0,'
+	assert_line --index 2 --partial '"complete":true,"epoch":1,'
+	assert_equal "${#lines[@]}" 3
+}
+
+@test "the last process writes plain lines, byte for byte what came in" {
+	printf '{"n": 1}\n[ 2 ]\n"three"\n' >in
+	run_tool bash -c 'sk-cat in --checkpoint 1s | sk-map . | sk-cat >out'
+	assert_success
+	cmp in out
+}
+
+@test "a ledger says what was committed; a second run finds nothing to do" {
+	numbers 1 1000 >in
+	export SK_STATE=state SK_APP=job
+	sk-cat in --checkpoint 1ms | sk-cat -o out
+	cmp in out
+	grep -q '"app":"job".*"state":"done"' state/commit
+	cp state/commit before
+	sk-cat in --checkpoint 1ms | sk-cat -o out
+	cmp in out
+	cmp state/commit before
+}
+
+@test "what was added to an input since is read from there" {
+	numbers 1 10 >in
+	export SK_STATE=state
+	sk-cat in --checkpoint 1s | sk-cat -o append:out
+	numbers 11 20 >>in
+	sk-cat in --checkpoint 1s | sk-cat -o append:out
+	cmp in out
+}
+
+@test "another file of the same name is read from its beginning" {
+	numbers 1 10 >in
+	export SK_STATE=state
+	sk-cat in --checkpoint 1s | sk-cat -o append:out
+	numbers 101 130 >in
+	sk-cat in --checkpoint 1s | sk-cat -o append:out
+	assert_equal "$(wc -l <out)" 40
+}
+
+@test "--checkpoint into a file or a terminal is a usage error" {
+	printf '1\n' >in
+	run_tool bash -c 'sk-cat in --checkpoint 1s >out'
+	assert_status 64
+	assert_says 'stdout is neither'
+}
+
+@test "--checkpoint with a sink of its own needs a state folder" {
+	printf '1\n' >in
+	run_tool sk-cat in --checkpoint 1s -o out
+	assert_status 64
+	assert_says '--state DIR'
+	[ ! -e out ]
+}
+
+@test "--state given with a sink that is a file means checkpoints" {
+	numbers 1 100 >in
+	run_tool sk-cat in --state state -o out
+	assert_success
+	cmp in out
+	grep -q '"state":"done"' state/commit
+}
+
+@test "--checkpoint twice in a pipe, and with --limit, is a usage error" {
+	printf '1\n' >in
+	run_tool bash -c 'sk-cat in --checkpoint 1s | sk-map . --checkpoint 1s | cat; echo ${PIPESTATUS[1]}'
+	assert_line 64
+	run_tool bash -c 'sk-cat -n 1 in --checkpoint 1s | cat; exit ${PIPESTATUS[0]}'
+	assert_status 64
+}
+
+@test "the owner keeps a ledger, the last process has no state: refused" {
+	printf '1\n' >in
+	run_tool bash -c 'sk-cat in --checkpoint 1s --state state | sk-cat -o out; exit ${PIPESTATUS[1]}'
+	assert_status 78
+	[ ! -e out ]
+}
+
+@test "two runs of one job exclude each other" {
+	numbers 1 10 >in
+	export SK_STATE=state
+	sk-cat in --checkpoint 1s | { read -r l; echo "$l"; sleep 1; cat; } | sk-cat -o out 3>&- &
+	first=$!
+	until [ -s state/commit.lock ]; do sleep 0.05; done
+	sleep 0.3
+	run_tool flock --nonblock state/commit.lock true
+	wait $first
+	assert_status 1
+	cmp in out
+}
+
+@test "a damaged ledger is refused, whichever byte it is" {
+	numbers 1 10 >in
+	export SK_STATE=state
+	sk-cat in --checkpoint 1s | sk-cat -o append:out
+	cp state/commit good
+	cp out before
+	size=$(stat -c %s good)
+	for ((at = 0; at < size; at += 7)); do
+		cp good state/commit
+		printf '\x01' | dd of=state/commit bs=1 seek=$at conv=notrunc status=none
+		run_tool bash -c 'sk-cat in --checkpoint 1s | sk-cat -o append:out; exit ${PIPESTATUS[0]}'
+		assert_status 78
+	done
+	cmp out before
+}
+
+@test "the state of another app is refused" {
+	numbers 1 10 >in
+	sk-cat in --state state --app one -o out
+	run_tool sk-cat in --state state --app two -o out
+	assert_status 78
+	assert_says "of the app 'one', not of 'two'"
+}
+
+# Break a run after its first commit: the second input has a bad record.
+broken_run() {
+	numbers 1 50000 >a
+	printf '{"n":\n' >b
+	run_tool bash -c "sk-cat a b --checkpoint 1ms | $1; exit \${PIPESTATUS[0]}"
+	assert_status 65
+}
+
+@test "a job with other inputs than it began with is refused" {
+	export SK_STATE=state
+	broken_run 'sk-cat -o out'
+	grep -q '"state":"running"' state/commit
+	run_tool bash -c 'sk-cat b a --checkpoint 1s | sk-cat -o out; exit ${PIPESTATUS[0]}'
+	assert_status 78
+	assert_says 'the job began with'
+}
+
+@test "a mended input lets the job go on: every record once" {
+	export SK_STATE=state
+	broken_run 'sk-cat -o append:out'
+	printf '{"n":0}\n' >b
+	sk-cat a b --checkpoint 1s | sk-cat -o append:out
+	cat a b | cmp - out
+}
+
+@test "an input that begins otherwise, or is shorter, is refused in the middle of a job" {
+	export SK_STATE=state
+	numbers 1 50000 >a
+	printf '{"n":\n' >>a
+	run_tool bash -c 'sk-cat a --checkpoint 1ms | sk-cat -o out; exit ${PIPESTATUS[0]}'
+	assert_status 65
+	grep -q '"state":"running"' state/commit
+	cp a keep
+	sed -i '1s/1/2/' a
+	run_tool bash -c 'sk-cat a --checkpoint 1s | sk-cat -o out; exit ${PIPESTATUS[0]}'
+	assert_status 78
+	head -c 4096 keep >a
+	run_tool bash -c 'sk-cat a --checkpoint 1s | sk-cat -o out; exit ${PIPESTATUS[0]}'
+	assert_status 78
+	assert_says 'shorter'
+}
+
+@test "stdout that was truncated under a job that goes on is refused, >> is cut back" {
+	export SK_STATE=state
+	broken_run 'sk-cat >>out'
+	printf '{"n":0}\n' >b
+	cp out kept
+	run_tool bash -c 'sk-cat a b --checkpoint 1s | sk-cat >out; exit ${PIPESTATUS[1]}'
+	assert_status 78
+	assert_says '>> instead of >'
+	cat kept >out
+	printf '{"torn":' >>out
+	sk-cat a b --checkpoint 1s | sk-cat >>out
+	cat a b | cmp - out
+}
+
+@test "a compressed input and a compressed output go on too" {
+	export SK_STATE=state
+	numbers 1 50000 | zstd -q >a.zst
+	printf '{"n":\n' >b
+	run_tool bash -c 'sk-cat a.zst b --checkpoint 1ms | sk-cat -o out.zst; exit ${PIPESTATUS[0]}'
+	assert_status 65
+	grep -q '"state":"running"' state/commit
+	printf '{"n":0}\n' >b
+	sk-cat a.zst b --checkpoint 1s | sk-cat -o out.zst
+	{ zstd -qdc a.zst && cat b; } | cmp - <(zstd -qdc out.zst)
+}
+
+@test "a stream that was cut before it began makes no empty output" {
+	numbers 1 10 >in
+	export SK_STATE=state
+	sk-cat in --checkpoint 1s | sk-cat -o out
+	run_tool bash -c '(exit 137) | sk-cat -o out; exit ${PIPESTATUS[1]}'
+	assert_status 75
+	cmp in out
+}
+
+@test "SIGTERM drains: what was read is committed, and the next run goes on" {
+	numbers 1 200000 >in
+	export SK_STATE=state
+	bash -c 'exec sk-cat in --checkpoint 1ms > >(sk-cat -o append:out; echo $? >rc)' &
+	pid=$!
+	until [ -s state/commit ]; do sleep 0.01; done
+	kill -TERM $pid || true
+	wait $pid || true
+	until [ -s rc ]; do sleep 0.01; done
+	assert_equal "$(cat rc)" 0
+	sk-cat in --checkpoint 1s | sk-cat -o append:out
+	cmp in out
+}
+
+@test "dead letters and summaries travel to the last process, with the origin of the record" {
+	printf '{"items":[1]}\n{"items":7}\n' >in
+	export SK_STATE=state
+	run_tool bash -c 'sk-cat in --checkpoint 1s |
+		sk-split .items --emit {v:.} --summary {s:1} --summary-to append:sums --dead-letter dead |
+		sk-cat -o out'
+	assert_success
+	assert_file out '{"v":1}'
+	assert_file sums '{"s":1}'
+	run jq -c '[.origin,.value]' dead
+	assert_output '[{"topic":"in","partition":0,"offset":14,"line":null,"column":null},{"items":7}]'
+}
+
+@test "a template in the middle of a checkpointed pipe is refused" {
+	printf '{"n":1}\n' >in
+	run_tool bash -c 'sk-cat in --checkpoint 1s | sk-route --by .n -o "{}.x" --default - | cat; exit ${PIPESTATUS[1]}'
+	assert_success
+	run_tool bash -c 'sk-cat in --checkpoint 1s | sk-route -r "true => x" --default - | sk-cat -o out'
+	assert_success
+	assert_file x '{"n":1}'
+	[ -e out ] && [ ! -s out ]
+}
