@@ -150,6 +150,41 @@ oversized() {
 	refused 'a{.b' 'a { without }'
 }
 
+@test "what a value was it stays: null and no value, white space, bytes, a derived null" {
+	fresh_topic 1 1 retention.ms=-1
+	from=$topic
+	cat >in <<-'END'
+		{"ts":1577836800001,"headers":[["h","1"],["h",null],["h",{"b64":"/w=="}]],"key":{"b64":"/wA="},"value":null}
+		{"ts":1577836800002,"headers":[],"key":"a","value":"null"}
+		{"ts":1577836800003,"headers":[],"key":"","value":" null "}
+		{"ts":1577836800004,"headers":[],"key":null,"value":""}
+		{"ts":1577836800005,"headers":[],"key":null,"value":" {\"a\":\t1.10}\r"}
+		{"ts":1577836800006,"headers":[],"key":null,"value":{"b64":"/wAK"}}
+		{"ts":1577836800007,"headers":[],"key":null,"value":{"b64":"/wAN"}}
+	END
+	admin produce "$from" <in
+	admin dump "$from" >want
+	for way in sk-cat "a pipe" "a file"; do
+		fresh_topic 1 1 retention.ms=-1
+		case $way in
+		sk-cat) sk-cat "kafka:$from?until=end" -o "kafka:$topic" ;;
+		*pipe) sk-cat -e "kafka:$from?until=end" | sk-cat -e -o "kafka:$topic" ;;
+		*) sk-cat -e "kafka:$from?until=end" -o e && sk-cat -e e -o "kafka:$topic" ;;
+		esac
+		admin dump "$topic" | diff want -
+	done
+	fresh_topic 1
+	printf '%s\n' null ' null ' '{"a":null}' '"null"' | sk-map '.a?' -o "kafka:$topic"
+	printf '%s\n' null ' null ' '{"a": 1}' | sk-cat -o "kafka:$topic?header.t=type"
+	run bash -c "'$ADMIN' dump $topic | sed 's/.*\"headers\"/\"headers\"/'"
+	assert_output '"headers":[],"key":null,"value":null}
+"headers":[],"key":null,"value":null}
+"headers":[],"key":null,"value":null}
+"headers":[["t","null"]],"key":null,"value":null}
+"headers":[["t","null"]],"key":null,"value":null}
+"headers":[["t","object"]],"key":null,"value":"{\"a\": 1}"}'
+}
+
 @test "records of nothing and of 900 KB" {
 	fresh_topic 1
 	large=$(head -c 900000 /dev/urandom | base64 -w0 | head -c 900000)
