@@ -9,6 +9,7 @@
 
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/table.h"
@@ -18,6 +19,7 @@
 #include "kafka/uri.h"
 
 #define CONNECT_MS 30000
+#define MADE_TRIES 100 /* of 100 ms: until a topic that was made is known */
 #define DELIVERY_MS 300000 /* as long as librdkafka itself goes on trying */
 
 struct kafka_output {
@@ -134,29 +136,59 @@ new_producer(struct kafka_output *out, const char *topic, struct failure *why)
 	return p;
 }
 
+/* By one of the producers, or by another one if the topic has no room for their batches. */
+static void
+look_for(struct kafka_output *out, const char *name, struct found *found, struct failure *why)
+{
+	size_t i;
+
+	why->status = EXIT_CONFIG;
+	for (i = 0; i < out->nproducers && !found->topic && why->status == EXIT_CONFIG; i++) {
+		found->producer = out->producer[i];
+		found->topic = kafka_producer_topic(found->producer, name, why);
+	}
+	if (found->topic || why->status != EXIT_CONFIG)
+		return;
+	found->producer = new_producer(out, name, why);
+	if (found->producer)
+		found->topic = kafka_producer_topic(found->producer, name, why);
+}
+
+/* One broker may have made it before another one knows of it. */
+static void
+make_topic(struct kafka_output *out, const char *name, struct found *found,
+	struct failure *why)
+{
+	struct kafka_new_topic wanted = *out->opt.create;
+	int tries;
+
+	wanted.name = name;
+	if (kafka_admin_create(out->opt.config, &wanted, 1, why) < 0)
+		return;
+	for (tries = 0; tries < MADE_TRIES; tries++) {
+		if (tries)
+			nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+		look_for(out, name, found, why);
+		if (found->topic || why->status != EXIT_CANTCREATE)
+			return;
+	}
+}
+
 /* Whether a topic is there and for us is asked once. */
 static const struct found *
 find_topic(struct kafka_output *out, const char *name, struct failure *why)
 {
 	struct table_entry *e = table_get(&out->topics, slice_str(name));
 	struct found found = {0}, *kept;
-	size_t i;
 
 	if (e) {
 		kept = e->v.ptr;
 		*why = kept->why;
 		return kept->topic ? kept : NULL;
 	}
-	why->status = EXIT_CONFIG;
-	for (i = 0; i < out->nproducers && !found.topic && why->status == EXIT_CONFIG; i++) {
-		found.producer = out->producer[i];
-		found.topic = kafka_producer_topic(found.producer, name, why);
-	}
-	if (!found.topic && why->status == EXIT_CONFIG) {
-		found.producer = new_producer(out, name, why);
-		if (found.producer)
-			found.topic = kafka_producer_topic(found.producer, name, why);
-	}
+	look_for(out, name, &found, why);
+	if (!found.topic && why->status == EXIT_CANTCREATE && out->opt.create)
+		make_topic(out, name, &found, why);
 	if (!found.topic && !is_refusal(why))
 		return NULL;
 	if (!found.topic)

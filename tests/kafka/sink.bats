@@ -118,6 +118,37 @@ oversized() {
 	[[ $output != *missing-$$* ]]
 }
 
+@test "topics are made where the user says how, and those that are there are left as they are" {
+	a=made-$$-$RANDOM
+	run_tool sk-cat -o "kafka:$a" --create-topics partitions=3 < <(seq 10)
+	assert_success
+	assert_silent
+	run admin ends "$a"
+	assert_equal "${#lines[@]}" 3
+	run_tool sk-cat -o "kafka:$a" --create-topics partitions=5,replication=1 < <(seq 11 20)
+	assert_success
+	run admin ends "$a"
+	assert_equal "${#lines[@]}" 3
+	values "$a" | diff - <(seq 20)
+	# By templates of both kinds, in a run that has a producer already.
+	printf '{"t":"%s"}\n' "$a-x" "$a-y" "$a-x" "$a-z" | tee in |
+		sk-cat -o 'kafka:{.t}' --allow "$a-[xy]" --create-topics partitions=2 --on-error skip \
+			2>said || [[ $? == 1 ]]
+	sk-route --by .t in -o "kafka:{}" --allow "$a-*" --create-topics partitions=1
+	run admin topics
+	[[ $output == *"$a-x 2"* && $output == *"$a-y 2"* && $output == *"$a-z 1"* ]]
+	assert_equal "$(admin dump "$a-x" | wc -l)" 4
+	for how in partitions=0 partitions=x replicas=1 partitions=1,partitions=2; do
+		run_tool sk-cat -o "kafka:$a-n" --create-topics $how <<<1
+		assert_status 64
+	done
+	run_tool sk-cat -o "kafka:$a-n" --create-topics replication=7 <<<1
+	assert_status 73
+	assert_says "$a-n"
+	run admin topics
+	[[ $output != *"$a-n"* ]]
+}
+
 @test "an unknown topic, and an unreachable broker" {
 	run_tool sk-cat -o "kafka:missing-$$" <<<1
 	assert_status 73
