@@ -9,6 +9,7 @@
 #	make fuzz       every fuzz target for FUZZ_SECONDS each (20)
 #	make torture    pipelines with checkpoints, killed a thousand times each
 #	make bench      measure against the peers; the table goes to tests/bench/RESULTS.md
+#	make bench-kafka   the same on a broker; into tests/bench/KAFKA.md
 #	make install    PREFIX=/usr/local DESTDIR=
 
 O       = build
@@ -127,6 +128,11 @@ bench: deps-check
 	@$(MAKE) -s all $(O)/examples/generate
 	@O=$(O) tests/bench/run
 
+bench-kafka: deps-check
+	@.ci/install kcat:kcat javac:openjdk-17-jdk-headless
+	@$(MAKE) -s all $(O)/kafka/admin $(O)/examples/generate
+	@O=$(O) tests/bench/kafka
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 \
@@ -143,6 +149,6 @@ install: all
 clean:
 	rm -rf $(O)
 
-.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz torture bench install clean
+.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz torture bench bench-kafka install clean
 .SECONDARY:
 -include $(wildcard $(O)/lib/*/*.d $(O)/cmd/*.d $(O)/tests/*/*.d)

@@ -9,6 +9,7 @@
 #define BAD_SAID_MAX 10
 #define UNMATCHED_MAX 100
 #define IOV_STEP 512
+#define PUT_STEP 256 /* lines for a sink that may refuse one */
 #define METRICS_EVERY_NS 5000000000LL
 #define COMMIT_EVERY_NS 5000000000LL
 
@@ -121,48 +122,122 @@ refused(struct worker *w, uint32_t index, struct failure *why)
 	return 0;
 }
 
-/* The port's bytes in one piece. */
-static struct slice
-gather(struct flow *f, const struct port_out *o)
-{
-	const struct piece *p = o->piece;
-	size_t i;
+/* Where the next line of a port's output lies. A piece holds whole lines. */
+struct cursor {
+	size_t piece, at;
+};
 
-	if (o->npieces == 1)
-		return slice_of(p->p ? p->p : o->own.p + p->at, p->n);
-	buf_reset(&f->gathered);
-	for (i = 0; i < o->npieces; i++, p++)
-		buf_add(&f->gathered, p->p ? p->p : o->own.p + p->at, p->n);
-	return buf_slice(&f->gathered);
+static struct slice
+next_line(const struct port_out *o, struct cursor *c, size_t n)
+{
+	const struct piece *p = &o->piece[c->piece];
+	struct slice line;
+
+	if (c->at == p->n) {
+		c->at = 0;
+		p = &o->piece[++c->piece];
+	}
+	line = slice_of((p->p ? p->p : o->own.p + p->at) + c->at, n);
+	c->at += n;
+	return line;
 }
 
-/* Write to a sink that may refuse records: it is asked again behind each of them. */
+static bool
+is_null(struct slice json)
+{
+	size_t i = 0;
+
+	while (i < json.n && strchr(" \t\r", json.p[i]))
+		i++;
+	return json.n - i >= 4 && memcmp(json.p + i, "null", 4) == 0;
+}
+
+/* The record that a line is of, with the line for its value. */
+static struct record
+told_record(struct worker *w, const struct told *t, struct slice line)
+{
+	struct record r = worker_record(w, t->record);
+
+	line.n--;
+	r.line = r.bytes = line;
+	r.doc = NULL;
+	r.root = t->as == TOLD_BYTES ? JSON_NONE : 0;
+	r.time_us = t->time_us;
+	if (t->as == TOLD_VALUE && is_null(line)) {
+		r.bytes = (struct slice){0};
+		r.root = JSON_NONE;
+	}
+	return r;
+}
+
+/* Gather lines from i on that go to the sink in the same way; returns how many. */
+static size_t
+gather(struct worker *w, const struct port_out *o, size_t i, struct cursor *c)
+{
+	struct flow *f = w->flow;
+	bool envelopes = o->told[i].as == TOLD_ENVELOPE;
+	struct slice line;
+	size_t n;
+
+	if (!f->put)
+		f->put = mem_array(PUT_STEP, sizeof(*f->put));
+	buf_reset(&f->gathered);
+	for (n = 0; n < PUT_STEP && i + n < o->nlines; n++) {
+		if ((o->told[i + n].as == TOLD_ENVELOPE) != envelopes)
+			break;
+		line = next_line(o, c, o->told[i + n].n);
+		if (envelopes)
+			buf_add_slice(&f->gathered, line);
+		else
+			f->put[n] = told_record(w, &o->told[i + n], line);
+	}
+	return n;
+}
+
+/* Write n lines to a sink that may refuse records: it is asked again behind each of them. */
+static int
+put_told(struct worker *w, unsigned port, const struct told *t, size_t n,
+	struct failure *why)
+{
+	struct flow *f = w->flow;
+	struct slice left = buf_slice(&f->gathered);
+	const struct sink *sink;
+	struct iovec v;
+	size_t done = 0, i;
+	int rc;
+
+	while (done < n && !w->halted) {
+		v = (struct iovec){(void *)(uintptr_t)left.p, left.n};
+		if (t->as == TOLD_ENVELOPE)
+			rc = port_write(f, port, &v, 1, why);
+		else
+			rc = port_put(f, port, f->put + done, n - done, why);
+		if (rc == 0)
+			break;
+		sink = f->port[port]->sink;
+		if (!sink || !sink->refused ||
+			refused(w, t[done + sink->taken].record, why) < 0)
+			return -1;
+		for (i = 0; left.n && i <= sink->taken; i++) {
+			left.p += t[done + i].n;
+			left.n -= t[done + i].n;
+		}
+		done += sink->taken + 1;
+	}
+	return 0;
+}
+
 static int
 write_told(struct worker *w, unsigned port, struct failure *why)
 {
 	struct port_out *o = w->emit.out[port];
-	struct slice left = gather(w->flow, o);
-	const struct sink *sink;
-	const char *feed;
-	struct iovec v;
-	size_t line = 0, i;
+	struct cursor c = {0};
+	size_t i, n;
 
-	while (left.n && !w->halted) {
-		v = (struct iovec){(void *)(uintptr_t)left.p, left.n};
-		if (port_write(w->flow, port, &v, 1, why) == 0)
-			break;
-		sink = w->flow->port[port]->sink;
-		if (!sink || !sink->refused)
+	for (i = 0; i < o->nlines && !w->halted; i += n) {
+		n = gather(w, o, i, &c);
+		if (put_told(w, port, &o->told[i], n, why) < 0)
 			return -1;
-		line += sink->taken;
-		if (refused(w, line < o->nlines ? o->of[line] : NO_RECORD, why) < 0)
-			return -1;
-		line++;
-		for (i = 0; i <= sink->taken; i++) {
-			feed = memchr(left.p, '\n', left.n);
-			left.n -= (size_t)(feed + 1 - left.p);
-			left.p = feed + 1;
-		}
 	}
 	w->flow->port[port]->records += o->records;
 	return 0;
@@ -177,7 +252,7 @@ write_port(struct worker *w, unsigned port, struct failure *why)
 	int n = 0;
 
 	emit_settle(o);
-	if (o->told)
+	if (o->tells)
 		return write_told(w, port, why);
 	for (i = 0; i < o->npieces; i++) {
 		v[n].iov_base = (void *)(uintptr_t)(o->piece[i].p ? o->piece[i].p :

@@ -33,7 +33,7 @@ emit_release(struct emit *e)
 		if (!e->out[i])
 			continue;
 		buf_release(&e->out[i]->own);
-		free(e->out[i]->of);
+		free(e->out[i]->told);
 		free(e->out[i]->piece);
 		free(e->out[i]);
 	}
@@ -71,7 +71,7 @@ emit_record_begin(struct emit *e)
 	e->stamp++;
 	e->nsaved = 0;
 	e->fate = FATE_NONE;
-	e->record = NO_RECORD;
+	e->hand = NULL;
 }
 
 static struct port_out *
@@ -88,8 +88,9 @@ new_port_out(struct emit *e, unsigned port)
 		e->nout = n;
 	}
 	e->out[port] = mem_zalloc(sizeof(*e->out[port]));
-	e->out[port]->told = flow_port_envelopes(e->flow, port);
-	e->out[port]->envelope = e->envelope || e->out[port]->told;
+	flow_port_takes(e->flow, port, &e->out[port]->tells,
+		&e->out[port]->takes_records);
+	e->out[port]->envelope = e->envelope || e->out[port]->tells;
 	return e->out[port];
 }
 
@@ -159,14 +160,27 @@ add_piece(struct port_out *o, const char *p, size_t at, size_t n)
 	o->piece[o->npieces++] = (struct piece){p, at, n};
 }
 
-/* Whose line it is that follows. */
+/* Tell of a line of n bytes. */
 static inline void
-add_line_of(struct emit *e, struct port_out *o)
+tell(struct emit *e, struct port_out *o, enum told_as as, size_t n)
 {
-	if (!o->told)
+	if (!o->tells)
 		return;
-	o->of = mem_grow(o->of, &o->cap_of, o->nlines + 1, sizeof(*o->of));
-	o->of[o->nlines++] = e->record;
+	o->told = mem_grow(o->told, &o->cap_told, o->nlines + 1, sizeof(*o->told));
+	o->told[o->nlines++] = (struct told){
+		.record = e->hand ? e->hand->index : NO_RECORD,
+		.as = as,
+		.n = n,
+		.time_us = e->hand ? e->hand->time_us : TIME_NONE,
+	};
+}
+
+/* What comes of this record needs no envelope: its block is still there when the sink gets
+ * it. What came in one has its text at hand. */
+static inline bool
+goes_without(const struct emit *e, const struct port_out *o, const struct record *r)
+{
+	return o->takes_records && r && r == e->hand && !(r->meta && r->meta->prefix.p);
 }
 
 /* End the pending run of input bytes. */
@@ -242,7 +256,7 @@ side_index(struct emit *e, unsigned outlet)
 
 static void
 begin_line(struct emit *e, struct port_out *o, unsigned outlet, bool to,
-	const struct record *parent)
+	enum told_as as, const struct record *parent)
 {
 	struct buf *b = &o->own;
 
@@ -251,11 +265,12 @@ begin_line(struct emit *e, struct port_out *o, unsigned outlet, bool to,
 	e->now_at = b->n;
 	e->now_to = to;
 	/* What travels has the form of the sink that it is for. */
-	e->now_envelope = to ? e->side_envelope : o->envelope;
+	e->now_envelope = to ? e->side_envelope : o->envelope && as == TOLD_ENVELOPE;
 	if (to)
 		buf_addf(b, "{\"$sk\":\"to\",\"run\":\"%.*s\",\"sink\":%llu,\"value\":",
 			(int)e->carry_run.n, e->carry_run.p,
 			(unsigned long long)side_index(e, outlet));
+	e->now_as = as;
 	if (e->now_envelope)
 		envelope_add_prefix(b, parent);
 }
@@ -275,7 +290,7 @@ emit_end(struct emit *e)
 	buf_addc(b, '\n');
 	add_piece(o, NULL, e->now_at, b->n - e->now_at);
 	o->records++;
-	add_line_of(e, o);
+	tell(e, o, e->now_as, b->n - e->now_at);
 	e->now = NULL;
 }
 
@@ -287,7 +302,8 @@ emit_begin_named(struct emit *e, unsigned outlet, struct slice name,
 	bool to;
 
 	o = target(e, outlet, name, &to);
-	begin_line(e, o, outlet, to, parent);
+	begin_line(e, o, outlet, to,
+		!to && goes_without(e, o, parent) ? TOLD_VALUE : TOLD_ENVELOPE, parent);
 	return &o->own;
 }
 
@@ -305,7 +321,8 @@ add_value(struct buf *b, const struct record *r)
 {
 	const struct meta *m = r->meta;
 	struct slice bytes = m && m->odd.p ? m->odd : r->bytes;
-	bool null_text = m && !m->tombstone && slice_eq(bytes, SLICE("null"));
+	bool null_text = m && !m->tombstone && r->root != JSON_NONE &&
+		json_type_at(r->doc, r->root) == JSON_NULL;
 
 	if (r->root != JSON_NONE && !(m && m->odd.p) && !null_text) {
 		buf_add_slice(b, bytes);
@@ -317,16 +334,30 @@ add_value(struct buf *b, const struct record *r)
 	buf_addc(b, '"');
 }
 
+/* A record as it came: what was a message stays what it was, null included. */
+static inline enum told_as
+same_as(const struct emit *e, const struct port_out *o, const struct record *r)
+{
+	const struct meta *m = r->meta;
+
+	if (!goes_without(e, o, r) || (m && m->odd.p))
+		return TOLD_ENVELOPE;
+	if (r->root == JSON_NONE)
+		return TOLD_BYTES;
+	return m && !m->tombstone ? TOLD_TEXT : TOLD_VALUE;
+}
+
 void
 emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct record *r)
 {
 	bool to, enveloped = r->meta && r->meta->prefix.p;
 	struct port_out *o = target(e, outlet, name, &to);
-	struct slice s = o->envelope ? r->line : r->bytes;
+	enum told_as as = same_as(e, o, r);
+	struct slice s = o->envelope && as == TOLD_ENVELOPE ? r->line : r->bytes;
 	const char *end = s.p + s.n;
 
-	if (__builtin_expect(to || (o->envelope && !enveloped), 0)) {
-		begin_line(e, o, outlet, to, r);
+	if (__builtin_expect(to || (o->envelope && as == TOLD_ENVELOPE && !enveloped), 0)) {
+		begin_line(e, o, outlet, to, TOLD_ENVELOPE, r);
 		if (e->now_envelope)
 			add_value(&o->own, r);
 		else if (r->root != JSON_NONE)
@@ -337,7 +368,7 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 		return;
 	}
 	o->records++;
-	add_line_of(e, o);
+	tell(e, o, as, s.n + 1);
 	/* In the block, with its line feed: a reference will do. */
 	if (__builtin_expect(s.p >= r->block->p && end < r->block->p + r->block->n &&
 			*end == '\n', 1)) {
@@ -380,7 +411,7 @@ emit_raw_end(struct emit *e)
 	struct port_out *o = e->now;
 
 	add_piece(o, NULL, e->now_at, o->own.n - e->now_at);
-	add_line_of(e, o);
+	tell(e, o, TOLD_ENVELOPE, o->own.n - e->now_at);
 	e->now = NULL;
 }
 

@@ -50,6 +50,7 @@ flow_free(struct flow *f)
 	free(f->place_name);
 	clock_release(&f->clock);
 	ledger_release(&f->ledger);
+	free(f->put);
 	pthread_mutex_destroy(&f->ports_lock);
 	pthread_mutex_destroy(&f->read_lock);
 	pthread_mutex_destroy(&f->turn_lock);
@@ -72,6 +73,7 @@ flow_port_of_uri(struct flow *f, const char *uri)
 		port = mem_zalloc(sizeof(*port));
 		port->uri = mem_strdup(uri);
 		port->envelopes = f->rooms->sink_envelopes(uri);
+		port->takes_records = port->envelopes && f->rooms->sink_records(uri);
 		f->port = mem_grow(f->port, &f->cap_ports, f->nports + 1, sizeof(*f->port));
 		e->v.u = f->nports;
 		f->port[f->nports++] = port;
@@ -125,15 +127,13 @@ flow_port(struct flow *f, unsigned outlet, struct slice name)
 	return port;
 }
 
-bool
-flow_port_envelopes(struct flow *f, unsigned port)
+void
+flow_port_takes(struct flow *f, unsigned port, bool *envelopes, bool *records)
 {
-	bool envelopes;
-
 	pthread_mutex_lock(&f->ports_lock);
-	envelopes = f->port[port]->envelopes;
+	*envelopes = f->port[port]->envelopes;
+	*records = f->port[port]->takes_records;
 	pthread_mutex_unlock(&f->ports_lock);
-	return envelopes;
 }
 
 /* ---- delivery to sinks: only in a worker's turn ------------------------------------------ */
@@ -261,6 +261,20 @@ port_write(struct flow *f, unsigned number, const struct iovec *v, int n,
 	if (!was_open && p->sink->open)
 		f->open_sinks++;
 	return 0;
+}
+
+/* Sinks of records hold no descriptor. */
+int
+port_put(struct flow *f, unsigned number, const struct record *r, size_t n,
+	struct failure *why)
+{
+	struct port *p;
+
+	if (port_open(f, number, why) < 0)
+		return -1;
+	p = f->port[number];
+	p->dirty = p->unsynced = true;
+	return p->sink->put(p->sink, r, n, why);
 }
 
 int

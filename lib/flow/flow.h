@@ -265,6 +265,13 @@ struct sink {
 	 * envelopes may refuse a record for what it is: -1 with refused set; it has taken the
 	 * lines before that one, taken of them, and has not looked at those behind it. */
 	int (*write)(struct sink *, const struct iovec *, int n, struct failure *why);
+	/*
+	 * Of a sink of envelopes that can do without them, or NULL: records with what is
+	 * known of them. bytes is the value, and p == NULL stands for none, a tombstone. root
+	 * is JSON_NONE, or the value is JSON text without a line feed; doc is NULL, nothing is
+	 * scanned. Refusing is as with write: it has taken the records before that one.
+	 */
+	int (*put)(struct sink *, const struct record *, size_t n, struct failure *why);
 	/* Nothing stays in the process's memory. */
 	int (*flush)(struct sink *, struct failure *why);
 	/* Nothing is lost if the machine stops now. */
@@ -310,6 +317,8 @@ struct flow_rooms {
 	bool (*sink_conflict)(const char *a, const char *b);
 	/* True if sinks of that name take envelope lines. */
 	bool (*sink_envelopes)(const char *uri);
+	/* True if they have put(). */
+	bool (*sink_records)(const char *uri);
 	/* True if what is written there is read again at once: it would never end. */
 	bool (*sink_feeds)(const char *uri, const struct source *);
 };

@@ -23,6 +23,7 @@ struct port {
 	bool envelopes;      /* its sink takes envelope lines */
 	bool ready;          /* port_ready was here */
 	bool logged;         /* the ledger knows its length */
+	bool takes_records;  /* and records without them */
 	bool declared;       /* named by the user: exists at a complete end even if empty */
 };
 
@@ -44,6 +45,19 @@ struct piece {
 	size_t at, n;
 };
 
+/* A line for a sink that may refuse a record. */
+struct told {
+	uint32_t record;     /* whose line it is: the index in its block, or NO_RECORD */
+	enum told_as {
+		TOLD_ENVELOPE,
+		TOLD_VALUE,  /* JSON text, of which null is no value */
+		TOLD_TEXT,   /* JSON text, null as well */
+		TOLD_BYTES,
+	} as;
+	size_t n;            /* its bytes, with the line feed */
+	int64_t time_us;     /* event time; not of an envelope */
+};
+
 /* What one batch has for one port. */
 struct port_out {
 	struct buf own;
@@ -55,9 +69,10 @@ struct port_out {
 	uint64_t stamp;      /* of the record that last touched it */
 	bool touched;        /* in this batch */
 	bool envelope;       /* its lines are envelopes */
-	bool told;           /* its sink may refuse a record: of says whose each line is */
-	uint32_t *of;        /* the index of the record in its block, or NO_RECORD */
-	size_t nlines, cap_of;
+	bool takes_records;  /* its sink takes values, with the records that they are of */
+	bool tells;          /* its sink may refuse a record: told has each line */
+	struct told *told;
+	size_t nlines, cap_told;
 };
 
 #define NO_RECORD UINT32_MAX
@@ -83,7 +98,7 @@ struct emit {
 	size_t nsaved, cap_saved;
 	uint64_t stamp;
 	enum fate fate;
-	uint32_t record;           /* index of the one in hand, or NO_RECORD */
+	const struct record *hand; /* the record in hand, or NULL */
 	struct table names;        /* (outlet, name) -> port + 1 */
 	struct buf scratch;
 	/* Between emit_begin and emit_end: */
@@ -93,6 +108,7 @@ struct emit {
 	bool now_envelope;         /* the line is an envelope */
 	bool envelope;             /* lines leave as envelopes; ports may ask for it */
 	bool side_envelope;        /* so do those for side sinks, by -e */
+	enum told_as now_as;
 	/* On a checkpointed stream into a pipe: */
 	struct slice carry_run;    /* p != NULL: side outlets travel */
 	uint64_t carry_base;       /* number of the first of our side sinks */
@@ -113,7 +129,8 @@ void emit_settle(struct port_out *);
 /* The port of an outlet filled with a name. Thread-safe. */
 unsigned flow_port(struct flow *, unsigned outlet, struct slice name);
 unsigned flow_port_of_uri(struct flow *, const char *uri);
-bool flow_port_envelopes(struct flow *, unsigned port);
+/* What the port's sink takes beside plain lines. */
+void flow_port_takes(struct flow *, unsigned port, bool *envelopes, bool *records);
 const struct outlet *flow_outlet_at(const struct flow *, unsigned outlet);
 
 /* ---- the balance, messages, dead letters: report.c --------------------------------------- */

@@ -40,7 +40,8 @@ struct flow {
 	uint64_t bad_said;
 	struct table unmatched;      /* texts said */
 	struct buf letters;          /* dead letters of one delivery */
-	struct buf gathered;         /* of a port whose sink may refuse a record */
+	struct buf gathered;         /* lines for a sink that may refuse a record */
+	struct record *put;          /* or records */
 	unsigned dead_port;          /* or PORT_NONE */
 	int64_t began_ns;
 	int64_t committed_ns;        /* when the source's place was kept last */
@@ -85,6 +86,8 @@ int port_open(struct flow *, unsigned port, struct failure *why);
 int port_ready(struct flow *, struct port *, struct failure *why);
 const char *port_logged_as(const struct port *);
 int port_write(struct flow *, unsigned port, const struct iovec *, int n,
+	struct failure *why);
+int port_put(struct flow *, unsigned port, const struct record *, size_t n,
 	struct failure *why);
 int ports_flush(struct flow *, bool whole_too, struct failure *why);
 /* Flush all, and make durable what can be. */

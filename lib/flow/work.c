@@ -263,7 +263,7 @@ one_record(struct worker *w, struct record *r)
 
 	w->balance.in++;
 	emit_record_begin(&w->emit);
-	w->emit.record = r->index;
+	w->emit.hand = r;
 	if (worker_read_value(w, r, &why) < 0) {
 		worker_note_bad(w, r, "malformed", &why);
 		return;
@@ -291,6 +291,7 @@ one_record(struct worker *w, struct record *r)
 		}
 	}
 	rc = op->record(w->op, r, &w->emit, &why);
+	w->emit.hand = NULL;
 	if (__builtin_expect(rc == OP_OK && w->check_start, 0))
 		rc = check_start(w, &why);
 	if (__builtin_expect(rc < 0, 0)) {

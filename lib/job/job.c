@@ -302,7 +302,7 @@ prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operand
 	const struct flow_rooms rooms = {
 		.sink_open = open_sink, .arg = w, .sink_key = key_of_sink,
 		.sink_conflict = sinks_conflict, .sink_envelopes = sink_envelopes,
-		.sink_feeds = feeds_source,
+		.sink_records = sink_records, .sink_feeds = feeds_source,
 	};
 	struct source *source = NULL;
 	struct failure why;

@@ -235,6 +235,17 @@ add_text(struct capture_sink *c, struct row *r, const void *p, size_t n, struct 
 	return r->pending.n < OUT_BYTES ? 0 : write_pending(c, r, why);
 }
 
+static int
+save(struct capture_sink *c, struct failure *why)
+{
+	if (!c->unsaved)
+		return 0;
+	if (capture_save(&c->all, why) < 0)
+		return sink_failed(c, why);
+	c->unsaved = false;
+	return 0;
+}
+
 /* mkdir, and make the new name durable. */
 static int
 need_folder(struct capture_sink *c, const char *path, const char *parent,
@@ -257,6 +268,9 @@ begin_segment(struct capture_sink *c, struct row *r, int64_t first, struct failu
 	struct capture_segment *seg;
 	int rc;
 
+	/* A folder with segments is known by its manifest. */
+	if (save(c, why) < 0)
+		return -1;
 	buf_addf(&topic, "%s/%s", c->dir, r->lane->topic);
 	row_path(c, r, -1, false, &path);
 	rc = need_folder(c, buf_cstr(&topic), c->dir, why);
@@ -314,17 +328,6 @@ out:
 	buf_release(&from);
 	buf_release(&to);
 	return rc;
-}
-
-static int
-save(struct capture_sink *c, struct failure *why)
-{
-	if (!c->unsaved)
-		return 0;
-	if (capture_save(&c->all, why) < 0)
-		return sink_failed(c, why);
-	c->unsaved = false;
-	return 0;
 }
 
 /* ---- what an earlier run has left --------------------------------------------------------------- */

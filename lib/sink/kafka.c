@@ -1,13 +1,15 @@
 /*
- * Topics as sinks. A line is an envelope: it is taken apart where it lies, the expressions
- * of the URI are asked, and the producer copies the bytes. A record is done by its delivery
- * report; the first report that tells of a failure fails every sink of the run. Sinks share
- * a producer; a topic that takes less at a time than its batches gets another one.
+ * Topics as sinks. The expressions of the URI are asked of each record, and the producer
+ * copies the bytes; where nothing is asked, the value is not looked at. An envelope line is
+ * taken apart where it lies. A record is done by its delivery report; the first report that
+ * tells of a failure fails every sink of the run. Sinks share a producer; a topic that takes
+ * less at a time than its batches gets another one.
  */
 #include "sink/kafka.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/table.h"
@@ -17,6 +19,7 @@
 #include "kafka/uri.h"
 
 #define CONNECT_MS 30000
+#define MADE_TRIES 100 /* of 100 ms: until a topic that was made is known */
 #define DELIVERY_MS 300000 /* as long as librdkafka itself goes on trying */
 
 struct kafka_output {
@@ -50,6 +53,7 @@ struct kafka_sink {
 	struct asked *header;            /* one an option header.NAME */
 	const char **header_name;
 	size_t nheaders;
+	bool asks;                       /* any of them */
 	struct buf lines, text, name_of; /* of the lines in hand */
 	struct json_scan scan;
 	struct envelope_reader reader;
@@ -132,29 +136,59 @@ new_producer(struct kafka_output *out, const char *topic, struct failure *why)
 	return p;
 }
 
+/* By one of the producers, or by another one if the topic has no room for their batches. */
+static void
+look_for(struct kafka_output *out, const char *name, struct found *found, struct failure *why)
+{
+	size_t i;
+
+	why->status = EXIT_CONFIG;
+	for (i = 0; i < out->nproducers && !found->topic && why->status == EXIT_CONFIG; i++) {
+		found->producer = out->producer[i];
+		found->topic = kafka_producer_topic(found->producer, name, why);
+	}
+	if (found->topic || why->status != EXIT_CONFIG)
+		return;
+	found->producer = new_producer(out, name, why);
+	if (found->producer)
+		found->topic = kafka_producer_topic(found->producer, name, why);
+}
+
+/* One broker may have made it before another one knows of it. */
+static void
+make_topic(struct kafka_output *out, const char *name, struct found *found,
+	struct failure *why)
+{
+	struct kafka_new_topic wanted = *out->opt.create;
+	int tries;
+
+	wanted.name = name;
+	if (kafka_admin_create(out->opt.config, &wanted, 1, why) < 0)
+		return;
+	for (tries = 0; tries < MADE_TRIES; tries++) {
+		if (tries)
+			nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+		look_for(out, name, found, why);
+		if (found->topic || why->status != EXIT_CANTCREATE)
+			return;
+	}
+}
+
 /* Whether a topic is there and for us is asked once. */
 static const struct found *
 find_topic(struct kafka_output *out, const char *name, struct failure *why)
 {
 	struct table_entry *e = table_get(&out->topics, slice_str(name));
 	struct found found = {0}, *kept;
-	size_t i;
 
 	if (e) {
 		kept = e->v.ptr;
 		*why = kept->why;
 		return kept->topic ? kept : NULL;
 	}
-	why->status = EXIT_CONFIG;
-	for (i = 0; i < out->nproducers && !found.topic && why->status == EXIT_CONFIG; i++) {
-		found.producer = out->producer[i];
-		found.topic = kafka_producer_topic(found.producer, name, why);
-	}
-	if (!found.topic && why->status == EXIT_CONFIG) {
-		found.producer = new_producer(out, name, why);
-		if (found.producer)
-			found.topic = kafka_producer_topic(found.producer, name, why);
-	}
+	look_for(out, name, &found, why);
+	if (!found.topic && why->status == EXIT_CANTCREATE && out->opt.create)
+		make_topic(out, name, &found, why);
 	if (!found.topic && !is_refusal(why))
 		return NULL;
 	if (!found.topic)
@@ -327,46 +361,76 @@ reset_runs(struct kafka_sink *s)
 }
 
 static int
-send_line(struct kafka_sink *s, size_t i, struct failure *why)
+send_record(struct kafka_sink *s, const struct record *r, struct slice value,
+	struct failure *why)
 {
-	struct record r = {.line = json_line_text(&s->scan, i), .time_us = TIME_NONE};
-	struct block no_block = {.input = &(struct input){.name = "-"}};
-	const struct found *topic;
-	struct kafka_send send = {.partition = -1};
-	struct json_doc doc;
+	static const struct meta none = {.ts_ms = TIME_NONE};
+	const struct meta *m = r->meta ? r->meta : &none;
+	struct kafka_send send = {
+		.partition = -1, .ts_ms = m->ts_ms, .key = m->key, .value = value,
+		.header = m->header, .nheaders = m->nheaders,
+	};
+	const struct found *topic = s->topic;
 	int64_t partition;
 
-	r.block = &no_block;
+	if (!s->asks)
+		return kafka_producer_send(topic->producer, topic->topic, &send, why);
 	reset_runs(s);
-	if (json_line_doc(&s->scan, i, true, &doc, why) < 0)
-		return -1;
-	r.doc = &doc;
-	if (envelope_read(&s->reader, &doc, &r, why) < 0)
-		return -1;
-	send.ts_ms = r.meta->ts_ms;
-	send.key = r.meta->key;
-	send.header = r.meta->header;
-	send.nheaders = r.meta->nheaders;
 	if (s->partition.expr) {
-		if (ask_whole(&s->partition, "partition", &r, &partition, why) < 0)
+		if (ask_whole(&s->partition, "partition", r, &partition, why) < 0)
 			return -1;
 		if (partition < 0 || partition > INT32_MAX)
 			return fail_record(why, "expression", "partition=%s is none",
 				expr_text(s->partition.expr));
 		send.partition = (int32_t)partition;
 	}
-	if (ask_topic(s, &r, &topic, why) < 0 || ask_key(s, &r, &send.key, why) < 0 ||
-		ask_ts(s, &r, &send.ts_ms, why) < 0 || ask_headers(s, &r, &send, why) < 0)
+	if (ask_topic(s, r, &topic, why) < 0 || ask_key(s, r, &send.key, why) < 0 ||
+		ask_ts(s, r, &send.ts_ms, why) < 0 || ask_headers(s, r, &send, why) < 0)
 		return -1;
-	if (r.meta->odd.p)
-		send.value = r.meta->odd;
-	else if (r.root == JSON_NONE || r.doc != &doc ||
-		json_type_at(r.doc, r.root) != JSON_NULL)
-		send.value = r.bytes;
 	return kafka_producer_send(topic->producer, topic->topic, &send, why);
 }
 
+/* An envelope line, scanned. */
+static int
+send_line(struct kafka_sink *s, size_t i, struct failure *why)
+{
+	struct record r = {.line = json_line_text(&s->scan, i), .time_us = TIME_NONE};
+	struct block no_block = {.input = &(struct input){.name = "-"}};
+	struct slice value = {0};
+	struct json_doc doc;
+
+	r.block = &no_block;
+	if (json_line_doc(&s->scan, i, true, &doc, why) < 0)
+		return -1;
+	r.doc = &doc;
+	if (envelope_read(&s->reader, &doc, &r, why) < 0)
+		return -1;
+	if (r.meta->odd.p)
+		value = r.meta->odd;
+	else if (r.root == JSON_NONE || r.doc != &doc ||
+		json_type_at(r.doc, r.root) != JSON_NULL)
+		value = r.bytes;
+	return send_record(s, &r, value, why);
+}
+
 /* ---- the sink ---------------------------------------------------------------------------------- */
+
+static void
+scan_lines(struct kafka_sink *s)
+{
+	buf_reserve(&s->lines, JSON_PADDING);
+	memset(s->lines.p + s->lines.n, 0, JSON_PADDING);
+	json_scan_block(&s->scan, s->lines.p, s->lines.n, true);
+}
+
+/* Record i of those in hand can't be sent; those before it were. */
+static int
+not_sent(struct kafka_sink *s, size_t i, struct failure *why)
+{
+	s->base.refused = why->status == EXIT_DATA || (!s->topic && is_refusal(why));
+	s->base.taken = i;
+	return fail_within(why, "%s: ", s->name);
+}
 
 static int
 sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
@@ -381,16 +445,44 @@ sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
 	buf_reset(&s->lines);
 	for (i = 0; i < n; i++)
 		buf_add(&s->lines, v[i].iov_base, v[i].iov_len);
-	buf_reserve(&s->lines, JSON_PADDING);
-	memset(s->lines.p + s->lines.n, 0, JSON_PADDING);
-	json_scan_block(&s->scan, s->lines.p, s->lines.n, true);
+	scan_lines(s);
 	for (line = 0; line < s->scan.nlines; line++)
-		if (send_line(s, line, why) < 0) {
-			base->refused = why->status == EXIT_DATA ||
-				(!s->topic && is_refusal(why));
-			base->taken = line;
-			return fail_within(why, "%s: ", s->name);
+		if (send_line(s, line, why) < 0)
+			return not_sent(s, line, why);
+	return check(s->out, why);
+}
+
+static int
+sink_put(struct sink *base, const struct record *v, size_t n, struct failure *why)
+{
+	struct kafka_sink *s = (struct kafka_sink *)base;
+	struct json_doc doc;
+	struct record r;
+	size_t i, line = 0;
+
+	base->refused = false;
+	if (check(s->out, why) < 0)
+		return -1;
+	if (s->asks) {
+		buf_reset(&s->lines);
+		for (i = 0; i < n; i++) {
+			if (v[i].root == JSON_NONE)
+				continue;
+			buf_add_slice(&s->lines, v[i].bytes);
+			buf_addc(&s->lines, '\n');
 		}
+		scan_lines(s);
+	}
+	for (i = 0; i < n; i++) {
+		r = v[i];
+		if (s->asks && r.root != JSON_NONE) {
+			r.doc = &doc;
+			if (json_line_doc(&s->scan, line++, true, &doc, why) < 0)
+				return not_sent(s, i, why);
+		}
+		if (send_record(s, &r, r.bytes, why) < 0)
+			return not_sent(s, i, why);
+	}
 	return check(s->out, why);
 }
 
@@ -496,6 +588,7 @@ take_options(struct kafka_sink *s, struct failure *why)
 			return fail(why, EXIT_USAGE, "%s is given twice", o->name);
 		if (compile(to, o->name, o->value, why) < 0)
 			return -1;
+		s->asks = true;
 	}
 	return 0;
 }
@@ -526,6 +619,7 @@ take_topic(struct kafka_sink *s, struct failure *why)
 	s->after = mem_strdup(close + 1);
 	text = mem_dup(open + 1, (size_t)(close - open - 1));
 	rc = compile(&s->by, "the topic", text, why);
+	s->asks = true;
 	free(text);
 	return rc;
 }
@@ -538,7 +632,7 @@ kafka_sink_open(struct kafka_output *out, const char *uri, struct failure *why)
 	s->out = out;
 	s->name = mem_strdup(uri);
 	s->base = (struct sink){
-		.write = sink_write, .flush = sink_flush, .sync = sink_sync,
+		.write = sink_write, .put = sink_put, .flush = sink_flush, .sync = sink_sync,
 		.prepare = sink_sync, .close = sink_close, .name = s->name, .envelopes = true,
 	};
 	if (kafka_uri_parse(uri, &s->uri, why) == 0) {

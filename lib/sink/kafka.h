@@ -3,8 +3,8 @@
  *
  *	kafka:TOPIC?key=EXPR&partition=EXPR&header.NAME=EXPR&ts=EXPR
  *
- * Such a sink takes envelope lines. Key, headers and timestamp are the envelope's unless an
- * expression says otherwise; it sees the value as "." and the envelope in its variables. A
+ * Such a sink takes records, and envelope lines. Key, headers and timestamp are the record's
+ * unless an expression says otherwise; it sees the value as "." and the rest in its variables. A
  * null value is a tombstone. TOPIC may hold {EXPR}: then the value decides the topic, among
  * those that --allow names.
  */

@@ -75,6 +75,13 @@ sink_envelopes(const char *uri)
 	return strncmp(uri, "kafka:", 6) == 0 || strncmp(uri, "capture:", 8) == 0;
 }
 
+/* True if they take records without an envelope too: struct sink's put. */
+static inline bool
+sink_records(const char *uri)
+{
+	return strncmp(uri, "kafka:", 6) == 0;
+}
+
 /* True if the file only appears at the end of the run: no sink for an endless source. */
 static inline bool
 sink_is_whole(const char *uri)

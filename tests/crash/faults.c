@@ -5,12 +5,14 @@
  *	SK_FAULT=fsync:1+:EIO    every one from the first
  *
  * Calls: write writev read fsync fdatasync close rename. Errors: ENOSPC EIO EINTR EAGAIN.
- * "short" as the error makes write and writev take one byte only. write and writev to stderr
+ * KILL and KILLED end the process as kill -9 does, before the call and after it. "short" as
+ * the error makes write and writev take one byte only. write and writev to stderr
  * are left alone.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -44,7 +46,25 @@ strikes(const char *name)
 	if (strcmp(call, name) != 0)
 		return false;
 	n = atomic_fetch_add(&seen, 1) + 1;
-	return n == nth || (onwards && n > nth);
+	if (n != nth && !(onwards && n > nth))
+		return false;
+	if (strcmp(error, "KILL") == 0)
+		raise(SIGKILL);
+	return true;
+}
+
+/* A call that was done before its process is killed. */
+static bool
+kills_after(void)
+{
+	return strcmp(error, "KILLED") == 0;
+}
+
+static long
+killed(long done)
+{
+	raise(SIGKILL);
+	return done;
 }
 
 static int
@@ -65,6 +85,8 @@ write(int fd, const void *p, size_t n)
 	if (fd != 2 && strikes("write")) {
 		if (strcmp(error, "short") == 0)
 			return REAL(write)(fd, p, n ? 1 : 0);
+		if (kills_after())
+			return killed(REAL(write)(fd, p, n));
 		errno = number();
 		return -1;
 	}
@@ -97,6 +119,8 @@ int
 fsync(int fd)
 {
 	if (strikes("fsync")) {
+		if (kills_after())
+			return (int)killed(REAL(fsync)(fd));
 		errno = number();
 		return -1;
 	}
@@ -107,6 +131,8 @@ int
 fdatasync(int fd)
 {
 	if (strikes("fdatasync")) {
+		if (kills_after())
+			return (int)killed(REAL(fdatasync)(fd));
 		errno = number();
 		return -1;
 	}
@@ -128,6 +154,8 @@ int
 rename(const char *from, const char *to)
 {
 	if (strikes("rename")) {
+		if (kills_after())
+			return (int)killed(REAL(rename)(from, to));
 		errno = number();
 		return -1;
 	}

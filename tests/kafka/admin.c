@@ -9,6 +9,7 @@
  *	after PID COMMAND ARGUMENT...    wait until that process is gone, then be the command
  *	create TOPIC PARTITIONS [REPLICATION] [name=value]...
  *	delete TOPIC...
+ *	acl TOPIC PRINCIPAL              nobody but User:NAME may use it, super users apart
  *	topics                           one line each: NAME PARTITIONS
  *	ends TOPIC                       one line a partition: PARTITION LOW HIGH
  *	trim TOPIC PARTITION OFFSET      delete what is before the offset
@@ -350,6 +351,39 @@ delete_topics(int argc, char **argv)
 		topics_done(q, argv[i], RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
 		rd_kafka_DeleteTopic_destroy(topic);
 	}
+	rd_kafka_queue_destroy(q);
+	rd_kafka_destroy(rk);
+	return 0;
+}
+
+static int
+acl(const char *topic, const char *principal)
+{
+	rd_kafka_t *rk = plain_client();
+	rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+	const rd_kafka_acl_result_t **list;
+	rd_kafka_AclBinding_t *binding;
+	rd_kafka_event_t *ev;
+	char text[256];
+	size_t n = 0;
+
+	binding = rd_kafka_AclBinding_new(RD_KAFKA_RESOURCE_TOPIC, topic,
+		RD_KAFKA_RESOURCE_PATTERN_LITERAL, principal, "*",
+		RD_KAFKA_ACL_OPERATION_ALL, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, text,
+		sizeof(text));
+	if (!binding)
+		die(topic, text);
+	rd_kafka_CreateAcls(rk, &binding, 1, NULL, q);
+	ev = rd_kafka_queue_poll(q, TIMEOUT_MS);
+	if (!ev)
+		die(topic, "no answer");
+	if (rd_kafka_event_error(ev))
+		die(topic, rd_kafka_event_error_string(ev));
+	list = rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(ev), &n);
+	if (n != 1 || rd_kafka_acl_result_error(list[0]))
+		die(topic, "no ACL was made");
+	rd_kafka_event_destroy(ev);
+	rd_kafka_AclBinding_destroy(binding);
 	rd_kafka_queue_destroy(q);
 	rd_kafka_destroy(rk);
 	return 0;
@@ -901,6 +935,8 @@ main(int argc, char **argv)
 		status = create(argc, argv);
 	else if (strcmp(verb, "delete") == 0)
 		status = delete_topics(argc, argv);
+	else if (strcmp(verb, "acl") == 0 && argc == 2)
+		status = acl(argv[0], argv[1]);
 	else if (strcmp(verb, "topics") == 0 && argc == 0)
 		status = topics();
 	else if (strcmp(verb, "ends") == 0 && argc == 1)

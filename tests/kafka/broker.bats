@@ -98,3 +98,25 @@ processes_of() {
 	[[ -z $(ls -d streamkit-kafka.* 2>/dev/null) ]]
 	[[ -z $(processes_of "$PWD/streamkit-kafka.") ]]
 }
+
+@test "run leaves nothing after Ctrl-C, whenever it comes" {
+	for seconds in 0.5 3 8; do
+		port=$(admin ports 1)
+		# A terminal sends it to all of the foreground; a background job would ignore it.
+		TMPDIR=$PWD PORT=$port python3 -c '
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.setsid()
+os.execv(sys.argv[1], sys.argv[1:])' "$BROKER" run >said 2>err 3>&- &
+		running=$!
+		sleep $seconds
+		kill -INT -- -$running
+		wait $running || true
+		for ((i = 0; i < 100; i++)); do
+			[[ -n $(processes_of "$PWD/streamkit-kafka.") ]] || break
+			sleep 0.1
+		done
+		[[ -z $(processes_of "$PWD/streamkit-kafka.") ]]
+		[[ -z $(ls -d streamkit-kafka.* 2>/dev/null) ]]
+	done
+}

@@ -118,6 +118,37 @@ oversized() {
 	[[ $output != *missing-$$* ]]
 }
 
+@test "topics are made where the user says how, and those that are there are left as they are" {
+	a=made-$$-$RANDOM
+	run_tool sk-cat -o "kafka:$a" --create-topics partitions=3 < <(seq 10)
+	assert_success
+	assert_silent
+	run admin ends "$a"
+	assert_equal "${#lines[@]}" 3
+	run_tool sk-cat -o "kafka:$a" --create-topics partitions=5,replication=1 < <(seq 11 20)
+	assert_success
+	run admin ends "$a"
+	assert_equal "${#lines[@]}" 3
+	values "$a" | diff - <(seq 20)
+	# By templates of both kinds, in a run that has a producer already.
+	printf '{"t":"%s"}\n' "$a-x" "$a-y" "$a-x" "$a-z" | tee in |
+		sk-cat -o 'kafka:{.t}' --allow "$a-[xy]" --create-topics partitions=2 --on-error skip \
+			2>said || [[ $? == 1 ]]
+	sk-route --by .t in -o "kafka:{}" --allow "$a-*" --create-topics partitions=1
+	run admin topics
+	[[ $output == *"$a-x 2"* && $output == *"$a-y 2"* && $output == *"$a-z 1"* ]]
+	assert_equal "$(admin dump "$a-x" | wc -l)" 4
+	for how in partitions=0 partitions=x replicas=1 partitions=1,partitions=2; do
+		run_tool sk-cat -o "kafka:$a-n" --create-topics $how <<<1
+		assert_status 64
+	done
+	run_tool sk-cat -o "kafka:$a-n" --create-topics replication=7 <<<1
+	assert_status 73
+	assert_says "$a-n"
+	run admin topics
+	[[ $output != *"$a-n"* ]]
+}
+
 @test "an unknown topic, and an unreachable broker" {
 	run_tool sk-cat -o "kafka:missing-$$" <<<1
 	assert_status 73
@@ -148,6 +179,41 @@ oversized() {
 	refused "$topic,x" 'one topic'
 	refused '^a' 'one topic'
 	refused 'a{.b' 'a { without }'
+}
+
+@test "what a value was it stays: null and no value, white space, bytes, a derived null" {
+	fresh_topic 1 1 retention.ms=-1
+	from=$topic
+	cat >in <<-'END'
+		{"ts":1577836800001,"headers":[["h","1"],["h",null],["h",{"b64":"/w=="}]],"key":{"b64":"/wA="},"value":null}
+		{"ts":1577836800002,"headers":[],"key":"a","value":"null"}
+		{"ts":1577836800003,"headers":[],"key":"","value":" null "}
+		{"ts":1577836800004,"headers":[],"key":null,"value":""}
+		{"ts":1577836800005,"headers":[],"key":null,"value":" {\"a\":\t1.10}\r"}
+		{"ts":1577836800006,"headers":[],"key":null,"value":{"b64":"/wAK"}}
+		{"ts":1577836800007,"headers":[],"key":null,"value":{"b64":"/wAN"}}
+	END
+	admin produce "$from" <in
+	admin dump "$from" >want
+	for way in sk-cat "a pipe" "a file"; do
+		fresh_topic 1 1 retention.ms=-1
+		case $way in
+		sk-cat) sk-cat "kafka:$from?until=end" -o "kafka:$topic" ;;
+		*pipe) sk-cat -e "kafka:$from?until=end" | sk-cat -e -o "kafka:$topic" ;;
+		*) sk-cat -e "kafka:$from?until=end" -o e && sk-cat -e e -o "kafka:$topic" ;;
+		esac
+		admin dump "$topic" | diff want -
+	done
+	fresh_topic 1
+	printf '%s\n' null ' null ' '{"a":null}' '"null"' | sk-map '.a?' -o "kafka:$topic"
+	printf '%s\n' null ' null ' '{"a": 1}' | sk-cat -o "kafka:$topic?header.t=type"
+	run bash -c "'$ADMIN' dump $topic | sed 's/.*\"headers\"/\"headers\"/'"
+	assert_output '"headers":[],"key":null,"value":null}
+"headers":[],"key":null,"value":null}
+"headers":[],"key":null,"value":null}
+"headers":[["t","null"]],"key":null,"value":null}
+"headers":[["t","null"]],"key":null,"value":null}
+"headers":[["t","object"]],"key":null,"value":"{\"a\": 1}"}'
 }
 
 @test "records of nothing and of 900 KB" {
