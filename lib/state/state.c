@@ -30,6 +30,10 @@ state_new(const struct state_options *options, const struct op_context *ctx)
 	if (s->evict)
 		s->entry += sizeof(uint64_t);
 	s->secret = keyed_draw();
+	s->folder.lock = -1;
+	s->block = 1 << 20;
+	s->least = 64 << 20;
+	s->piece = 16 << 20;
 	return s;
 }
 
@@ -42,6 +46,7 @@ state_free(struct state *s)
 		return;
 	while (s->ntasks)
 		state_revoke(s, s->task[0]->id, &ignored);
+	folder_release(&s->folder);
 	state_elders_release(s);
 	free(s->task);
 	free(s);
