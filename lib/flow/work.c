@@ -250,7 +250,7 @@ tell_time(struct worker *w, struct record *r, struct failure *why)
 		return -1;
 	worker_pass_watermark(w, c->watermark_us);
 	emit_record_begin(&w->emit);
-	w->emit.record = r->index;
+	w->emit.hand = r;
 	return 1;
 }
 
