@@ -1,0 +1,64 @@
+/*
+ * folder: where a state lies: DIR/NAME with its config, its lock and its files.
+ *
+ * config is a line of JSON:
+ *	{"streamkit":"state","version":1,"tool":"sk-dedup","shape":{...},
+ *	"value_bytes":8,"expires":true,"key":"<32 hex>","sum":"<16 hex>"}
+ * written once and whole, before any log. sum covers all that is before it.
+ */
+#ifndef SK_STATE_FOLDER_H
+#define SK_STATE_FOLDER_H
+
+#include "base/keyed.h"
+#include "base/buf.h"
+#include "base/failure.h"
+
+struct folder {
+	char *path;          /* DIR/NAME; owned */
+	int lock;            /* -1: not held */
+};
+
+struct config {
+	struct buf text;     /* the line; tool and shape lie in it */
+	struct slice tool, shape;
+	size_t value_bytes;  /* SIZE_MAX: any */
+	bool expires;
+	struct keyed key;
+	uint64_t sum;        /* names this state in all of its files */
+};
+
+void folder_init(struct folder *, const char *dir, const char *name);
+void folder_release(struct folder *);
+
+/* Make the folders that are missing, and lock this one, waiting up to so long for an owner
+ * that is going. EXIT_TRY_AGAIN: another process, named in why, has it. */
+int folder_lock(struct folder *, int64_t wait_ms, struct failure *why);
+void folder_unlock(struct folder *);
+/* The process that holds the lock, or 0. */
+long folder_owner(const struct folder *);
+
+/* 1; 0: there is none; -1: it is damaged, or of a newer version. */
+int config_read(const struct folder *, struct config *, struct failure *why);
+/* Write one, and have it as if it had been read. */
+int config_write(const struct folder *, const struct config *, struct failure *why);
+void config_release(struct config *);
+
+/* TASK-SEQ.log and TASK-SEQ.snap, by task, sequence, logs first. */
+struct folder_file {
+	uint32_t task;
+	uint64_t seq;
+	bool snapshot;
+	uint64_t bytes;
+};
+
+/* What there is; the list is the caller's to free. Left-overs that never got their name are
+ * removed, with tidy. */
+int folder_list(const struct folder *, bool tidy, struct folder_file **, size_t *n,
+	struct failure *why);
+/* DIR/NAME/TASK-SEQ.log: owned by the caller. */
+char *folder_path(const struct folder *, uint32_t task, uint64_t seq, bool snapshot);
+/* A file that is void. It may be gone already. */
+int folder_remove(const struct folder *, uint32_t task, uint64_t seq, bool snapshot,
+	struct failure *why);
+
+#endif

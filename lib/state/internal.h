@@ -1,0 +1,233 @@
+/*
+ * What the files of this room share: a state, its tasks, and the verbs by which one file
+ * calls another.
+ *
+ *	state.c     keys and values
+ *	bounds.c    memory and number of keys, and what gives way
+ *	life.c      assign, revoke, rollback, barrier
+ *	folder.c    the folder of a state: config, lock, what files there are
+ *	file.c      files of checksummed blocks
+ *	log.c       changes and marks, written
+ *	snapshot.c  the table, written while it changes; compaction
+ *	recover.c   logs and snapshots, read
+ */
+#ifndef SK_STATE_INTERNAL_H
+#define SK_STATE_INTERNAL_H
+
+#include "state/file.h"
+#include "state/folder.h"
+#include "state/parts.h"
+#include "state/record.h"
+#include "state/state.h"
+
+/* A value of no fixed size. */
+struct held {
+	uint32_t n;
+	uint32_t cap : 31;
+	uint32_t dirty : 1; /* changed in this epoch and not yet in the log; its key is listed */
+	char p[];
+};
+
+/* The end of an epoch, as it stands in a log. */
+struct mark {
+	uint64_t epoch;
+	uint64_t committed;   /* newest epoch that was known to be */
+	uint64_t keys;        /* of the task */
+	bool own;             /* committed by being there */
+	const uint32_t *task; /* all tasks of the state */
+	size_t ntasks;
+	struct slice app;
+	struct slice bytes;   /* the driver's */
+};
+
+struct log {
+	struct file file;     /* fd -1: none is open */
+	uint64_t since;       /* bytes of the logs before this one that recovery would read */
+	char *p;              /* records of the next block, from p[BLOCK_HEAD] on */
+	size_t n, cap;        /* in p; both 0: nothing can be written */
+	size_t room;          /* what p has room for */
+	struct key128 *dirty; /* keys whose values are written at the barrier */
+	size_t ndirty, cap_dirty;
+};
+
+enum snapshot_phase { SNAPSHOT_NONE, SNAPSHOT_WALKING, SNAPSHOT_WAITING };
+
+struct snapshot {
+	enum snapshot_phase phase;
+	struct file file;
+	unsigned part;        /* next to be written */
+	uint64_t end;         /* WAITING: counts when this epoch is committed */
+	struct buf out;
+};
+
+struct task {
+	uint32_t id;
+	struct log log;
+	struct snapshot snapshot;
+	struct parts parts;
+	int64_t horizon;      /* values of an earlier time are not there */
+	bool horizon_moved;   /* in this epoch */
+	uint64_t stamp;       /* of the key made next */
+	uint64_t credit;      /* slots that may be looked at for what expired */
+	unsigned hand;        /* part that is swept next */
+};
+
+struct state {
+	struct state_options opt;
+	const struct flow_place *place;
+	size_t entry;         /* bytes of a slot */
+	bool variable, evict;
+	struct task **task;   /* by id */
+	size_t ntasks, cap_tasks;
+	struct task *last;    /* looked up last */
+	struct keyed secret;
+	uint64_t max_memory, max_keys; /* 0: no bound */
+	uint64_t keys;        /* of all tasks, those included that expired and still lie there */
+	uint64_t tables, values, buffers; /* bytes */
+	uint64_t rest;        /* keys given up before all parts are swept again for a bound */
+
+	/* With a folder. */
+	bool durable, looking; /* looking: nothing is changed */
+	struct folder folder;
+	uint64_t made;        /* the checksum of its config */
+	uint64_t epoch;       /* of the last mark */
+	/* Bytes: of records in a block of the log, about; of logs that are never worth a
+	 * snapshot; of a snapshot, that a barrier writes. Less in tests. */
+	size_t block;
+	uint64_t least, piece;
+	struct failure failed;/* status not 0: what ended it */
+
+	/* The oldest keys, the next one to go last. */
+	struct elder *elder;
+	size_t nelders, cap_elders;
+	int (*evicted)(void *, uint32_t, struct key128, struct slice);
+	void *evicted_arg;
+};
+
+/* ---- state.c ------------------------------------------------------------------------------- */
+
+struct task *state_task(const struct state *, uint32_t id); /* NULL: not assigned */
+struct slice state_value(const struct state *, const char *slot);
+void state_set_value(struct state *, char *slot, struct slice value, bool fresh);
+void state_drop(struct state *, struct task *, char *slot);
+/* Forget all that a task holds. */
+void state_empty(struct state *, struct task *);
+/* Take what expired out of a part. */
+void state_sweep(struct state *, struct task *, unsigned part);
+/* A change that comes from a file. */
+void state_apply(struct state *, struct task *, const struct change *);
+
+static inline int64_t
+value_time(struct slice value)
+{
+	int64_t us = INT64_MAX;
+
+	if (value.n >= sizeof(us))
+		memcpy(&us, value.p, sizeof(us));
+	return us;
+}
+
+static inline bool
+state_gone(const struct state *s, const struct task *t, const char *slot)
+{
+	return s->opt.expires && value_time(state_value(s, slot)) < t->horizon;
+}
+
+static inline uint64_t *
+slot_stamp(const struct state *s, const char *slot)
+{
+	return (uint64_t *)(uintptr_t)(slot + s->entry - sizeof(uint64_t));
+}
+
+/* ---- bounds.c ------------------------------------------------------------------------------ */
+
+/* A quarter of what the machine, or the control group, has. */
+uint64_t state_default_memory(void);
+/* Make the part of key fit for one more, and room for so many bytes and keys. */
+int state_room(struct state *, struct task *, struct key128, uint64_t bytes,
+	unsigned keys, struct failure *why);
+void state_elders_release(struct state *);
+
+/* ---- log.c --------------------------------------------------------------------------------- */
+
+/* Put a block of its own into the log, for want of room or at a barrier. */
+int log_room(struct state *, struct task *, size_t need, struct failure *why);
+int log_dirty(struct state *, struct task *, struct key128, struct failure *why);
+int log_record(struct state *, struct task *, const struct change *, struct failure *why);
+/* All changes of the epoch are in the file. */
+int log_flush(struct state *, struct task *, struct failure *why);
+/* Append the mark of an epoch, and what says that it was durable. */
+int log_mark(struct state *, struct task *, const struct mark *, struct failure *why);
+int log_seal(struct state *, struct task *, uint64_t epoch, struct failure *why);
+/* Begin a log behind an epoch: with its mark again, if there is one, and its seal. */
+int log_begin(struct state *, struct task *, uint64_t seq, uint64_t after,
+	const struct mark *, struct failure *why);
+/* Write to the log of a task from now on, or no more. */
+void log_start(struct state *, struct task *);
+void log_stop(struct state *, struct task *);
+int mark_read(struct slice body, struct mark *, struct buf *tasks);
+/* What went wrong: the state takes nothing more. Returns -1. */
+int state_fail(struct state *, struct failure *why);
+
+/* The value of a slot has changed. */
+static inline int
+log_put(struct state *s, struct task *t, char *slot, struct failure *why)
+{
+	struct change c = {RECORD_PUT, slot_key(slot)};
+	struct held *h;
+
+	if (!s->durable)
+		return 0;
+	if (s->variable) {
+		memcpy(&h, slot + sizeof(c.key), sizeof(h));
+		return h->dirty && !s->failed.status ? 0
+						     : log_dirty(s, t, c.key, why);
+	}
+	c.value = state_value(s, slot);
+	if (s->evict) {
+		c.op = RECORD_STAMPED;
+		c.stamp = *slot_stamp(s, slot);
+	}
+	if (__builtin_expect(t->log.cap - t->log.n < RECORD_HEAD + c.value.n, 0) &&
+		log_room(s, t, RECORD_HEAD + c.value.n, why) < 0)
+		return -1;
+	t->log.n = (size_t)(record_write(t->log.p + t->log.n, &c) - t->log.p);
+	return 0;
+}
+
+static inline int
+log_remove(struct state *s, struct task *t, struct key128 key, struct failure *why)
+{
+	struct change c = {RECORD_REMOVE, key};
+
+	return s->durable ? log_record(s, t, &c, why) : 0;
+}
+
+/* ---- snapshot.c ---------------------------------------------------------------------------- */
+
+struct snapshot_end {
+	uint64_t epoch, keys;
+	int64_t horizon;
+	uint64_t stamp;
+};
+
+struct part_head {
+	uint32_t part, zero;
+	uint64_t keys; /* of this part that come in this block and those behind it, at most */
+};
+
+/* Behind the mark of an epoch: begin, go on, end, and forget what is older, as it is time. */
+int snapshot_barrier(struct state *, struct task *, const struct mark *, struct failure *why);
+/* Write so many bytes of the table, if there is something to write. */
+int snapshot_step(struct state *, struct task *, uint64_t bytes, struct failure *why);
+void snapshot_stop(struct task *);
+
+/* ---- recover.c ----------------------------------------------------------------------------- */
+
+#define EPOCH_LAST (UINT64_MAX - 2) /* whatever mark comes last, to be looked at */
+
+/* All tasks hold what they held at an epoch; unless the state is only looked at, what comes
+ * later is cut. */
+int recover(struct state *, uint64_t epoch, struct failure *why);
+
+#endif

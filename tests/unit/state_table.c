@@ -1,0 +1,299 @@
+/* The table of a state, in memory alone: against a model, at its bounds, and its memory. */
+#include <stdlib.h>
+
+#include "state/internal.h"
+#include "test.h"
+
+#define MODEL 4096
+
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t
+random64(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+/* Keys 0, 1, 2 ... of the model: number 0 is the key of zeros, and some share a home. */
+static struct key128
+key_of(const struct state *s, unsigned i)
+{
+	if (i == 0)
+		return (struct key128){0, 0};
+	if (i % 16 == 1)
+		return (struct key128){i, UINT64_MAX - 1};
+	return state_key(s, slice_of((const char *)&i, sizeof(i)));
+}
+
+static struct state *
+make(size_t value_bytes, bool expires, uint64_t max_keys, uint64_t max_memory, bool evict)
+{
+	static struct flow_place place;
+	static struct op_context ctx = {.place = &place};
+	struct state_options o = {.tool = "test", .shape = "{}", .value_bytes = value_bytes,
+		.expires = expires, .max_keys = max_keys, .max_memory = max_memory};
+	struct failure why;
+	struct state *s;
+
+	place.evict = evict;
+	place.app = "";
+	s = state_new(&o, &ctx);
+	if (state_assign(s, 3, &why) < 0 || state_rollback(s, 0, &why) < 0)
+		abort();
+	return s;
+}
+
+/* ---- a model: an array of values -------------------------------------------------------- */
+
+static struct model {
+	bool there;
+	size_t n;
+	char value[40];
+} model[MODEL];
+
+static int64_t horizon;
+
+static bool
+alive(const struct model *m, bool expires)
+{
+	return m->there && !(expires && value_time(slice_of(m->value, m->n)) < horizon);
+}
+
+static int
+count(void *arg, struct key128 key, struct slice value)
+{
+	(void)key, (void)value;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static bool
+same(struct state *s, bool expires)
+{
+	unsigned i, there = 0, visited = 0;
+	struct slice v;
+
+	for (i = 0; i < MODEL; i++) {
+		bool got = state_get(s, 3, key_of(s, i), &v);
+
+		if (got != alive(&model[i], expires) ||
+			(got && !slice_eq(v, slice_of(model[i].value, model[i].n))))
+			return false;
+		there += got;
+	}
+	state_each(s, 3, count, &visited);
+	return visited == there && state_keys(s) >= there;
+}
+
+static bool
+walk(size_t value_bytes, bool expires, unsigned steps)
+{
+	struct state *s = make(value_bytes, expires, 0, 0, false);
+	unsigned step, i, width;
+	bool good = true, was;
+	struct failure why;
+	struct slice v, had;
+	char bytes[40];
+	int rc;
+
+	memset(model, 0, sizeof(model));
+	horizon = INT64_MIN;
+	for (step = 0; step < steps && good; step++) {
+		/* The table grows and shrinks as the keys in use become more and fewer. */
+		width = 1 + (step / 2000 * 1237) % MODEL;
+		i = (unsigned)(random64() % width);
+		v = slice_of(bytes, value_bytes == STATE_VARIABLE ? random64() % 40
+								  : value_bytes);
+		memset(bytes, (int)random64(), sizeof(bytes));
+		if (expires) {
+			int64_t us = (int64_t)step + (int64_t)(random64() % 5000);
+
+			memcpy(bytes, &us, 8);
+		}
+		was = alive(&model[i], expires);
+		switch (random64() % 8) {
+		case 0:
+		case 1:
+		case 2:
+			rc = state_add(s, 3, key_of(s, i), v, &had, &why);
+			good = rc == !was && (!was || slice_eq(had,
+				slice_of(model[i].value, model[i].n)));
+			if (!was)
+				goto put;
+			break;
+		case 3:
+		case 4:
+			good = state_put(s, 3, key_of(s, i), v, &why) == 0;
+		put:
+			model[i].there = true;
+			model[i].n = v.n;
+			memcpy(model[i].value, bytes, v.n);
+			break;
+		case 5:
+			if (was) {
+				good = state_set(s, 3, key_of(s, i),
+					slice_of(bytes, model[i].n), &why) == 0;
+				memcpy(model[i].value, bytes, model[i].n);
+			}
+			break;
+		case 6:
+			good = state_remove(s, 3, key_of(s, i), &why) == 0;
+			model[i].there = false;
+			break;
+		default:
+			if (!expires)
+				break;
+			if ((int64_t)step > horizon)
+				horizon = (int64_t)step;
+			good = state_expire(s, 3, (int64_t)step, &why) == 0;
+		}
+		if (step % 1000 == 0)
+			good = good && same(s, expires);
+	}
+	good = good && same(s, expires);
+	good = good && state_rollback(s, 0, &why) == 0 && state_keys(s) == 0 &&
+		!state_get(s, 3, key_of(s, 1), &v);
+	state_free(s);
+	return good;
+}
+
+/* ---- bounds ---------------------------------------------------------------------------- */
+
+static uint64_t evicted;
+static bool in_order;
+
+static int
+on_evict(void *arg, uint32_t task, struct key128 key, struct slice value)
+{
+	uint64_t i;
+
+	(void)arg;
+	memcpy(&i, value.p, 8);
+	in_order = in_order && task == 3 && i == evicted && key.lo != 0;
+	evicted++;
+	return 0;
+}
+
+static void
+bounds(void)
+{
+	struct state *s = make(8, false, 1000, 0, false);
+	struct failure why = {0};
+	struct key128 key;
+	struct slice v = {0};
+	uint64_t i;
+	int rc = 1;
+
+	for (i = 0; i < 1000 && rc == 1; i++)
+		rc = state_add(s, 3, key_of(s, (unsigned)i), slice_of((char *)&i, 8), NULL, &why);
+	ok(rc == 1, "as many keys as --max-keys says");
+	rc = state_add(s, 3, key_of(s, 5000), slice_of((char *)&i, 8), NULL, &why);
+	ok(rc == -1 && why.status == EXIT_OS && strstr(why.hint, "--max-keys"),
+		"one more is an error: %s", why.text);
+	ok(state_put(s, 3, key_of(s, 7), slice_of((char *)&i, 8), &why) == 0,
+		"a key that is there takes another value");
+	ok(state_remove(s, 3, key_of(s, 7), &why) == 0 &&
+		state_add(s, 3, key_of(s, 5000), slice_of((char *)&i, 8), NULL, &why) == 1,
+		"where one goes another one fits");
+	state_free(s);
+
+	s = make(8, false, 1000, 0, true);
+	state_on_evict(s, on_evict, NULL);
+	evicted = 0;
+	in_order = true;
+	for (i = 0, rc = 1; i < 50000 && rc == 1; i++) {
+		key = state_key(s, slice_of((char *)&i, 8));
+		rc = state_add(s, 3, key, slice_of((char *)&i, 8), NULL, &why);
+	}
+	ok(rc == 1 && in_order && evicted == 49000 && state_keys(s) == 1000,
+		"evict: the keys that were made first go first");
+	ok(!state_get(s, 3, state_key(s, slice_of((char *)&evicted, 7)), &v) &&
+		state_get(s, 3, key, &v), "and the last one stays");
+	state_free(s);
+
+	s = make(STATE_VARIABLE, false, 0, 1 << 20, false);
+	for (i = 0, rc = 1; rc == 1 && i < 100000; i++) {
+		key = state_key(s, slice_of((char *)&i, 8));
+		rc = state_add(s, 3, key, slice_str("a value of some forty bytes, not longer"),
+			NULL, &why);
+	}
+	ok(rc == -1 && why.status == EXIT_OS && strstr(why.hint, "--max-memory") &&
+		state_memory(s) <= 1 << 20 && state_memory(s) > 9 << 16,
+		"beyond --max-memory: %s", why.text);
+	key = state_key(s, slice_of((char *)&rc, 4));
+	state_free(s);
+
+	s = make(STATE_VARIABLE, false, 0, 1 << 20, true);
+	for (i = 0, rc = 0; rc == 0 && i < 100000; i++) {
+		key = state_key(s, slice_of((char *)&i, 8));
+		rc = state_put(s, 3, key, slice_str("a value of some forty bytes, not longer"),
+			&why);
+	}
+	ok(rc == 0 && state_memory(s) <= 1 << 20 && state_keys(s) > 5000,
+		"evict keeps within --max-memory: %llu keys",
+		(unsigned long long)state_keys(s));
+	{
+		char *large = calloc(1, 2 << 20);
+
+		ok(state_put(s, 3, key, slice_of(large, 2 << 20), &why) == -1 &&
+			why.status == EXIT_OS && state_keys(s) > 5000,
+			"a value that can't fit is an error, and nothing goes for it");
+		free(large);
+	}
+	state_free(s);
+
+	s = make(8, true, 1000, 0, false);
+	for (i = 0, rc = 1; i < 20000 && rc == 1; i++) {
+		key = state_key(s, slice_of((char *)&i, 8));
+		rc = state_add(s, 3, key, slice_of((char *)&i, 8), NULL, &why);
+		if (i >= 900)
+			state_expire(s, 3, (int64_t)i - 900, &why);
+	}
+	ok(rc == 1, "what expired makes room where a bound is reached");
+	ok(state_memory(s) < 1000 * 24 * 3, "and its memory comes back: %llu bytes",
+		(unsigned long long)state_memory(s));
+	ok(state_set(s, 3, state_key(s, slice_of("x", 1)), slice_of((char *)&i, 8), &why) == -1 &&
+		why.status == EXIT_INTERNAL, "a value is not set where there is none");
+	ok(state_rollback(s, 4, &why) == -1 && why.status == EXIT_CONFIG,
+		"memory can't go back to an epoch: %s", why.text);
+	state_free(s);
+	ok(state_default_memory() > 1 << 20, "a default for --max-memory");
+}
+
+/* ---- bytes a key ------------------------------------------------------------------------ */
+
+static void
+density(void)
+{
+	struct state *s = make(0, false, 0, 0, false);
+	double most = 0, now;
+	struct failure why;
+	uint64_t i;
+
+	for (i = 1; i <= 3000000; i++) {
+		state_add(s, 3, state_key(s, slice_of((char *)&i, 8)), SLICE(""), NULL, &why);
+		now = (double)state_memory(s) / (double)i;
+		if (i > 10000 && now > most)
+			most = now;
+	}
+	ok(most < 25 && state_keys(s) == 3000000,
+		"%.1f bytes of memory a key of 16 at the most, from 10,000 keys on", most);
+	state_free(s);
+}
+
+int
+main(void)
+{
+	ok(walk(0, false, 100000), "sets of keys");
+	ok(walk(8, false, 100000), "values of 8 bytes");
+	ok(walk(5, false, 60000), "values of 5 bytes");
+	ok(walk(8, true, 100000), "values that are times, and expire");
+	ok(walk(24, true, 100000), "values of 24 bytes that expire");
+	ok(walk(STATE_VARIABLE, false, 100000), "values of any size");
+	bounds();
+	density();
+	return done();
+}
