@@ -247,8 +247,12 @@ end_operators(struct worker *w, size_t n, bool complete)
 		}
 		if (f->op->end && !f->controlled &&
 			f->op->end(w[i].op, complete, &w[i].emit, &why) < 0) {
-			run_failed(f, &why);
-			return;
+			if (why.status != EXIT_SOME_BAD) {
+				run_failed(f, &why);
+				return;
+			}
+			say(f->opt->program, NULL, why.text, why.hint);
+			f->some_bad = true;
 		}
 		w[i].flush = false;
 		if (worker_deliver_output(&w[i], &why) < 0)
@@ -337,7 +341,7 @@ last_word(struct flow *f)
 	}
 	if (f->status)
 		return f->status;
-	return f->balance.dead || f->balance.skipped ? EXIT_SOME_BAD : EXIT_OK;
+	return f->balance.dead || f->balance.skipped || f->some_bad ? EXIT_SOME_BAD : EXIT_OK;
 }
 
 /* SIGUSR1 and progress read counters that a worker changes; a glance may be one block old. */

@@ -33,6 +33,7 @@ struct flow {
 	bool enough;                 /* the operator wants no more: a complete end */
 	bool main_begun;             /* the main port has got something */
 	int status;                  /* of the failure that ended the run, else 0 */
+	bool some_bad;               /* besides what the balance counts */
 	struct balance balance;
 	struct metrics metrics;
 	bool envelope_in;            /* by -e or by the source */
