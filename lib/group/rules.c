@@ -3,9 +3,21 @@
 
 #include "group/key.h"
 
+/* ".orderId", the most usual key. */
+static bool
+is_field(const struct expr *e, struct slice *name)
+{
+	const char *text = expr_text(e);
+
+	*name = expr_is_path(e) ? expr_path_name(e, 0) : (struct slice){0};
+	return name->p && text[0] == '.' && strlen(text) == name->n + 1 &&
+		memcmp(text + 1, name->p, name->n) == 0;
+}
+
 void
 rules_init(struct rules *r, const struct plan *plan, const char *stage)
 {
+	struct slice name;
 	int i;
 
 	*r = (struct rules){.plan = plan, .stage = stage};
@@ -15,6 +27,9 @@ rules_init(struct rules *r, const struct plan *plan, const char *stage)
 	for (i = 0; i < PLAN_EXPRS; i++)
 		if (plan->expr[i])
 			r->run[i] = expr_run_new(plan->expr[i]);
+	r->key_is_field = is_field(plan->expr[PLAN_KEY], &name);
+	if (r->key_is_field)
+		r->key_name = json_name_of(name);
 }
 
 void
@@ -73,8 +88,18 @@ all(struct rules *r, int which, const struct value *input, const struct value **
 int
 rules_key(struct rules *r, struct slice *identity)
 {
-	ptrdiff_t n = all(r, PLAN_KEY, &r->root, &r->key);
+	const struct value *root = &r->root;
+	ptrdiff_t n = 1;
+	uint32_t t;
 
+	if (r->key_is_field && root->kind == VALUE_TOKEN && json_type_at(root->u.doc, root->t) ==
+			JSON_OBJECT) {
+		t = json_get_name(root->u.doc, root->t, &r->key_name);
+		r->field = t == JSON_NONE ? value_null() : value_token(root->u.doc, t);
+		r->key = &r->field;
+	} else {
+		n = all(r, PLAN_KEY, root, &r->key);
+	}
 	if (n < 0)
 		return -1;
 	r->nkeys = (size_t)n;

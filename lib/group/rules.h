@@ -11,6 +11,8 @@ struct rules {
 	const struct plan *plan;
 	const char *stage;
 	struct expr_run *run[PLAN_EXPRS];
+	struct json_name key_name;     /* of a -k that is one field: looked up as such */
+	bool key_is_field;
 	struct group_work work;
 	struct buf room;               /* for what is made of a record */
 	/* Of the record in hand: */
@@ -18,6 +20,7 @@ struct rules {
 	struct value root, part;
 	const struct value *key;
 	size_t nkeys;
+	struct value field;            /* the key, where that is one field */
 	struct failure *why;
 };
 
