@@ -49,7 +49,7 @@ aggregate_close(void *self)
 	free(a);
 }
 
-/* ---- the end of a group --------------------------------------------------------------------- */
+/* ---- the end of a group ------------------------------------------------------------ */
 
 /* parent: the record that completed it, or NULL. */
 static void
@@ -126,7 +126,7 @@ aggregate_end(void *self, bool complete, struct emit *e, struct failure *why)
 	return 0;
 }
 
-/* ---- one record ------------------------------------------------------------------------------ */
+/* ---- one record -------------------------------------------------------------------- */
 
 static void
 begin_group(struct aggregate *a, const struct group_head *was)
@@ -248,7 +248,7 @@ aggregate_record(void *self, const struct record *r, struct emit *e, struct fail
 	return rc;
 }
 
-/* ---- state ------------------------------------------------------------------------------------ */
+/* ---- state ------------------------------------------------------------------------- */
 
 static int
 aggregate_assign(void *self, uint32_t task, struct failure *why)
@@ -289,7 +289,7 @@ static const struct operator aggregate_operator = {
 	.close = aggregate_close,
 };
 
-/* ---- the command line --------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------- */
 
 static int
 prepare(struct job *job, void *unused, char **operands, int n, struct failure *why)

@@ -25,8 +25,8 @@ group_field_parse(const char *text, struct group_field *f, struct failure *why)
 			f->rule = (enum field_rule)i;
 			return 0;
 		}
-	return fail(why, EXIT_USAGE, "there is no rule '%s': sum min max first last concat array "
-		"unique count longest retain", equals + 1);
+	return fail(why, EXIT_USAGE, "there is no rule '%s': sum min max first last concat "
+		"array unique count longest retain", equals + 1);
 }
 
 static struct slice
@@ -58,7 +58,7 @@ read_old(struct group_work *w, struct slice old, struct value *v, struct failure
 	return 0;
 }
 
-/* ---- the rules ---------------------------------------------------------------------------------- */
+/* ---- the rules --------------------------------------------------------------------- */
 
 static int
 sum(struct group_work *w, struct buf *b, struct slice old, const struct value *v,
@@ -203,7 +203,7 @@ count(struct buf *b, struct slice old)
 	buf_addf(b, "%llu", (unsigned long long)n + 1);
 }
 
-/* ---- deep ---------------------------------------------------------------------------------------- */
+/* ---- deep -------------------------------------------------------------------------- */
 
 /* As jq's x * y: members of y go into x, objects into objects. */
 static void
@@ -250,7 +250,7 @@ add_deep(struct group_work *w, struct buf *b, const struct value *x, const struc
 	buf_addc(b, '}');
 }
 
-/* ---- all of them ---------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 int
 field_combine(struct group_work *w, struct buf *b, enum field_rule rule, struct slice old,

@@ -66,7 +66,7 @@ group_work_release(struct group_work *w)
 	json_scan_release(&w->other);
 }
 
-/* ---- fields ----------------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------------------ */
 
 /* Append "name":value. */
 static void
@@ -109,7 +109,7 @@ open_object(struct buf *b, struct slice fields, bool meta)
 	}
 }
 
-/* ---- lists ------------------------------------------------------------------------------------ */
+/* ---- lists ------------------------------------------------------------------------- */
 
 bool
 group_whole_number(const struct value *v, uint64_t *number)
@@ -259,7 +259,7 @@ add_list(struct buf *b, struct slice list)
 	free(e);
 }
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------- */
 
 static void
 add_whole(struct buf *b, const struct group *g)

@@ -104,7 +104,7 @@ bool group_whole_number(const struct value *, uint64_t *n);
  * no object is then written as {"value":...,"_aggregate":...}. */
 void group_add_json(struct group_work *, struct buf *, const struct group *, const char *by);
 
-/* ---- between the files of the room ---------------------------------------------------------- */
+/* ---- between the files of the room ------------------------------------------------- */
 
 enum whole_kind { WHOLE_NONE, WHOLE_FIELDS, WHOLE_LIST, WHOLE_TEXT };
 

@@ -87,7 +87,7 @@ groups_key(const struct groups *g, struct slice canonical)
 	return state_key(g->state, canonical);
 }
 
-/* ---- deadlines ---------------------------------------------------------------------------------- */
+/* ---- deadlines --------------------------------------------------------------------- */
 
 static bool
 is_timed(const struct groups *g)
@@ -159,7 +159,7 @@ groups_due(struct groups *g, uint32_t task, int64_t us, struct due *due)
 	return found;
 }
 
-/* ---- made again from the state --------------------------------------------------------------------- */
+/* ---- made again from the state ----------------------------------------------------- */
 
 struct visit {
 	struct groups *g;
@@ -229,7 +229,7 @@ groups_all_due(struct groups *g)
 		make_again(g, &g->task[i]);
 }
 
-/* ---- callbacks -------------------------------------------------------------------------------------- */
+/* ---- callbacks --------------------------------------------------------------------- */
 
 int
 groups_assign(struct groups *g, uint32_t task, struct failure *why)
@@ -304,7 +304,7 @@ groups_task(const struct groups *g, size_t i)
 	return g->task[i].id;
 }
 
-/* ---- one group ---------------------------------------------------------------------------------------- */
+/* ---- one group --------------------------------------------------------------------- */
 
 enum group_is
 groups_find(struct groups *g, uint32_t task, struct key128 key, struct slice *kept)
@@ -350,6 +350,7 @@ groups_close(struct groups *g, uint32_t task, struct key128 key, bool there, int
 	struct failure *why)
 {
 	struct group_head mark = {.expires_us = us, .closed = 1};
+	struct slice bytes = slice_of((const char *)&mark, sizeof(mark));
 	struct task *t = task_of(g, task);
 	struct key128 eldest;
 
@@ -359,7 +360,7 @@ groups_close(struct groups *g, uint32_t task, struct key128 key, bool there, int
 		return there ? state_remove(g->state, task, key, why) : 0;
 	if (g->opt.closed)
 		mark.size = closed_add(&t->closed, key);
-	if (state_put(g->state, task, key, slice_of((const char *)&mark, sizeof(mark)), why) < 0)
+	if (state_put(g->state, task, key, bytes, why) < 0)
 		return -1;
 	while (closed_eldest(&t->closed, g->opt.closed, &eldest))
 		if (state_remove(g->state, task, eldest, why) < 0)

@@ -118,7 +118,8 @@ merge_fields(struct group_work *w, struct group *g, const struct value *part,
 			continue;
 		}
 		taken[at] = true;
-		if (put_field(w, &w->next, f.name, f.plain, f.value, &o.member[at].value, why) < 0)
+		if (put_field(w, &w->next, f.name, f.plain, f.value, &o.member[at].value,
+				why) < 0)
 			return -1;
 	}
 	for (i = 0; i < o.n; i++)
@@ -144,8 +145,8 @@ group_add(struct group_work *w, struct group *g, const struct value *part,
 			rc = fail_record(why, "too-large", "the whole would be larger than "
 				"%zu MiB", GROUP_MAX >> 20);
 	} else if (value_type(part) != JSON_OBJECT) {
-		rc = fail_record(why, "not-object", "a part is no object: --merge array takes any "
-			"value");
+		rc = fail_record(why, "not-object", "a part is no object: --merge array "
+			"takes any value");
 	} else {
 		rc = merge_fields(w, g, part, why);
 	}

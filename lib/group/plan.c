@@ -33,8 +33,8 @@ read_merge(struct plan *p, struct failure *why)
 	if (p->field_texts.n && p->merge >= MERGE_ARRAY)
 		return fail(why, EXIT_USAGE, "--field goes with --merge shallow and deep");
 	if (p->require && p->merge == MERGE_ARRAY)
-		return fail(why, EXIT_USAGE, "--require names fields, and --merge array makes no "
-			"object");
+		return fail(why, EXIT_USAGE, "--require names fields, and --merge array "
+			"makes no object");
 	return 0;
 }
 
@@ -76,8 +76,8 @@ read_numbers(struct plan *p, struct failure *why)
 	if (*text && !text[strspn(text, "0123456789")])
 		p->groups.closed = strtoull(text, NULL, 10);
 	else if (time_of_duration(slice_str(text), &p->groups.closed_us) < 0)
-		return fail(why, EXIT_USAGE, "--closed is a number of keys or a duration: 100000, "
-			"1h");
+		return fail(why, EXIT_USAGE, "--closed is a number of keys or a duration: "
+			"100000, 1h");
 	if (!p->groups.closed && !p->groups.closed_us)
 		return fail(why, EXIT_USAGE, "--closed is 1 or more");
 	return 0;
@@ -110,11 +110,12 @@ read_rules(struct plan *p, const struct plan_around *around, struct failure *why
 		p->at_end = OUTCOME_STAY;
 	if (!by_parts && !by_time && !p->groups.sorted && !p->at_end_text) {
 		fail(why, EXIT_USAGE, "nothing completes a group");
-		fail_hint(why, "--require, --complete-when, --size, --timeout, --max-age, --sorted "
-			"or --at-end emit do");
+		fail_hint(why, "--require, --complete-when, --size, --timeout, --max-age, "
+			"--sorted or --at-end emit do");
 		return -1;
 	}
-	if ((p->at_end == OUTCOME_DEAD || p->on_timeout == OUTCOME_DEAD) && !around->dead_letter)
+	if ((p->at_end == OUTCOME_DEAD || p->on_timeout == OUTCOME_DEAD) &&
+		!around->dead_letter)
 		return fail(why, EXIT_USAGE, "dead-letter needs --dead-letter SINK");
 	return 0;
 }
@@ -155,8 +156,8 @@ plan_read(struct plan *p, const struct plan_around *around, struct failure *why)
 	size_t i;
 
 	if (!p->text[PLAN_KEY])
-		return fail(why, EXIT_USAGE, "-k EXPR is missing: what the parts of one thing have "
-			"in common");
+		return fail(why, EXIT_USAGE, "-k EXPR is missing: what the parts of one thing "
+			"have in common");
 	if (read_merge(p, why) < 0 || read_numbers(p, why) < 0 ||
 		read_rules(p, around, why) < 0 || (p->require && read_names(p, why) < 0))
 		return -1;

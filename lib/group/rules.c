@@ -82,7 +82,8 @@ all(struct rules *r, int which, const struct value *input, const struct value **
 {
 	struct record_vars vars = scope(r, which);
 
-	return expr_all(r->run[which], input, &(struct expr_env){record_var, &vars}, out, r->why);
+	return expr_all(r->run[which], input, &(struct expr_env){record_var, &vars}, out,
+		r->why);
 }
 
 int
@@ -92,8 +93,8 @@ rules_key(struct rules *r, struct slice *identity)
 	ptrdiff_t n = 1;
 	uint32_t t;
 
-	if (r->key_is_field && root->kind == VALUE_TOKEN && json_type_at(root->u.doc, root->t) ==
-			JSON_OBJECT) {
+	if (r->key_is_field && root->kind == VALUE_TOKEN &&
+		json_type_at(root->u.doc, root->t) == JSON_OBJECT) {
 		t = json_get_name(root->u.doc, root->t, &r->key_name);
 		r->field = t == JSON_NONE ? value_null() : value_token(root->u.doc, t);
 		r->key = &r->field;

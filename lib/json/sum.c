@@ -24,7 +24,7 @@ is_digit(char c)
 	return (unsigned char)(c - '0') < 10;
 }
 
-/* ---- short ones ----------------------------------------------------------------------------- */
+/* ---- short ones -------------------------------------------------------------------- */
 
 static bool
 read_short(struct slice s, int64_t *v, unsigned *scale)
@@ -75,7 +75,7 @@ write_short(struct buf *b, int64_t v, unsigned scale)
 	buf_add(b, text + at, sizeof(text) - at);
 }
 
-/* ---- any ------------------------------------------------------------------------------------- */
+/* ---- any --------------------------------------------------------------------------- */
 
 /* False: an exponent that no sum is worth. digit is owned by the caller. */
 static bool
