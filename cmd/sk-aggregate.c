@@ -100,30 +100,44 @@ aggregate_watermark(void *self, uint32_t task, int64_t us, struct emit *e, struc
 	return groups_watermark(a->groups, task, us, why);
 }
 
+/* What was lost on the way and what is left over, if that is anything. */
+static int
+account(struct aggregate *a, uint64_t left, struct failure *why)
+{
+	uint64_t lost = groups_evicted(a->groups);
+
+	if (lost)
+		fail(why, EXIT_SOME_BAD, "%llu group%s given up for the bounds of the state",
+			(unsigned long long)lost, lost == 1 ? " was" : "s were");
+	if (!left)
+		return lost ? -1 : 0;
+	if (lost)
+		fail_within(why, "%llu incomplete at the end of the input, and not written; ",
+			(unsigned long long)left);
+	else
+		fail(why, EXIT_SOME_BAD, "%llu group%s incomplete at the end of the input, and "
+			"not written", (unsigned long long)left, left == 1 ? " is" : "s are");
+	fail_hint(why, "--at-end emit writes them all the same, --at-end drop does not mind, "
+		"--dead-letter SINK keeps them");
+	return -1;
+}
+
 static int
 aggregate_end(void *self, bool complete, struct emit *e, struct failure *why)
 {
 	struct aggregate *a = self;
-	unsigned long long open;
+	uint64_t left = 0;
 	size_t i;
 
-	if (!complete || (plan.at_end == OUTCOME_STAY && plan.stays))
-		return 0;
-	if (plan.at_end == OUTCOME_STAY) {
-		open = groups_open(a->groups);
-		if (!open)
-			return 0;
-		fail(why, EXIT_SOME_BAD, "%llu group%s incomplete at the end of the input, and "
-			"not written", open, open == 1 ? " is" : "s are");
-		fail_hint(why, "--at-end emit writes them all the same, --at-end drop does not "
-			"mind, --dead-letter SINK keeps them");
-		return -1;
-	}
+	if (complete && plan.at_end == OUTCOME_STAY && !plan.stays)
+		left = groups_open(a->groups);
+	if (!complete || plan.at_end == OUTCOME_STAY)
+		return account(a, left, why);
 	groups_all_due(a->groups);
 	for (i = 0; i < groups_ntasks(a->groups); i++)
 		if (finish_due(a, groups_task(a->groups, i), INT64_MAX, true, e, why) < 0)
 			return -1;
-	return 0;
+	return account(a, 0, why);
 }
 
 /* ---- one record -------------------------------------------------------------------- */
@@ -305,6 +319,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 	late_outlet = job->late;
 	if (plan_read(&plan, &around, why) < 0)
 		return -1;
+	job->run.timed = plan.timed || (plan.meta && job->time_given);
 	for (i = 0; i < PLAN_EXPRS; i++) {
 		if (!plan.text[i])
 			continue;

@@ -138,6 +138,8 @@ void worker_deliver(struct worker *);
 int worker_deliver_output(struct worker *, struct failure *why);
 /* Say why the run fails, if it has not failed before, and stop it. */
 void run_failed(struct flow *, const struct failure *why);
+/* The operator's end. What it says of an end that was not all good is said. */
+int run_end_operator(struct worker *, bool complete, struct failure *why);
 /* source->settle: everything read so far is delivered and durable. */
 int run_settle(void *flow, struct failure *why);
 

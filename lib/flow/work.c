@@ -69,7 +69,7 @@ emit_dead(struct emit *e, const char *type, const char *message, struct slice ke
 	buf_adds(&text, ",\"headers\":[],\"value\":");
 	buf_add_slice(&text, value);
 	buf_addc(&text, '}');
-	if (f->carry && f->controlled)
+	if (f->carries)
 		carry(f, e, buf_slice(&text));
 	else {
 		buf_addf(emit_raw(e, f->dead_port), "%s%.*s%s\n", wrapped ? "{\"value\":" : "",

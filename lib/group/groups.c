@@ -30,9 +30,27 @@ struct groups {
 	struct task *task;     /* by id */
 	size_t ntasks, cap_tasks;
 	bool ending;
+	uint64_t evicted;
 	struct json_scan scan;
 	struct buf order;
 };
+
+static int
+given_up(void *arg, uint32_t task, struct key128 key, struct slice kept)
+{
+	struct groups *g = arg;
+
+	(void)task;
+	(void)key;
+	g->evicted += !group_head_of(kept).closed;
+	return 0;
+}
+
+uint64_t
+groups_evicted(const struct groups *g)
+{
+	return g->evicted;
+}
 
 struct groups *
 groups_new(const struct groups_options *options, const struct state_options *state_options,
@@ -45,6 +63,7 @@ groups_new(const struct groups_options *options, const struct state_options *sta
 	own.value_bytes = STATE_VARIABLE;
 	own.expires = options->closed_us > 0;
 	g->state = state_new(&own, ctx);
+	state_on_evict(g->state, given_up, g);
 	return g;
 }
 

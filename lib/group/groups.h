@@ -68,6 +68,7 @@ void groups_all_due(struct groups *);
 int groups_watermark(struct groups *, uint32_t task, int64_t us, struct failure *why);
 
 uint64_t groups_open(struct groups *);
+uint64_t groups_evicted(const struct groups *); /* open ones given up for the bounds */
 size_t groups_ntasks(const struct groups *);
 uint32_t groups_task(const struct groups *, size_t i); /* ascending */
 

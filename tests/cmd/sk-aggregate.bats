@@ -470,3 +470,53 @@ rule() {
 	assert_status 71
 	assert_says max-keys
 }
+
+@test "--on-full evict gives up the oldest, and says so" {
+	run_tool sk-aggregate -k .k --at-end emit --max-keys 2 --on-full evict < <(lines '{"k":1}' \
+		'{"k":2}' '{"k":3}' '{"k":2,"a":1}')
+	assert_status 1
+	assert_output "$(lines '{"k":2,"a":1}' '{"k":3}')"
+	assert_said 'sk-aggregate: 1 group was given up for the bounds of the state'
+}
+
+# ---- state ------------------------------------------------------------------------------------
+
+@test "what is open waits in the state for the next run" {
+	lines '{"k":1,"a":1}' '{"k":2,"b":1}' '{"k":3,"c":1}' >one
+	lines '{"k":3,"c":2}' '{"k":1,"a":2}' '{"k":2,"b":2}' >two
+	run_tool sk-aggregate -k .k --size 2 --merge array --state dir <one
+	assert_success
+	assert_output ''
+	assert_silent
+	run_tool sk-aggregate -k .k --size 2 --merge array --state dir <two
+	assert_success
+	assert_output "$(sk-aggregate -k .k --size 2 --merge array one two)"
+}
+
+@test "timers, the order of closed keys and the open group of a sorted input come back" {
+	for n in 1 2 3 4 5 6 7; do
+		for args in '--time .t --timeout 10s --part .t' '--size 1 --closed 2 --part .t' \
+			'--sorted --part .t' '--time .t --max-age 6s --size 3 --closed 20s --part .t'; do
+			printf '{"k":%s,"t":%s}\n' 1 100 1 104 2 105 2 107 3 112 1 117 2 121 1 160 >in
+			head -n $n in >one
+			tail -n +$((n + 1)) in >two
+			rm -rf dir
+			sk-aggregate -k .k $args --merge array --at-end emit in >want || true
+			sk-aggregate -k .k $args --merge array --state dir <one >got || true
+			sk-aggregate -k .k $args --merge array --state dir --at-end emit <two >>got || true
+			cmp want got
+		done
+	done
+}
+
+@test "a state that other options shaped is refused" {
+	sk-aggregate -k .k --size 2 --state dir <<<'{"k":1}'
+	for other in '-k .x' '-k .k --merge array' '-k .k --part .' '-k .k --field a=sum' \
+		'-k .k --null-key' '-k .k --sorted'; do
+		run_tool sk-aggregate $other --size 2 --state dir <<<'{"k":1,"x":1}'
+		assert_status 78
+		assert_output ''
+	done
+	run_tool sk-aggregate -k .k --size 3 --state dir < <(lines '{"k":1,"a":2}' '{"k":1,"b":3}')
+	assert_output '{"k":1,"a":2,"b":3}'
+}
