@@ -238,13 +238,12 @@ on_to(struct worker *w, struct slice line, const struct control *c, struct failu
 static int
 on_end(struct worker *w, struct slice line, const struct control *c, struct failure *why)
 {
-	const struct operator *op = w->flow->op;
 	struct flow *f = w->flow;
 
 	f->ended = true;
 	f->end_complete = c->complete;
 	f->unchanged = c->unchanged;
-	if (!c->unchanged && op->end && op->end(w->op, c->complete, &w->emit, why) < 0)
+	if (!c->unchanged && run_end_operator(w, c->complete, why) < 0)
 		return -1;
 	if (c->last_epoch)
 		return on_epoch(w, line, c, why);

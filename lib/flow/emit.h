@@ -29,6 +29,12 @@ void emit_same_named(struct emit *, unsigned outlet, struct slice name, const st
 struct buf *emit_begin_named(struct emit *, unsigned outlet, struct slice name,
 	const struct record *parent);
 
+/* A dead letter of something that is no record: what records led to and what then went wrong.
+ * It stands in the order of emissions, and the run ends with EXIT_SOME_BAD. Only where
+ * flow_options.dead_letter is given. type: as in fail_record; key, value: JSON texts. */
+void emit_dead(struct emit *, const char *type, const char *message, struct slice key,
+	struct slice value);
+
 void emit_drop(struct emit *); /* dropped by a stated rule */
 void emit_hold(struct emit *); /* kept in the operator's state */
 void emit_late(struct emit *); /* came too late; an emission to a side outlet may go along */

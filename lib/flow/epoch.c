@@ -132,9 +132,6 @@ name_place(struct flow *f)
 	f->place.name = f->place_name;
 	f->place.app = opt->app;
 	f->place.state = f->op->flags & OP_STATE ? opt->state : NULL;
-	f->place.max_memory = opt->max_memory;
-	f->place.max_keys = opt->max_keys;
-	f->place.evict = opt->evict;
 }
 
 /* ---- the ledger, at the beginning ------------------------------------------------------------ */

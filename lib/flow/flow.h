@@ -211,7 +211,8 @@ struct operator {
 	int (*assign)(void *self, uint32_t task, struct failure *why);
 	int (*revoke)(void *self, uint32_t task, struct failure *why);
 	/* complete: bounded input was read to its end, so what is open closes. Else the run
-	 * was drained: nothing closes. */
+	 * was drained: nothing closes. EXIT_SOME_BAD: why is said, and the run is done with
+	 * that status. */
 	int (*end)(void *self, bool complete, struct emit *, struct failure *why);
 	void (*close)(void *self);
 };

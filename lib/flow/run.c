@@ -207,6 +207,20 @@ is_complete(const struct flow *f)
 	return f->source->stdin_pipe || !flow_draining();
 }
 
+int
+run_end_operator(struct worker *w, bool complete, struct failure *why)
+{
+	struct flow *f = w->flow;
+
+	if (!f->op->end || f->op->end(w->op, complete, &w->emit, why) == 0)
+		return 0;
+	if (why->status != EXIT_SOME_BAD)
+		return -1;
+	say(f->opt->program, NULL, why->text, why->hint);
+	f->some_bad = true;
+	return 0;
+}
+
 /* The owner of a stream ends its last epoch; where the job was done before and there is
  * nothing new, it says just that. */
 static int
@@ -224,7 +238,7 @@ end_stream(struct worker *w, bool complete, struct failure *why)
 		w->flush = true;
 		return worker_deliver_output(w, why);
 	}
-	if (f->op->end && f->op->end(w->op, complete, &w->emit, why) < 0)
+	if (run_end_operator(w, complete, why) < 0)
 		return -1;
 	return epoch_end(w, true, complete, why);
 }
@@ -245,8 +259,7 @@ end_operators(struct worker *w, size_t n, bool complete)
 				run_failed(f, &why);
 			continue;
 		}
-		if (f->op->end && !f->controlled &&
-			f->op->end(w[i].op, complete, &w[i].emit, &why) < 0) {
+		if (!f->controlled && run_end_operator(&w[i], complete, &why) < 0) {
 			run_failed(f, &why);
 			return;
 		}
@@ -337,7 +350,7 @@ last_word(struct flow *f)
 	}
 	if (f->status)
 		return f->status;
-	return f->balance.dead || f->balance.skipped ? EXIT_SOME_BAD : EXIT_OK;
+	return f->balance.dead || f->balance.skipped || f->some_bad ? EXIT_SOME_BAD : EXIT_OK;
 }
 
 /* SIGUSR1 and progress read counters that a worker changes; a glance may be one block old. */
@@ -458,6 +471,9 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 		own.jobs = 1;
 	f->envelope_in = own.envelope_in || source->envelopes;
 	f->envelope_out = own.envelope_out;
+	f->place.max_memory = own.max_memory;
+	f->place.max_keys = own.max_keys;
+	f->place.evict = own.evict;
 	source->settle = run_settle;
 	source->flow = f;
 	f->committed_ns = time_monotonic_ns();

@@ -33,6 +33,7 @@ struct flow {
 	bool enough;                 /* the operator wants no more: a complete end */
 	bool main_begun;             /* the main port has got something */
 	int status;                  /* of the failure that ended the run, else 0 */
+	bool some_bad;               /* besides what the balance counts */
 	struct balance balance;
 	struct metrics metrics;
 	bool envelope_in;            /* by -e or by the source */
@@ -140,6 +141,8 @@ void worker_deliver(struct worker *);
 int worker_deliver_output(struct worker *, struct failure *why);
 /* Say why the run fails, if it has not failed before, and stop it. */
 void run_failed(struct flow *, const struct failure *why);
+/* The operator's end. What it says of an end that was not all good is said. */
+int run_end_operator(struct worker *, bool complete, struct failure *why);
 /* source->settle: everything read so far is delivered and durable. */
 int run_settle(void *flow, struct failure *why);
 

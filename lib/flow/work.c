@@ -24,25 +24,59 @@ fill_origin(const struct worker *w, const struct record *r, struct bad *b)
 	b->offset = r->offset;
 }
 
+/* A dead letter as a "to" record. The sink is the last side outlet that was declared. */
+static void
+carry(struct flow *f, struct emit *e, struct slice letter)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i + 1 < f->noutlets; i++)
+		n += f->outlet[i].side;
+	control_add_to(emit_raw(e, f->outlet[0].port), buf_slice(&f->run), e->carry_base + n,
+		letter);
+	emit_raw_end(e);
+	e->control_lines++;
+}
+
 /* On a checkpointed stream one thread works, and in order: the line number is known, and the
  * dead letter travels in its place. */
 static void
 carry_letter(struct worker *w, struct bad *b)
 {
-	struct flow *f = w->flow;
 	struct buf text = {0};
-	size_t i, n = 0;
 
 	b->line += b->relative ? b->input->lines + 1 : 0;
 	b->relative = false;
 	bad_add_dead_letter(b, &text);
-	/* The dead letter sink is the last side outlet that was declared. */
-	for (i = 0; i + 1 < f->noutlets; i++)
-		n += f->outlet[i].side;
-	control_add_to(emit_raw(&w->emit, f->outlet[0].port), buf_slice(&f->run),
-		w->emit.carry_base + n, buf_slice(&text));
-	emit_raw_end(&w->emit);
-	w->emit.control_lines++;
+	carry(w->flow, &w->emit, buf_slice(&text));
+	buf_release(&text);
+}
+
+void
+emit_dead(struct emit *e, const char *type, const char *message, struct slice key,
+	struct slice value)
+{
+	struct flow *f = e->flow;
+	bool wrapped = f->port[f->dead_port]->envelopes;
+	struct buf text = {0};
+
+	buf_adds(&text, "{\"error\":{\"type\":");
+	json_add_string(&text, slice_str(type));
+	buf_adds(&text, ",\"message\":");
+	json_add_string(&text, slice_str(message));
+	buf_adds(&text, "},\"origin\":null,\"key\":");
+	buf_add_slice(&text, key);
+	buf_adds(&text, ",\"headers\":[],\"value\":");
+	buf_add_slice(&text, value);
+	buf_addc(&text, '}');
+	if (f->carries)
+		carry(f, e, buf_slice(&text));
+	else {
+		buf_addf(emit_raw(e, f->dead_port), "%s%.*s%s\n", wrapped ? "{\"value\":" : "",
+			(int)text.n, text.p, wrapped ? "}" : "");
+		emit_raw_end(e);
+	}
+	f->some_bad = true;
 	buf_release(&text);
 }
 

@@ -180,6 +180,7 @@ take_options(struct whole_job *w, const struct job_tool *tool, struct failure *w
 	run->progress = strcmp(o->progress, "always") == 0 ? 1 :
 		strcmp(o->progress, "never") == 0 ? 0 : -1;
 	w->job.to_given = o->to != NULL;
+	w->job.time_given = o->time != NULL;
 	w->job.explain = o->explain;
 	w->job.allow = &o->allow;
 	run->commit_written = strcmp(o->commit, "written") == 0;

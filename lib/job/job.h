@@ -17,6 +17,7 @@ struct job {
 	bool to_given;
 	const struct opt_list *allow; /* --allow: globs of names that data may choose */
 	int late;                   /* outlet of --late, or -1: late records are counted */
+	bool time_given;            /* --time */
 	bool explain;               /* nothing will run */
 	bool follow;                /* prepare() may set it: files are followed */
 	bool shown;                 /* and that "-" is shown to people: shown.h */

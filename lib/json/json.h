@@ -257,6 +257,10 @@ int json_number_cmp(struct slice a, struct slice b);
  * below 10^17 in plain digits, else d.ddde±x without trailing zeros; -0 is 0. */
 void json_number_canonical(struct buf *, struct slice s);
 
+/* Append the exact sum, in plain digits, with as many decimals as the longer of the two. False,
+ * and nothing is appended: an exponent is beyond all measure (4,096). */
+bool json_number_add(struct buf *, struct slice a, struct slice b);
+
 double json_number_double(struct slice s); /* correctly rounded; huge ones infinite, as jq */
 
 /* Append a double as jq 1.6 prints it: the shortest digits that read back as it; NaN is

@@ -7,6 +7,18 @@ const fd = fs.openSync(path, "r");
 const block = Buffer.alloc(1 << 20);
 let rest = Buffer.alloc(0);
 let out = "";
+const whole = new Map();
+
+function part(event) {
+	switch (event.type) {
+	case "order-created":
+		return {id: event.orderId, userId: event.userId};
+	case "payment-processed":
+		return {paymentId: event.paymentId};
+	default:
+		return {inventoryReserved: true};
+	}
+}
 
 function flush() {
 	for (let b = Buffer.from(out); b.length; )
@@ -23,6 +35,15 @@ function one(line) {
 		for (const item of event.items || []) {
 			item.orderId = event.orderId;
 			out += JSON.stringify(item) + "\n";
+		}
+	} else if (job === "aggregate") {
+		const key = event.orderId;
+		const sum = Object.assign(whole.get(key) || {}, part(event));
+		if (sum.id && sum.paymentId && sum.inventoryReserved) {
+			out += JSON.stringify(sum) + "\n";
+			whole.delete(key);
+		} else {
+			whole.set(key, sum);
 		}
 	} else {
 		const {orderId, amount = null, ts} = event;

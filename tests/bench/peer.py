@@ -4,9 +4,18 @@ import json
 import sys
 
 
+def part(event):
+    if event["type"] == "order-created":
+        return {"id": event["orderId"], "userId": event["userId"]}
+    if event["type"] == "payment-processed":
+        return {"paymentId": event["paymentId"]}
+    return {"inventoryReserved": True}
+
+
 def main():
     job, path = sys.argv[1:]
     out = sys.stdout
+    wholes = {}
     with open(path, encoding="utf-8", newline="\n") as lines:
         for line in lines:
             event = json.loads(line)
@@ -17,6 +26,12 @@ def main():
                 for item in event.get("items", ()):
                     item["orderId"] = event["orderId"]
                     out.write(json.dumps(item, separators=(",", ":")) + "\n")
+            elif job == "aggregate":
+                whole = wholes.setdefault(event["orderId"], {})
+                whole.update(part(event))
+                if {"id", "paymentId", "inventoryReserved"} <= whole.keys():
+                    out.write(json.dumps(whole, separators=(",", ":")) + "\n")
+                    del wholes[event["orderId"]]
             else:
                 out.write(json.dumps({"orderId": event["orderId"],
                                       "amount": event.get("amount"),

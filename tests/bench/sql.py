@@ -25,6 +25,14 @@ DUCKDB = {
     "reshape": """COPY (SELECT orderId, amount, ts[1:10] AS day FROM read_ndjson('{file}',
         columns = {{orderId: 'VARCHAR', amount: 'DOUBLE', ts: 'VARCHAR'}}))
         TO '{out}' (FORMAT json, USE_TMP_FILE false)""",
+    "aggregate": """COPY (SELECT any_value(orderId) FILTER (type = 'order-created') AS id,
+        any_value(userId) FILTER (type = 'order-created') AS userId,
+        any_value(paymentId) FILTER (type = 'payment-processed') AS paymentId,
+        bool_or(type = 'inventory-reserved') AS inventoryReserved
+        FROM read_ndjson('{file}', columns = {{type: 'VARCHAR', orderId: 'VARCHAR',
+        userId: 'VARCHAR', paymentId: 'VARCHAR'}}) GROUP BY orderId HAVING id IS NOT NULL
+        AND paymentId IS NOT NULL AND inventoryReserved)
+        TO '{out}' (FORMAT json, USE_TMP_FILE false)""",
 }
 CHDB_ITEMS = ("Array(Tuple(itemId String, product String, category String,"
               " quantity UInt32, price Float64))")
@@ -40,6 +48,14 @@ CHDB = {
     "reshape": """SELECT t.1 AS orderId, t.2 AS amount, substring(t.3, 1, 10) AS day FROM
         (SELECT JSONExtract(json,
         'Tuple(orderId String, amount Nullable(Float64), ts String)') AS t FROM file('{file}', 'LineAsString', 'json String'))
+        INTO OUTFILE '{out}' TRUNCATE FORMAT JSONEachRow""",
+    "aggregate": """SELECT anyIf(t.2, t.1 = 'order-created') AS id,
+        anyIf(t.3, t.1 = 'order-created') AS userId,
+        anyIf(t.4, t.1 = 'payment-processed') AS paymentId,
+        max(t.1 = 'inventory-reserved')::Bool AS inventoryReserved FROM
+        (SELECT JSONExtract(json, 'Tuple(type String, orderId String, userId String,
+        paymentId String)') AS t FROM file('{file}', 'LineAsString', 'json String'))
+        GROUP BY t.2 HAVING id != '' AND paymentId != '' AND inventoryReserved
         INTO OUTFILE '{out}' TRUNCATE FORMAT JSONEachRow""",
 }
 

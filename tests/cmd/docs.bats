@@ -100,7 +100,7 @@ finish() {
 		[[ $output != *$'\n  and '*' more'* ]] || wrong "$tool -h: options are left out"
 		[[ ${lines[-1]} == "$tool --help shows all options, man $tool the rest." ]] ||
 			wrong "$tool -h: another last line"
-		(($(grep -c '^  # ' <<<"$output") == 2)) || wrong "$tool -h: two examples are missing"
+		(($(grep -c '^  [^ #-]' <<<"$output") == 2)) || wrong "$tool -h: two examples are missing"
 	done
 	finish
 }

@@ -78,6 +78,15 @@ setup() {
 	jq -cs 'group_by(._split.id) | map(length == .[0]._split.count) | all' parts | grep -qx true
 }
 
+@test "split and aggregate: the arrays again, byte for byte, whatever the order of the parts" {
+	sk-map '.items // empty' in >want
+	sk-split .items --empty drop --correlate in >parts
+	together="sk-aggregate -k ._split.id --size ._split.count --merge array"
+	$together parts | cmp - want
+	shuf --random-source=in parts | $together | sort | cmp - <(sort want)
+	jq -c -s 'reverse[]' parts | $together | sort | cmp - <(jq -c '.items // empty' in | sort)
+}
+
 @test "-w and select drop the same records" {
 	sk-cat -w '.amount > 50' in | cmp - <(sk-map 'select(.amount > 50)' in)
 }

@@ -1,0 +1,400 @@
+/*
+ * sk-aggregate: joins the parts of one thing until it is complete.
+ *
+ * Parts that share a key are merged into a group, which lies in the state. Behind each part
+ * it is asked whether the group is complete, and if so it is written and forgotten; time, a
+ * change of the key and the end of the input complete groups too. What a record changes is
+ * made aside first, so a bad one leaves the state alone. Memory: the open groups, and the
+ * keys that --closed remembers.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "group/rules.h"
+#include "job/job.h"
+
+static struct plan plan;
+static int late_outlet;
+
+struct aggregate {
+	struct groups *groups;
+	struct rules rules;
+	struct group group;  /* the record's */
+	struct group other;  /* one that something else ends */
+	struct emit *emit;
+};
+
+static void *
+aggregate_open(const struct op_context *ctx, struct failure *why)
+{
+	struct aggregate *a = mem_zalloc(sizeof(*a));
+	struct state_options state = {.tool = "sk-aggregate", .shape = buf_cstr(&plan.shape)};
+
+	(void)why;
+	a->groups = groups_new(&plan.groups, &state, ctx);
+	rules_init(&a->rules, &plan, ctx->stage);
+	return a;
+}
+
+static void
+aggregate_close(void *self)
+{
+	struct aggregate *a = self;
+
+	groups_free(a->groups);
+	rules_release(&a->rules);
+	group_release(&a->group);
+	group_release(&a->other);
+	free(a);
+}
+
+/* ---- the end of a group ------------------------------------------------------------ */
+
+/* parent: the record that completed it, or NULL. */
+static void
+finish(struct aggregate *a, const struct group *g, enum outcome outcome, const char *by,
+	const struct record *parent)
+{
+	char message[64];
+
+	if (outcome == OUTCOME_EMIT) {
+		group_add_json(&a->rules.work, emit_begin(a->emit, 0, parent), g,
+			plan.meta ? by : NULL);
+		emit_end(a->emit);
+	} else if (outcome == OUTCOME_DEAD) {
+		buf_reset(&a->rules.room);
+		group_add_json(&a->rules.work, &a->rules.room, g, NULL);
+		snprintf(message, sizeof(message), "a group is incomplete: %s", by);
+		emit_dead(a->emit, "incomplete", message, group_key(g),
+			buf_slice(&a->rules.room));
+	}
+}
+
+/* All groups that are due before us, in the order of (deadline, key). */
+static int
+finish_due(struct aggregate *a, uint32_t task, int64_t us, bool at_end, struct emit *e,
+	struct failure *why)
+{
+	struct due due;
+
+	a->emit = e;
+	while (groups_due(a->groups, task, us, &due)) {
+		group_load(&a->other, due.kept);
+		finish(a, &a->other, at_end ? plan.at_end : plan.on_timeout,
+			at_end ? "end" : due.by, NULL);
+		if (groups_close(a->groups, task, due.key, true,
+				at_end ? a->other.h.last_us : due.us, why) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+aggregate_watermark(void *self, uint32_t task, int64_t us, struct emit *e, struct failure *why)
+{
+	struct aggregate *a = self;
+
+	if (finish_due(a, task, us, false, e, why) < 0)
+		return -1;
+	return groups_watermark(a->groups, task, us, why);
+}
+
+/* What was lost on the way and what is left over, if that is anything. */
+static int
+account(struct aggregate *a, uint64_t left, struct failure *why)
+{
+	uint64_t lost = groups_evicted(a->groups);
+
+	if (lost)
+		fail(why, EXIT_SOME_BAD, "%llu group%s given up for the bounds of the state",
+			(unsigned long long)lost, lost == 1 ? " was" : "s were");
+	if (!left)
+		return lost ? -1 : 0;
+	if (lost)
+		fail_within(why, "%llu incomplete at the end of the input, and not written; ",
+			(unsigned long long)left);
+	else
+		fail(why, EXIT_SOME_BAD, "%llu group%s incomplete at the end of the input, and "
+			"not written", (unsigned long long)left, left == 1 ? " is" : "s are");
+	fail_hint(why, "--at-end emit writes them all the same, --at-end drop does not mind, "
+		"--dead-letter SINK keeps them");
+	return -1;
+}
+
+static int
+aggregate_end(void *self, bool complete, struct emit *e, struct failure *why)
+{
+	struct aggregate *a = self;
+	uint64_t left = 0;
+	size_t i;
+
+	if (complete && plan.at_end == OUTCOME_STAY && !plan.stays)
+		left = groups_open(a->groups);
+	if (!complete || plan.at_end == OUTCOME_STAY)
+		return account(a, left, why);
+	groups_all_due(a->groups);
+	for (i = 0; i < groups_ntasks(a->groups); i++)
+		if (finish_due(a, groups_task(a->groups, i), INT64_MAX, true, e, why) < 0)
+			return -1;
+	return account(a, 0, why);
+}
+
+/* ---- one record -------------------------------------------------------------------- */
+
+static void
+begin_group(struct aggregate *a, const struct group_head *was)
+{
+	int64_t us = a->rules.record->time_us;
+	struct group_head *h = &a->group.h;
+
+	if (!was)
+		group_begin(&a->group, rules_key_text(&a->rules));
+	if (us != TIME_NONE && (h->first_us == TIME_NONE || us < h->first_us))
+		h->first_us = us;
+	if (us != TIME_NONE && us > h->last_us)
+		h->last_us = us;
+}
+
+/* Of a sorted input: this key is not that of the open group, which is thereby complete. */
+static int
+end_other(struct aggregate *a, uint32_t task, struct key128 key, bool write)
+{
+	struct key128 other;
+	struct slice kept;
+
+	if (!plan.groups.sorted || !groups_other(a->groups, task, key, &other, &kept))
+		return 0;
+	if (!write)
+		return groups_close(a->groups, task, other, true,
+			group_head_of(kept).last_us, a->rules.why);
+	group_load(&a->other, kept);
+	finish(a, &a->other, OUTCOME_EMIT, "key-change", NULL);
+	return 0;
+}
+
+/* The parts go in one by one. Nothing is kept before all of them are good. */
+static int
+take_parts(struct aggregate *a, struct key128 key, const struct group_head *was,
+	const struct value *part, size_t n)
+{
+	uint32_t task = a->rules.record->task;
+	bool there = was, finished = false, remember = plan.groups.closed ||
+		plan.groups.closed_us;
+	int64_t closed_us = TIME_NONE;
+	uint64_t size = was ? was->size : 0;
+	const char *by;
+	size_t i;
+	int rc;
+
+	if (rules_size(&a->rules, &size) < 0)
+		return -1;
+	end_other(a, task, key, true);
+	begin_group(a, was);
+	for (i = 0; i < n && !(finished && remember); i++) {
+		a->group.h.size = size;
+		if (rules_merge(&a->rules, &a->group, &part[i]) < 0 ||
+			(rc = rules_complete(&a->rules, &a->group, &by)) < 0)
+			return -1;
+		if (!rc)
+			continue;
+		finish(a, &a->group, OUTCOME_EMIT, by, a->rules.record);
+		closed_us = a->group.h.last_us;
+		finished = true;
+		begin_group(a, NULL);
+	}
+	emit_hold(a->emit);
+	if (end_other(a, task, key, false) < 0)
+		return -1;
+	if (a->group.h.count)
+		return groups_keep(a->groups, task, key, &a->group, finished ? NULL : was,
+			a->rules.why);
+	return groups_close(a->groups, task, key, there, closed_us, a->rules.why);
+}
+
+static int
+one_record(struct aggregate *a)
+{
+	const struct record *r = a->rules.record;
+	const struct value *part;
+	struct group_head was;
+	struct slice identity, kept;
+	struct key128 key;
+	enum group_is is;
+	ptrdiff_t n;
+
+	if (rules_key(&a->rules, &identity) < 0)
+		return -1;
+	if (plan.timed && r->time_us == TIME_NONE)
+		return fail_record(a->rules.why, "time", "the record has no event time");
+	key = groups_key(a->groups, identity);
+	is = groups_find(a->groups, r->task, key, &kept);
+	if (is == GROUP_IS_CLOSED) {
+		if (late_outlet >= 0)
+			emit_same(a->emit, (unsigned)late_outlet, r);
+		emit_late(a->emit);
+		return 0;
+	}
+	n = rules_parts(&a->rules, &part);
+	if (n < 0)
+		return -1;
+	if (n == 0) {
+		emit_drop(a->emit);
+		return 0;
+	}
+	if (is == GROUP_IS_OPEN) {
+		group_load(&a->group, kept);
+		was = a->group.h;
+	}
+	return take_parts(a, key, is == GROUP_IS_OPEN ? &was : NULL, part, (size_t)n);
+}
+
+static int
+aggregate_record(void *self, const struct record *r, struct emit *e, struct failure *why)
+{
+	struct aggregate *a = self;
+	int rc;
+
+	a->emit = e;
+	rules_begin(&a->rules, r, why);
+	rc = one_record(a);
+	rules_done(&a->rules);
+	return rc;
+}
+
+/* ---- state ------------------------------------------------------------------------- */
+
+static int
+aggregate_assign(void *self, uint32_t task, struct failure *why)
+{
+	return groups_assign(((struct aggregate *)self)->groups, task, why);
+}
+
+static int
+aggregate_revoke(void *self, uint32_t task, struct failure *why)
+{
+	return groups_revoke(((struct aggregate *)self)->groups, task, why);
+}
+
+static int
+aggregate_rollback(void *self, uint64_t epoch, struct failure *why)
+{
+	return groups_rollback(((struct aggregate *)self)->groups, epoch, why);
+}
+
+static int
+aggregate_barrier(void *self, uint64_t epoch, struct emit *e, struct failure *why)
+{
+	(void)e;
+	return groups_barrier(((struct aggregate *)self)->groups, epoch, why);
+}
+
+static const struct operator aggregate_operator = {
+	.name = "aggregate",
+	.flags = OP_STATE | OP_TIMED,
+	.open = aggregate_open,
+	.record = aggregate_record,
+	.watermark = aggregate_watermark,
+	.barrier = aggregate_barrier,
+	.rollback = aggregate_rollback,
+	.assign = aggregate_assign,
+	.revoke = aggregate_revoke,
+	.end = aggregate_end,
+	.close = aggregate_close,
+};
+
+/* ---- the command line -------------------------------------------------------------- */
+
+static int
+prepare(struct job *job, void *unused, char **operands, int n, struct failure *why)
+{
+	static const char *const event[] = {"event", NULL};
+	const struct plan_around around = {.dead_letter = job->run.dead_letter != NULL,
+		.state = job->run.state != NULL, .late = job->late >= 0};
+	int i;
+
+	(void)unused;
+	(void)operands;
+	(void)n;
+	late_outlet = job->late;
+	if (plan_read(&plan, &around, why) < 0)
+		return -1;
+	job->run.timed = plan.timed || (plan.meta && job->time_given);
+	for (i = 0; i < PLAN_EXPRS; i++) {
+		if (!plan.text[i])
+			continue;
+		plan.expr[i] = job_expr(job, plan_expr_name[i], plan.text[i],
+			i == PLAN_MERGE || i == PLAN_WHEN ? event : NULL, why);
+		if (!plan.expr[i])
+			return -1;
+	}
+	return 0;
+}
+
+static void
+release(void *unused)
+{
+	(void)unused;
+	plan_release(&plan);
+}
+
+static struct opt options[] = {
+	{'k', "key", OPT_EXPR, &plan.text[PLAN_KEY], "EXPR", "what the parts of one thing have in "
+		"common; several outputs are one key"},
+	{0, "null-key", OPT_FLAG, &plan.null_key, NULL, "null and missing keys are keys like others"},
+	{0, "part", OPT_EXPR, &plan.text[PLAN_PART], "EXPR", "what of an event is merged; else all of "
+		"it. Without an output it is dropped, of several each is a part"},
+	{0, "merge", OPT_EXPR, &plan.text[PLAN_MERGE], "HOW", "shallow, deep, array, or an "
+		"expression; of it . is the whole so far and $event the part. shallow, the "
+		"default: later fields win"},
+	{0, "field", OPT_STRING, &plan.field_texts, "FIELD=RULE", "for one field: sum min max "
+		"first last concat ...; the others are array unique count longest retain",
+		.list = true},
+	{0, "complete-when", OPT_EXPR, &plan.text[PLAN_WHEN], "EXPR", "complete when EXPR is true of "
+		"the whole"},
+	{0, "eager", OPT_FLAG, &plan.eager, NULL, "ask that of the event, not of the whole"},
+	{0, "require", OPT_STRING, &plan.require, "FIELDS", "complete when these are there: "
+		"id,paymentId"},
+	{0, "size", OPT_EXPR, &plan.text[PLAN_SIZE], "N|EXPR", "complete when there are so many "
+		"parts; by a number, or by what EXPR gives of an event"},
+	{0, "max-age", OPT_DURATION, &plan.groups.max_age_us, "D", "complete D after its first "
+		"part, in event time", .min = 1},
+	{0, "timeout", OPT_DURATION, &plan.groups.timeout_us, "D", "complete D after its last "
+		"part, in event time", .min = 1},
+	{0, "sorted", OPT_FLAG, &plan.groups.sorted, NULL, "complete when another key comes; one "
+		"group at a time is open"},
+	{0, "on-timeout", OPT_CHOICE, &plan.on_timeout_text, "WHAT", "what becomes of a group that "
+		"is due (emit)", .choices = "emit|drop|dead-letter"},
+	{0, "at-end", OPT_CHOICE, &plan.at_end_text, "WHAT", "what becomes of those open at the "
+		"end; of the input, that is", .choices = "emit|drop|dead-letter"},
+	{0, "closed", OPT_STRING, &plan.closed, "N|D", "the last N finished keys are known, or for "
+		"D; what comes for them is late"},
+	{0, "meta", OPT_FLAG, &plan.meta, NULL, "add _aggregate {key, count, by, first, last}"},
+	{0}
+};
+
+static const struct opt_example examples[] = {
+	{"Put together what was split", "sk-aggregate -k ._split.id --size ._split.count "
+		"--merge array items.ndjson"},
+	{"An order and its payment", "sk-aggregate -k .orderId --require userId,paymentId "
+		"orders.ndjson"},
+	{0}
+};
+
+int
+main(int argc, char **argv)
+{
+	static const struct job_tool tool = {
+		.name = "sk-aggregate",
+		.summary = "joins the parts of one thing until it is complete",
+		.synopsis = "-k EXPR [OPTION]... [SOURCE]...",
+		.operands = "file",
+		.options = options,
+		.examples = examples,
+		.op = &aggregate_operator,
+		.prepare = prepare,
+		.release = release,
+	};
+
+	return job_main(argc, argv, &tool);
+}

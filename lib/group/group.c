@@ -1,0 +1,396 @@
+/* Groups as bytes, and the whole as JSON. */
+#include "group/group.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "expr/extend.h"
+
+struct element_head {
+	uint64_t index; /* UINT64_MAX: none */
+	uint64_t n;
+};
+
+struct element {
+	uint64_t index, place;
+	struct slice text;
+};
+
+void
+group_begin(struct group *g, struct slice key)
+{
+	g->h = (struct group_head){.expires_us = INT64_MAX, .first_us = TIME_NONE,
+		.last_us = TIME_NONE, .key_n = (uint32_t)key.n};
+	buf_reset(&g->bytes);
+	buf_reserve(&g->bytes, sizeof(g->h) + key.n);
+	g->bytes.n = sizeof(g->h);
+	buf_add_slice(&g->bytes, key);
+}
+
+struct group_head
+group_head_of(struct slice kept)
+{
+	struct group_head h;
+
+	memcpy(&h, kept.p, sizeof(h));
+	return h;
+}
+
+void
+group_load(struct group *g, struct slice kept)
+{
+	g->h = group_head_of(kept);
+	buf_reset(&g->bytes);
+	buf_add_slice(&g->bytes, kept);
+}
+
+struct slice
+group_keep(struct group *g)
+{
+	memcpy(g->bytes.p, &g->h, sizeof(g->h));
+	return buf_slice(&g->bytes);
+}
+
+void
+group_release(struct group *g)
+{
+	buf_release(&g->bytes);
+}
+
+void
+group_work_release(struct group_work *w)
+{
+	buf_release(&w->next);
+	arena_release(&w->arena);
+	json_scan_release(&w->scan);
+	json_scan_release(&w->other);
+}
+
+/* ---- fields ------------------------------------------------------------------------ */
+
+/* Append "name":value. */
+static void
+add_field(struct buf *b, const struct stored_field *f)
+{
+	char *p;
+
+	if (!f->plain) {
+		json_add_string(b, f->name);
+		buf_addc(b, ':');
+		buf_add_slice(b, f->value);
+		return;
+	}
+	buf_reserve(b, f->name.n + f->value.n + 3);
+	p = b->p + b->n;
+	*p++ = '"';
+	memcpy(p, f->name.p, f->name.n);
+	p += f->name.n;
+	*p++ = '"';
+	*p++ = ':';
+	memcpy(p, f->value.p, f->value.n);
+	b->n += f->name.n + f->value.n + 3;
+}
+
+/* The fields as an object, but for _aggregate where that is to be added; its bracket is left
+ * open. */
+static void
+open_object(struct buf *b, struct slice fields, bool meta)
+{
+	struct stored_field f;
+
+	buf_reserve(b, fields.n + 2); /* as much as all of them take, without escapes */
+	buf_addc(b, '{');
+	while (field_step(&fields, &f)) {
+		if (meta && slice_eq(f.name, SLICE("_aggregate")))
+			continue;
+		if (b->p[b->n - 1] != '{')
+			buf_addc(b, ',');
+		add_field(b, &f);
+	}
+}
+
+/* ---- lists ------------------------------------------------------------------------- */
+
+bool
+group_whole_number(const struct value *v, uint64_t *number)
+{
+	struct buf text = {0};
+	uint64_t n = 0;
+	size_t i;
+	bool good;
+
+	if (value_type(v) != JSON_NUMBER)
+		return false;
+	value_add_json(&text, v);
+	for (i = 0; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++)
+		n = n * 10 + (uint64_t)(text.p[i] - '0');
+	good = i == text.n && text.n <= 18;
+	buf_release(&text);
+	if (good)
+		*number = n;
+	return good;
+}
+
+/* sk-split's _split.index, or UINT64_MAX. */
+static uint64_t
+split_index(const struct value *part)
+{
+	struct value split, index;
+	uint64_t n;
+
+	return value_get(part, SLICE("_split"), &split) &&
+		value_get(&split, SLICE("index"), &index) &&
+		group_whole_number(&index, &n) ? n : UINT64_MAX;
+}
+
+/* The object at t without its members _split; all other bytes as they came. */
+static void
+add_cut(struct buf *b, const struct json_doc *d, uint32_t t)
+{
+	struct slice text = json_text(d, t), value;
+	const char *from = text.p, *before = NULL, *cut, *end;
+	struct json_iter it;
+	uint32_t after;
+
+	for (json_enter(d, t, &it); json_step(d, &it);) {
+		value = json_text(d, it.value);
+		end = value.p + value.n;
+		if (!json_raw_equals(json_string_raw(d, it.key), SLICE("_split"))) {
+			before = end;
+			continue;
+		}
+		cut = before ? before : d->base + d->pos[it.key];
+		after = json_after(d, it.value);
+		if (!before && d->first[after] == ',')
+			end = d->base + d->pos[after + 1];
+		if (cut > from)
+			buf_add(b, from, (size_t)(cut - from));
+		from = end;
+	}
+	buf_add(b, from, (size_t)(text.p + text.n - from));
+}
+
+static void
+add_without_split(struct buf *b, const struct value *part)
+{
+	struct value left = *part;
+	struct value_member *m;
+	size_t i, n = 0;
+
+	if (part->kind == VALUE_TOKEN) {
+		add_cut(b, part->u.doc, part->t);
+		return;
+	}
+	m = mem_array(part->u.object.n, sizeof(*m));
+	for (i = 0; i < part->u.object.n; i++)
+		if (!slice_eq(part->u.object.member[i].name, SLICE("_split")))
+			m[n++] = part->u.object.member[i];
+	left.u.object.member = m;
+	left.u.object.n = n;
+	value_add_json(b, &left);
+	free(m);
+}
+
+void
+group_add_element(struct buf *b, const struct value *part)
+{
+	struct element_head head = {split_index(part), 0};
+	size_t at = b->n;
+
+	buf_add(b, &head, sizeof(head));
+	if (head.index != UINT64_MAX)
+		add_without_split(b, part);
+	else if (part->kind == VALUE_TOKEN)
+		buf_add_slice(b, json_text(part->u.doc, part->t));
+	else
+		value_add_json(b, part);
+	head.n = b->n - at - sizeof(head);
+	memcpy(b->p + at, &head, sizeof(head));
+}
+
+static bool
+element_step(struct slice *left, struct element *e)
+{
+	struct element_head head;
+	size_t n;
+
+	if (!left->n)
+		return false;
+	memcpy(&head, left->p, sizeof(head));
+	e->index = head.index;
+	e->text = slice_of(left->p + sizeof(head), (size_t)head.n);
+	n = sizeof(head) + (size_t)head.n;
+	*left = slice_of(left->p + n, left->n - n);
+	return true;
+}
+
+static int
+by_index(const void *a, const void *b)
+{
+	const struct element *x = a, *y = b;
+
+	if (x->index != y->index)
+		return x->index < y->index ? -1 : 1;
+	return (x->place > y->place) - (x->place < y->place);
+}
+
+static void
+add_list(struct buf *b, struct slice list)
+{
+	struct element *e = NULL, one;
+	size_t n = 0, cap = 0, i;
+	bool sorted = true;
+
+	while (element_step(&list, &one)) {
+		one.place = n;
+		e = mem_grow(e, &cap, n + 1, sizeof(*e));
+		sorted &= !n || e[n - 1].index <= one.index;
+		e[n++] = one;
+	}
+	if (!sorted)
+		qsort(e, n, sizeof(*e), by_index);
+	buf_addc(b, '[');
+	for (i = 0; i < n; i++) {
+		if (i)
+			buf_addc(b, ',');
+		buf_add_slice(b, e[i].text);
+	}
+	buf_addc(b, ']');
+	free(e);
+}
+
+/* ---- the whole --------------------------------------------------------------------- */
+
+static void
+add_whole(struct buf *b, const struct group *g)
+{
+	struct slice whole = group_whole(g);
+
+	switch ((enum whole_kind)g->h.kind) {
+	case WHOLE_NONE:
+		buf_adds(b, "null");
+		return;
+	case WHOLE_FIELDS:
+		open_object(b, whole, false);
+		buf_addc(b, '}');
+		return;
+	case WHOLE_LIST:
+		add_list(b, whole);
+		return;
+	case WHOLE_TEXT:
+		buf_add_slice(b, whole);
+		return;
+	}
+}
+
+static void
+add_time(struct buf *b, const char *name, int64_t us)
+{
+	buf_addf(b, ",\"%s\":\"", name);
+	time_add_rfc3339(b, us);
+	buf_addc(b, '"');
+}
+
+static void
+add_meta(struct buf *b, const struct group *g, const char *by)
+{
+	buf_adds(b, "{\"key\":");
+	buf_add_slice(b, group_key(g));
+	buf_addf(b, ",\"count\":%llu,\"by\":\"%s\"", (unsigned long long)g->h.count, by);
+	if (g->h.first_us != TIME_NONE) {
+		add_time(b, "first", g->h.first_us);
+		add_time(b, "last", g->h.last_us);
+	}
+	buf_addc(b, '}');
+}
+
+/* An object that an expression made, with the meta; false: it is none. */
+static bool
+add_made_object(struct group_work *w, struct buf *b, const struct group *g, const char *by)
+{
+	struct value_member meta = {.name = SLICE("_aggregate")};
+	struct slice whole = group_whole(g), clash;
+	struct failure ignored;
+	struct value object;
+
+	if (g->h.kind != WHOLE_TEXT || whole.p[0] != '{' ||
+		json_doc_of(&w->scan, whole, &w->doc, &ignored) < 0)
+		return false;
+	buf_reset(&w->next);
+	add_meta(&w->next, g, by);
+	if (json_doc_of(&w->other, buf_slice(&w->next), &w->other_doc, &ignored) < 0)
+		return false;
+	object = value_token(&w->doc, 0);
+	meta.value = value_token(&w->other_doc, 0);
+	return value_add_extended(b, &object, &meta, 1, true, &w->arena, &clash);
+}
+
+void
+group_add_json(struct group_work *w, struct buf *b, const struct group *g, const char *by)
+{
+	if (!by) {
+		add_whole(b, g);
+		return;
+	}
+	if (g->h.kind == WHOLE_FIELDS) {
+		open_object(b, group_whole(g), true);
+		if (b->p[b->n - 1] != '{')
+			buf_addc(b, ',');
+	} else if (add_made_object(w, b, g, by)) {
+		arena_reset(&w->arena);
+		return;
+	} else {
+		buf_adds(b, "{\"value\":");
+		add_whole(b, g);
+		buf_addc(b, ',');
+	}
+	buf_adds(b, "\"_aggregate\":");
+	add_meta(b, g, by);
+	buf_addc(b, '}');
+}
+
+int
+group_value(struct group_work *w, const struct group *g, struct value *v, struct failure *why)
+{
+	buf_reset(&w->next);
+	add_whole(&w->next, g);
+	if (json_doc_of(&w->scan, buf_slice(&w->next), &w->doc, why) < 0)
+		return fail_record(why, "merge", "the whole cannot be read: %s", why->text);
+	*v = value_token(&w->doc, 0);
+	return 0;
+}
+
+int
+group_set(struct group_work *w, struct group *g, const struct value *v, struct failure *why)
+{
+	buf_reset(&w->next);
+	buf_add(&w->next, g->bytes.p, sizeof(g->h) + g->h.key_n);
+	value_add_json(&w->next, v);
+	return group_take(w, g, WHOLE_TEXT, why);
+}
+
+bool
+group_has(struct group_work *w, const struct group *g, const struct slice *name, size_t n)
+{
+	struct slice left = group_whole(g);
+	struct stored_field f;
+	struct failure ignored;
+	struct value whole, v;
+	size_t i, found = 0;
+
+	if (g->h.kind == WHOLE_TEXT) {
+		if (group_value(w, g, &whole, &ignored) < 0)
+			return false;
+		for (i = 0; i < n; i++)
+			if (!value_get(&whole, name[i], &v) || !value_truth(&v))
+				return false;
+		return true;
+	}
+	if (g->h.kind != WHOLE_FIELDS)
+		return false;
+	while (field_step(&left, &f))
+		for (i = 0; i < n; i++)
+			if (slice_eq(f.name, name[i]))
+				found += f.value.p[0] != 'n' && f.value.p[0] != 'f';
+	return found == n;
+}

@@ -1,0 +1,186 @@
+/*
+ * group: a thing that is being put together from parts, as it lies in the state.
+ *
+ * The whole so far is kept in a form that takes a part without being parsed: a list of fields
+ * (name, text of the value) for objects, a list of elements for --merge array, and the text
+ * alone for what an expression made. A group is loaded from the state's bytes, takes parts,
+ * and gives the bytes to be kept. What it was before stands in the state until then, so a
+ * part that turns out bad leaves no trace.
+ *
+ *	head | key, as JSON text | whole
+ *
+ * Every part costs time in proportion to the whole, which is copied.
+ */
+#ifndef SK_GROUP_GROUP_H
+#define SK_GROUP_GROUP_H
+
+#include "expr/expr.h"
+#include "time/time.h"
+
+#define GROUP_MAX ((size_t)256 << 20) /* bytes of one group; more makes a bad record */
+
+enum group_merge { MERGE_SHALLOW, MERGE_DEEP, MERGE_ARRAY, MERGE_EXPR };
+
+/* What becomes of one field, whatever the merge does with the others. */
+enum field_rule {
+	FIELD_SUM, FIELD_MIN, FIELD_MAX, FIELD_FIRST, FIELD_LAST, FIELD_CONCAT, FIELD_ARRAY,
+	FIELD_UNIQUE, FIELD_COUNT, FIELD_LONGEST, FIELD_RETAIN,
+	FIELD_MERGED, /* no rule: as the merge says */
+};
+
+struct group_field {
+	struct slice name;
+	enum field_rule rule;
+};
+
+/* "amount=sum"; the name is borrowed. -1: EXIT_USAGE. */
+int group_field_parse(const char *text, struct group_field *, struct failure *why);
+
+/* Of the process's own representation: a state is read where it was written. */
+struct group_head {
+	int64_t expires_us; /* INT64_MAX while it is open; state_expire's */
+	int64_t first_us;   /* event times of its parts, TIME_NONE where there is none */
+	int64_t last_us;
+	uint64_t count;     /* parts */
+	uint64_t size;      /* parts that make it whole, 0: not known. Closed: its number */
+	uint32_t key_n;
+	uint8_t closed;     /* only remembered, so that what comes for it is late */
+	uint8_t kind;       /* of the whole: group.c's */
+	uint8_t pad[2];
+};
+
+struct group {
+	struct group_head h;
+	struct buf bytes;   /* head (made by group_keep), key, whole */
+};
+
+/* An empty group; its memory is used again. */
+void group_begin(struct group *, struct slice key_json);
+void group_load(struct group *, struct slice kept);
+/* The bytes to keep. Borrowed until the group changes. */
+struct slice group_keep(struct group *);
+void group_release(struct group *);
+
+/* Look at kept bytes without taking a copy. */
+struct group_head group_head_of(struct slice kept);
+
+static inline struct slice
+group_key(const struct group *g)
+{
+	return slice_of(g->bytes.p + sizeof(struct group_head), g->h.key_n);
+}
+
+/* The memory in which groups are worked on, one a thread; {0} but for what it is told. */
+struct group_work {
+	enum group_merge merge;
+	const struct group_field *field; /* borrowed */
+	size_t nfields;
+	/* The room's own. */
+	struct buf next;
+	struct arena arena;
+	struct json_scan scan, other;
+	struct json_doc doc, other_doc;
+};
+void group_work_release(struct group_work *);
+
+/* Put a part in, by any merge but MERGE_EXPR. -1: it cannot be merged, a bad record; the
+ * group is then spoilt. Values of the work are void afterwards. */
+int group_add(struct group_work *, struct group *, const struct value *part,
+	struct failure *why);
+
+/* Let value be the whole: the outcome of a MERGE_EXPR. It counts as a part. */
+int group_set(struct group_work *, struct group *, const struct value *, struct failure *why);
+
+/* The whole as a value, null at first; it lives until the next call with this work. */
+int group_value(struct group_work *, const struct group *, struct value *, struct failure *why);
+
+/* Are all these fields of the whole there, and neither null nor false? */
+bool group_has(struct group_work *, const struct group *, const struct slice *name, size_t n);
+
+/* A whole number, 0 or more and of 18 digits at most, however it was made. */
+bool group_whole_number(const struct value *, uint64_t *n);
+
+/* Append the whole as JSON. by: with a member _aggregate {key, count, by, first, last}; what is
+ * no object is then written as {"value":...,"_aggregate":...}. */
+void group_add_json(struct group_work *, struct buf *, const struct group *, const char *by);
+
+/* ---- between the files of the room ------------------------------------------------- */
+
+enum whole_kind { WHOLE_NONE, WHOLE_FIELDS, WHOLE_LIST, WHOLE_TEXT };
+
+struct stored_field {
+	struct slice name;  /* decoded */
+	struct slice value; /* JSON text */
+	bool plain;         /* the name needs no escapes */
+};
+
+static inline struct slice
+group_whole(const struct group *g)
+{
+	size_t at = sizeof(struct group_head) + g->h.key_n;
+
+	return slice_of(g->bytes.p + at, g->bytes.n - at);
+}
+
+/* work->next becomes the group, one part richer; or it is too large. */
+int group_take(struct group_work *, struct group *, enum whole_kind, struct failure *why);
+
+/* Append an element of a list. */
+void group_add_element(struct buf *, const struct value *part);
+
+#define NAME_PLAIN UINT32_C(0x80000000)
+
+struct field_sizes {
+	uint32_t name_n; /* | NAME_PLAIN */
+	uint32_t value_n;
+};
+
+/* Take a field from the front. */
+static inline bool
+field_step(struct slice *left, struct stored_field *f)
+{
+	struct field_sizes sizes;
+	size_t n;
+
+	if (!left->n)
+		return false;
+	memcpy(&sizes, left->p, sizeof(sizes));
+	f->plain = sizes.name_n & NAME_PLAIN;
+	f->name = slice_of(left->p + sizeof(sizes), sizes.name_n & ~NAME_PLAIN);
+	f->value = slice_of(f->name.p + f->name.n, sizes.value_n);
+	n = sizeof(sizes) + f->name.n + f->value.n;
+	*left = slice_of(left->p + n, left->n - n);
+	return true;
+}
+
+/* Append a field up to its value; field_end after that. Returns where it begins. */
+static inline size_t
+field_begin(struct buf *b, struct slice name, bool plain)
+{
+	struct field_sizes sizes = {(uint32_t)name.n | (plain ? NAME_PLAIN : 0), 0};
+	size_t at = b->n;
+
+	buf_reserve(b, sizeof(sizes) + name.n);
+	memcpy(b->p + at, &sizes, sizeof(sizes));
+	memcpy(b->p + at + sizeof(sizes), name.p, name.n);
+	b->n += sizeof(sizes) + name.n;
+	return at;
+}
+
+static inline void
+field_end(struct buf *b, size_t begin)
+{
+	struct field_sizes sizes;
+
+	memcpy(&sizes, b->p + begin, sizeof(sizes));
+	sizes.value_n = (uint32_t)(b->n - begin - sizeof(sizes) -
+		(sizes.name_n & ~NAME_PLAIN));
+	memcpy(b->p + begin, &sizes, sizeof(sizes));
+}
+
+/* Append what becomes of a field that is old (p NULL: not there) and gets a new value: 1; 0:
+ * nothing, the field stays as it is; -1: a bad record. */
+int field_combine(struct group_work *, struct buf *, enum field_rule, struct slice old,
+	const struct value *new_value, struct failure *why);
+
+#endif
