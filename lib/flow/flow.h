@@ -237,6 +237,8 @@ struct source {
 	void (*done)(struct source *, const struct block *);
 	int (*commit)(struct source *, struct failure *why);
 	int (*settle)(void *flow, struct failure *why);
+	/* Set by flow too: say something that the user should know while the run goes on. */
+	void (*tell)(void *flow, const char *text);
 	void *flow;
 	bool envelopes;      /* its lines are envelopes, whatever -e says */
 	bool one_block;      /* a read takes back the block before: one thread */

@@ -10,7 +10,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "kafka/consume.h"
@@ -21,6 +23,8 @@
 #define WAIT_MS 100        /* how soon a drain is noticed */
 #define CONNECT_MS 30000
 #define IDLE_NS 1000000000 /* so long without a message: what is done may be committed */
+#define TELL_NS 5000000000LL   /* so long at rest, for others: that is said */
+#define STILL_NS 90000000000LL /* so long without a sign of them: a whole file gives up */
 
 struct kafka_source {
 	struct source base;    /* first */
@@ -36,6 +40,10 @@ struct kafka_source {
 	bool unflushed;        /* since the last block that the driver took for one of many */
 	bool uncommitted;      /* since the last block; only with a group */
 	int64_t last_ns;       /* of the last block */
+	int64_t rest_ns;       /* since when others are waited for; 0: they are not */
+	int64_t moved_ns;      /* when they were seen to move last */
+	uint64_t moved;
+	bool told;             /* that they are waited for */
 	struct failure lost;   /* of a revocation that could not settle */
 	bool failed;
 };
@@ -256,6 +264,55 @@ idle(struct kafka_source *s, struct failure *why)
 	return 0;
 }
 
+/* Others have what is missing: say so after a while. What is in a file that has yet to appear
+ * cannot be committed, so two such members would wait for each other: after a long time in
+ * which nothing moves, one gives up. Which one is drawn, lest both do. */
+static int
+wait_for_others(struct kafka_source *s, bool later, struct failure *why)
+{
+	int64_t now = time_monotonic_ns();
+	uint64_t moved;
+	size_t n = kafka_consumer_behind(s->consumer, &moved);
+	char text[200];
+
+	if (!s->rest_ns)
+		s->rest_ns = s->moved_ns = now;
+	if (moved != s->moved)
+		s->moved_ns = now;
+	s->moved = moved;
+	if (!s->told && now - s->rest_ns > TELL_NS) {
+		s->told = true;
+		snprintf(text, sizeof(text), "waiting for %zu partition%s that other members of "
+			"the group have, or had when they died", n, n == 1 ? "" : "s");
+		s->base.tell(s->base.flow, text);
+	}
+	if (!later || now - s->moved_ns < STILL_NS + getpid() % 60 * (STILL_NS / 90))
+		return 0;
+	return fail(why, EXIT_TRY_AGAIN, "%zu partition%s of the group moved no further, and no "
+		"output file was made", n, n == 1 ? "" : "s");
+}
+
+/* All that is ours has been read. 1: and all that is others'. What is ours is committed
+ * first, for the others to see. */
+static int
+at_rest(struct kafka_source *s, struct failure *why)
+{
+	bool later = false;
+	int rc;
+
+	if (s->base.commit) {
+		rc = s->base.settle(s->base.flow, why);
+		if (rc < 0)
+			return -1;
+		later = rc == 1;
+		if (!later && s->base.commit(&s->base, why) < 0 &&
+			why->status != EXIT_TRY_AGAIN && why->status != EXIT_UNAVAILABLE)
+			return -1;
+	}
+	rc = kafka_consumer_ended(s->consumer, later, why);
+	return rc ? rc : wait_for_others(s, later, why);
+}
+
 static int
 source_read(struct source *base, struct block *b, struct failure *why)
 {
@@ -275,13 +332,14 @@ source_read(struct source *base, struct block *b, struct failure *why)
 			return -1;
 		if (n > 0)
 			break;
-		if (kafka_consumer_ended(s->consumer))
-			return 0;
-		if (s->waited && idle(s, why) < 0)
-			return -1;
+		n = kafka_consumer_rests(s->consumer) ? at_rest(s, why) :
+			s->waited ? idle(s, why) : 0;
+		if (n)
+			return n < 0 ? -1 : 0;
 		s->waited = true;
 	}
-	s->waited = false;
+	s->waited = s->told = false;
+	s->rest_ns = 0;
 	fill(s, b);
 	s->small = s->batch.n < MESSAGES_MAX / 2 && b->n < BYTES_MAX / 2;
 	s->unflushed = !s->small;
