@@ -374,6 +374,9 @@ void flow_free(struct flow *);
  */
 int flow_outlet(struct flow *, const char *uri, bool side, struct failure *why);
 
+/* The name of an outlet as declared; NULL behind the last. */
+const char *flow_outlet_uri(const struct flow *, unsigned outlet);
+
 /* Run to the end, and say on stderr what there is to say. Returns the exit status. */
 int flow_run(struct flow *, const struct flow_options *, const struct operator *,
 	const void *config, struct source *);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #define CONNECT_MS 30000
 #define IDLE_NS 1000000000 /* so long without a message: what is done may be committed */
 #define TELL_NS 5000000000LL   /* so long at rest, for others: that is said */
+#define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 #define STILL_NS 90000000000LL /* so long without a sign of them: a whole file gives up */
 
 struct kafka_source {
@@ -35,6 +37,7 @@ struct kafka_source {
 	size_t cap_meta, cap_origin;
 	struct kafka_uri uri;  /* the consumer borrows its names */
 	int32_t *partitions;
+	struct buf written;    /* the topics of the run's sinks */
 	bool waited;           /* the last read found nothing at once */
 	bool small;            /* the last block was: there may be no more now */
 	bool unflushed;        /* since the last block that the driver took for one of many */
@@ -192,6 +195,66 @@ take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **parti
 			"give a group its partitions");
 	if (!from)
 		c->from = c->group || c->until != KAFKA_ENDLESS ? KAFKA_EARLIEST : KAFKA_LATEST;
+	return rc;
+}
+
+/* ---- what the run itself writes ------------------------------------------------------------- */
+
+/* The names that a sink's topic may have, as a regular expression: what data fill in is any
+ * name. */
+static void
+add_names(struct buf *out, const char *topic)
+{
+	int open = 0;
+
+	buf_addc(out, '^');
+	for (; *topic; topic++) {
+		if (*topic == '{' && open++ == 0)
+			buf_adds(out, "[A-Za-z0-9._-]+");
+		else if (*topic == '}' && open)
+			open--;
+		else if (!open && *topic == '.')
+			buf_adds(out, "[.]");
+		else if (!open) /* what no name holds stands for nothing */
+			buf_addc(out, strspn(topic, NAME_BYTES) ? *topic : '/');
+	}
+	buf_addc(out, '$');
+}
+
+/* The topics of the run's sinks: a regular expression, or nothing. */
+static void
+find_written(struct kafka_source *s, const char *const *sinks)
+{
+	struct kafka_uri u;
+	struct failure why;
+
+	for (; sinks && *sinks; sinks++) {
+		/* What is wrong with a sink is told where it is opened. */
+		if (strncmp(*sinks, "kafka:", 6) != 0 || kafka_uri_parse(*sinks, &u, &why) < 0)
+			continue;
+		if (s->written.n)
+			buf_addc(&s->written, '|');
+		add_names(&s->written, u.topic[0]);
+		kafka_uri_release(&u);
+	}
+}
+
+static int
+check_written(const struct kafka_consume *c, struct failure *why)
+{
+	regex_t written;
+	size_t i;
+	int rc = 0;
+
+	if (!c->exclude || c->until != KAFKA_ENDLESS)
+		return 0;
+	if (regcomp(&written, c->exclude, REG_EXTENDED | REG_NOSUB))
+		return fail(why, EXIT_INTERNAL, "%s: no regular expression", c->exclude);
+	for (i = 0; i < c->ntopics && rc == 0; i++)
+		if (c->topics[i][0] != '^' && regexec(&written, c->topics[i], 0, NULL, 0) == 0)
+			rc = fail(why, EXIT_USAGE, "topic %s is written in this run too: it would "
+				"never end without until=", c->topics[i]);
+	regfree(&written);
 	return rc;
 }
 
@@ -399,13 +462,14 @@ source_close(struct source *base)
 	kafka_consumer_close(s->consumer);
 	kafka_uri_release(&s->uri);
 	free(s->partitions);
+	buf_release(&s->written);
 	free(s->meta);
 	free(s->origin);
 	free(s);
 }
 
 struct source *
-kafka_source_open(const char *uri, const struct kafka_config *config, struct failure *why)
+kafka_source_open(const char *uri, const struct source_options *opt, struct failure *why)
 {
 	struct kafka_source *s = mem_zalloc(sizeof(*s));
 	struct kafka_consume c = {.connect_ms = CONNECT_MS, .revoked = on_revoked, .arg = s};
@@ -414,11 +478,13 @@ kafka_source_open(const char *uri, const struct kafka_config *config, struct fai
 		goto fail;
 	c.topics = (const char *const *)s->uri.topic;
 	c.ntopics = s->uri.ntopics;
-	if (take_options(&c, &s->uri, &s->partitions, why) < 0) {
+	find_written(s, opt->sinks);
+	c.exclude = s->written.n ? buf_cstr(&s->written) : NULL;
+	if (take_options(&c, &s->uri, &s->partitions, why) < 0 || check_written(&c, why) < 0) {
 		fail_within(why, "%s: ", uri);
 		goto fail;
 	}
-	s->consumer = kafka_consumer_open(config, &c, why);
+	s->consumer = kafka_consumer_open(opt->kafka, &c, why);
 	if (!s->consumer)
 		goto fail;
 	s->base.endless = c.until == KAFKA_ENDLESS;
