@@ -20,7 +20,7 @@
 
 /* While it is opened a consumer waits long for an answer, and then gives up; later it asks
  * again and again, so that it can be told to stop. */
-enum { ANSWER_MS = 30000, ASK_MS = 3000, CLOSE_MS = 10000 };
+enum { ANSWER_MS = 30000, ASK_MS = 3000, COMMIT_MS = 20000, CLOSE_MS = 10000 };
 
 /* Two values of a time that stand for the first offset and for the end. */
 enum { AT_FIRST = RD_KAFKA_OFFSET_BEGINNING, AT_END = RD_KAFKA_OFFSET_END };
@@ -1172,6 +1172,31 @@ kafka_consumer_pause(struct kafka_consumer *c, bool pause, struct failure *why)
 
 /* ---- the group --------------------------------------------------------------------- */
 
+/* rd_kafka_commit() would wait for a coordinator that is away without an end. */
+static rd_kafka_resp_err_t
+commit(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(c->client.rk);
+	const rd_kafka_topic_partition_list_t *answer;
+	rd_kafka_event_t *event;
+	rd_kafka_resp_err_t err;
+	int i;
+
+	err = rd_kafka_commit_queue(c->client.rk, list, queue, NULL, NULL);
+	if (err)
+		goto out;
+	event = rd_kafka_queue_poll(queue, COMMIT_MS);
+	err = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+	answer = event ? rd_kafka_event_topic_partition_list(event) : NULL;
+	for (i = 0; !err && answer && i < answer->cnt; i++)
+		err = answer->elems[i].err;
+	if (event)
+		rd_kafka_event_destroy(event);
+out:
+	rd_kafka_queue_destroy(queue);
+	return err;
+}
+
 static int
 commit_done(struct kafka_consumer *c, struct failure *why)
 {
@@ -1192,11 +1217,9 @@ commit_done(struct kafka_consumer *c, struct failure *why)
 				->offset = to_commit(p);
 	}
 	if (list->cnt)
-		do {
-			err = rd_kafka_commit(c->client.rk, list, 0);
-			for (j = 0; j < list->cnt && !err; j++)
-				err = list->elems[j].err;
-		} while (kafka_again(err, &tries));
+		do
+			err = commit(c, list);
+		while (kafka_again(err, &tries));
 	for (j = 0; j < list->cnt && !err; j++) {
 		p = place_of(c, list->elems[j].topic, list->elems[j].partition, false);
 		p->committed = list->elems[j].offset;
