@@ -8,7 +8,7 @@
  * polls in its stead; the next read resumes them. The lock makes sure that one of the two
  * is inside of librdkafka at a time.
  */
-#include "kafka/consume.h"
+#include "kafka/consumer.h"
 
 #include <inttypes.h>
 #include <regex.h>
@@ -16,61 +16,19 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "kafka/client.h"
 
-/* While it is opened a consumer waits long for an answer, and then gives up; later it asks
- * again and again, so that it can be told to stop. */
-enum { ANSWER_MS = 30000, ASK_MS = 3000, COMMIT_MS = 20000, CLOSE_MS = 10000 };
-
-/* Two values of a time that stand for the first offset and for the end. */
-enum { AT_FIRST = RD_KAFKA_OFFSET_BEGINNING, AT_END = RD_KAFKA_OFFSET_END };
+enum { COMMIT_MS = 20000, CLOSE_MS = 10000 };
 
 /* How long the reader may stay away before another thread polls. A group that wants to be
  * shared out anew waits so long at the most. */
 #define PATIENCE_NS 10000000000LL
-#define LOOK_NS 500000000LL   /* how often a member looks at what others have committed */
-#define ENDS_NS 5000000000LL  /* and whether what they have not can be reached at all */
-
-struct kafka_consumer {
-	struct kafka_client client; /* first: the handle's opaque */
-	struct kafka_consume ask;
-	struct kafka_place **place;
-	size_t nplaces, places_cap;
-	struct kafka_place *last; /* of the newest message */
-	rd_kafka_topic_t *last_topic;
-	bool opened;            /* brokers that are away are waited for */
-	bool assigned, paused, leaving;
-	size_t running;         /* assigned places that have not ended */
-	bool revoked;           /* since the last look: what is held was not handed out */
-	struct failure trouble; /* found inside a callback; status 0: none */
-	uint64_t era;           /* counts revocations */
-	uint64_t batch_era;     /* when the batch that is out was read */
-	int64_t looked_ns, ends_ns; /* when others were looked at last */
-	size_t behind;          /* partitions that a bounded read still waits for */
-	uint64_t moved;         /* counts what has come nearer, and assignments */
-
-	pthread_mutex_t lock;   /* guards all of the above while there is a keeper */
-	pthread_cond_t wake;
-	pthread_t keeper;
-	bool kept, closing;     /* there is a keeper; it is to end */
-	bool keeping;           /* it has paused the partitions */
-	bool apart;             /* callbacks run in it: the reader cannot be asked */
-	int64_t read_ns;        /* end of the last read */
-	int64_t patience_ns;    /* how long after that the keeper steps in */
-	rd_kafka_message_t **stash; /* what came to the keeper nevertheless, from stash_at */
-	size_t nstash, stash_cap, stash_at;
-
-	rd_kafka_message_t **held; /* of the batch that is out */
-	struct kafka_message *message;
-	size_t nheld, held_cap, message_cap;
-	struct header *header; /* of all its messages, one after the other */
-	size_t nheaders, header_cap;
-};
+/* Merged partitions have a queue each, and this bounds each of them. */
+#define MERGE_KBYTES "16384"
 
 /* ---- places ------------------------------------------------------------------------ */
 
-static struct kafka_place *
-place_of(struct kafka_consumer *c, const char *topic, int32_t partition, bool make)
+struct kafka_place *
+consumer_place(struct kafka_consumer *c, const char *topic, int32_t partition, bool make)
 {
 	struct kafka_place *p;
 	size_t i;
@@ -94,8 +52,8 @@ place_of(struct kafka_consumer *c, const char *topic, int32_t partition, bool ma
 }
 
 /* Everything before offset has been handed out, or will never come. */
-static void
-end_place(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
+void
+consumer_end_place(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
 {
 	rd_kafka_topic_partition_list_t *list;
 
@@ -114,8 +72,8 @@ end_place(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
 /* What may be committed of a place; -1: nothing new. Behind the last message of a bounded
  * read there may be markers of transactions: others shall see that it has been read to its
  * end. */
-static int64_t
-to_commit(const struct kafka_place *p)
+int64_t
+consumer_to_commit(const struct kafka_place *p)
 {
 	int64_t to = p->done;
 
@@ -125,8 +83,8 @@ to_commit(const struct kafka_place *p)
 	return to > p->committed ? to : -1;
 }
 
-static bool
-rests(const struct kafka_consumer *c)
+bool
+consumer_rests(const struct kafka_consumer *c)
 {
 	return c->ask.until != KAFKA_ENDLESS && c->assigned && !c->running;
 }
@@ -137,7 +95,7 @@ kafka_consumer_rests(struct kafka_consumer *c)
 	bool rest;
 
 	pthread_mutex_lock(&c->lock);
-	rest = rests(c) && c->stash_at == c->nstash;
+	rest = consumer_rests(c) && c->stash_at == c->nstash;
 	pthread_mutex_unlock(&c->lock);
 	return rest;
 }
@@ -147,407 +105,6 @@ kafka_consumer_places(const struct kafka_consumer *c, size_t *n)
 {
 	*n = c->nplaces;
 	return c->place;
-}
-
-/* ---- where to begin and to end ----------------------------------------------------- */
-
-static bool
-again(struct kafka_consumer *c, rd_kafka_resp_err_t err, int *tries)
-{
-	if (c->opened && !flow_draining()) {
-		*tries = 0;
-		if (err == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-			err == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT)
-			return true;
-	}
-	return kafka_again(err, tries);
-}
-
-static int
-answer_ms(const struct kafka_consumer *c)
-{
-	return c->opened ? ASK_MS : ANSWER_MS;
-}
-
-/* The first offsets of a time (ms), AT_FIRST or AT_END: a list with the answers, which say
- * RD_KAFKA_OFFSET_END where nothing is as late. All partitions of a broker are asked for at
- * once. Ends are those that the isolation shows. NULL: why. */
-static rd_kafka_topic_partition_list_t *
-offsets_of(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list,
-	int64_t ms, struct failure *why)
-{
-	rd_kafka_topic_partition_list_t *out = rd_kafka_topic_partition_list_copy(list);
-	rd_kafka_topic_partition_t *bad = NULL;
-	rd_kafka_resp_err_t err;
-	int tries = 0, i;
-
-	if (!out->cnt)
-		return out;
-	do {
-		for (i = 0; i < out->cnt; i++) {
-			out->elems[i].offset = ms;
-			out->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
-		}
-		err = rd_kafka_offsets_for_times(c->client.rk, out, answer_ms(c));
-		for (i = 0; !err && i < out->cnt; i++) {
-			bad = &out->elems[i];
-			err = bad->err;
-		}
-	} while (again(c, err, &tries));
-	if (!err)
-		return out;
-	if (bad)
-		kafka_fail(&c->client, why, err, "offsets of %s[%" PRId32 "]", bad->topic,
-			bad->partition);
-	else
-		kafka_fail(&c->client, why, err, "offsets");
-	rd_kafka_topic_partition_list_destroy(out);
-	return NULL;
-}
-
-static void
-free_list(rd_kafka_topic_partition_list_t *list)
-{
-	if (list)
-		rd_kafka_topic_partition_list_destroy(list);
-}
-
-static int64_t
-least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* What a bounded read is to read: see consume.h. The needs are taken before the bounds,
- * and one time after both: whatever is written meanwhile, there is an instant between the
- * two at which every need was there, and every bound is not before what was there. */
-static int
-take_bounds(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list,
-	struct failure *why)
-{
-	const struct kafka_consume *ask = &c->ask;
-	rd_kafka_topic_partition_list_t *need = NULL, *first = NULL, *end = NULL, *time = NULL;
-	struct kafka_place *p;
-	int64_t limit;
-	int status = -1, i;
-
-	need = offsets_of(c, list, AT_END, why);
-	first = need ? offsets_of(c, list, AT_FIRST, why) : NULL;
-	end = first ? offsets_of(c, list, AT_END, why) : NULL;
-	if (!end)
-		goto out;
-	if (ask->until == KAFKA_UNTIL_TIME) {
-		time = offsets_of(c, list, ask->until_n, why);
-		if (!time)
-			goto out;
-	}
-	for (i = 0; i < list->cnt; i++) {
-		p = place_of(c, list->elems[i].topic, list->elems[i].partition, true);
-		limit = ask->until == KAFKA_UNTIL_OFFSET ? ask->until_n : INT64_MAX;
-		if (time && time->elems[i].offset >= 0)
-			limit = time->elems[i].offset;
-		p->first = first->elems[i].offset;
-		p->end = end->elems[i].offset;
-		p->need = least(need->elems[i].offset, limit);
-		p->bound = least(p->end, limit);
-		p->content = p->need <= p->first;
-	}
-	status = 0;
-out:
-	free_list(need);
-	free_list(first);
-	free_list(end);
-	free_list(time);
-	return status;
-}
-
-/* What the brokers say about partitions that come. */
-struct coming {
-	rd_kafka_topic_partition_list_t *committed, *first, *end, *time;
-};
-
-static void
-coming_release(struct coming *k)
-{
-	free_list(k->committed);
-	free_list(k->first);
-	free_list(k->end);
-	free_list(k->time);
-}
-
-static int
-ask_committed(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list,
-	struct failure *why)
-{
-	rd_kafka_resp_err_t err;
-	int tries = 0, i;
-
-	do {
-		err = rd_kafka_committed(c->client.rk, list, answer_ms(c));
-		for (i = 0; !err && i < list->cnt; i++)
-			err = list->elems[i].err;
-	} while (again(c, err, &tries));
-	if (!err)
-		return 0;
-	return kafka_fail(&c->client, why, err, "committed offsets of %s", c->ask.group);
-}
-
-static int
-ask_coming(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list,
-	struct coming *k, struct failure *why)
-{
-	enum kafka_at from = c->ask.from;
-
-	if (c->ask.group && list->cnt) {
-		k->committed = rd_kafka_topic_partition_list_copy(list);
-		if (ask_committed(c, k->committed, why) < 0)
-			return -1;
-	}
-	if (from == KAFKA_TIME) {
-		k->time = offsets_of(c, list, c->ask.from_n, why);
-		if (!k->time)
-			return -1;
-	}
-	if (from == KAFKA_EARLIEST || c->ask.until != KAFKA_ENDLESS)
-		return 0;
-	k->first = offsets_of(c, list, AT_FIRST, why);
-	k->end = k->first ? offsets_of(c, list, AT_END, why) : NULL;
-	return k->end ? 0 : -1;
-}
-
-/* Where partition i of the list begins. */
-static int
-locate(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const struct coming *k, int i,
-	struct failure *why)
-{
-	const struct kafka_consume *ask = &c->ask;
-	struct kafka_place *p = place_of(c, e->topic, e->partition, true);
-	int64_t committed = k->committed ? k->committed->elems[i].offset : -1;
-	int64_t first = k->first ? k->first->elems[i].offset : p->first;
-	int64_t end = k->end ? k->end->elems[i].offset : p->end;
-
-	p->assigned = true;
-	p->ended = p->at_end = false;
-	p->next = p->done = -1;
-	p->committed = committed < 0 ? -1 : committed;
-	e->offset = RD_KAFKA_OFFSET_BEGINNING;
-	if (p->committed >= 0) {
-		e->offset = p->committed;
-		return 0;
-	}
-	/* All of what was made later is new. */
-	if (!p->known)
-		return 0;
-	switch (ask->from) {
-	case KAFKA_EARLIEST:
-		break;
-	case KAFKA_LATEST:
-		e->offset = end;
-		break;
-	case KAFKA_OFFSET:
-		if (ask->from_n > end)
-			return fail(why, EXIT_NOINPUT,
-				"%s[%" PRId32 "]: offset %" PRId64
-				" is beyond the end, %" PRId64,
-				e->topic, e->partition, ask->from_n, end);
-		if (ask->from_n > first)
-			e->offset = ask->from_n;
-		break;
-	case KAFKA_TAIL:
-		if (end - first > ask->from_n)
-			e->offset = end - ask->from_n;
-		break;
-	case KAFKA_TIME:
-		e->offset = k->time->elems[i].offset >= 0 ? k->time->elems[i].offset : end;
-		break;
-	}
-	return 0;
-}
-
-/* Give every partition of list its beginning, take them all, end those that hold
- * nothing. */
-static int
-take(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, struct failure *why)
-{
-	struct coming k = {0};
-	struct kafka_place *p;
-	rd_kafka_resp_err_t err;
-	int status = -1, i;
-
-	if (ask_coming(c, list, &k, why) < 0)
-		goto out;
-	for (i = 0; i < list->cnt; i++)
-		if (locate(c, &list->elems[i], &k, i, why) < 0)
-			goto out;
-	err = rd_kafka_assign(c->client.rk, list);
-	if (err) {
-		kafka_fail(&c->client, why, err, "assignment");
-		goto out;
-	}
-	c->assigned = true;
-	c->running = (size_t)list->cnt;
-	c->moved++;
-	/* One that ended when it was ours before is still at rest. */
-	rd_kafka_resume_partitions(c->client.rk, list);
-	for (i = 0; i < list->cnt; i++) {
-		p = place_of(c, list->elems[i].topic, list->elems[i].partition, true);
-		if (p->bound <= p->first || list->elems[i].offset >= p->bound)
-			end_place(c, p, p->bound);
-	}
-	if (c->paused || c->keeping)
-		rd_kafka_pause_partitions(c->client.rk, list);
-	status = 0;
-out:
-	coming_release(&k);
-	return status;
-}
-
-/* ---- what others have read --------------------------------------------------------- */
-
-/* The partitions that others have to bring further. */
-static rd_kafka_topic_partition_list_t *
-list_of_others(const struct kafka_consumer *c)
-{
-	rd_kafka_topic_partition_list_t *list =
-		rd_kafka_topic_partition_list_new((int)c->nplaces);
-	const struct kafka_place *p;
-	size_t i;
-
-	for (i = 0; i < c->nplaces; i++) {
-		p = c->place[i];
-		if (!p->assigned && !p->content)
-			rd_kafka_topic_partition_list_add(list, p->input.name,
-				p->input.partition)
-				->offset = RD_KAFKA_OFFSET_INVALID;
-	}
-	return list;
-}
-
-/* What an error says about others: nothing if it passes. */
-static int
-look_failed(struct kafka_consumer *c, rd_kafka_resp_err_t err, struct failure *why)
-{
-	int status = kafka_status(KAFKA_CONSUMER, err);
-
-	if (status != EXIT_NOINPUT && status != EXIT_NOPERM)
-		return 0;
-	return kafka_fail(&c->client, why, err, "%s", c->ask.group);
-}
-
-/* A place that has nothing to be reached any more: retention has removed it all, or the
- * partition has lost its end. */
-static int
-look_at_ends(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *others,
-	struct failure *why)
-{
-	rd_kafka_topic_partition_list_t *now = rd_kafka_topic_partition_list_copy(others);
-	rd_kafka_resp_err_t err;
-	struct kafka_place *p;
-	int i, j, rc = 0;
-
-	for (j = 0; j < 2; j++) {
-		for (i = 0; i < now->cnt; i++) {
-			now->elems[i].offset = j ? AT_END : AT_FIRST;
-			now->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
-		}
-		err = rd_kafka_offsets_for_times(c->client.rk, now, ASK_MS);
-		for (i = 0; !err && i < now->cnt; i++)
-			err = now->elems[i].err;
-		if (err) {
-			rc = look_failed(c, err, why);
-			break;
-		}
-		for (i = 0; i < now->cnt; i++) {
-			p = place_of(c, now->elems[i].topic, now->elems[i].partition, false);
-			if (j ? others->elems[i].offset >= now->elems[i].offset :
-				p->need <= now->elems[i].offset)
-				p->content = true;
-		}
-	}
-	rd_kafka_topic_partition_list_destroy(now);
-	return rc;
-}
-
-static int
-look_at_others(struct kafka_consumer *c, struct failure *why)
-{
-	rd_kafka_topic_partition_list_t *others = list_of_others(c);
-	int64_t now = time_monotonic_ns();
-	rd_kafka_resp_err_t err;
-	struct kafka_place *p;
-	int i, rc = 0;
-
-	err = others->cnt ? rd_kafka_committed(c->client.rk, others, ASK_MS) : 0;
-	for (i = 0; !err && i < others->cnt; i++)
-		err = others->elems[i].err;
-	if (err)
-		rc = look_failed(c, err, why);
-	for (i = 0; !err && i < others->cnt; i++) {
-		p = place_of(c, others->elems[i].topic, others->elems[i].partition, false);
-		if (others->elems[i].offset > p->committed) {
-			p->committed = others->elems[i].offset;
-			c->moved++;
-		}
-		p->content = others->elems[i].offset >= p->need;
-	}
-	if (!err && now - c->ends_ns > ENDS_NS) {
-		rc = look_at_ends(c, others, why);
-		c->ends_ns = now;
-	}
-	rd_kafka_topic_partition_list_destroy(others);
-	c->looked_ns = time_monotonic_ns();
-	return rc;
-}
-
-static bool
-is_over(const struct kafka_place *p, bool later)
-{
-	if (!p->assigned)
-		return p->content;
-	return p->ended && (later || ((p->next < 0 || p->done == p->next) &&
-		to_commit(p) < 0));
-}
-
-static size_t
-count_behind(const struct kafka_consumer *c, bool later)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < c->nplaces; i++)
-		n += !is_over(c->place[i], later);
-	return n;
-}
-
-int
-kafka_consumer_ended(struct kafka_consumer *c, bool later, struct failure *why)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&c->lock);
-	if (!rests(c) || c->stash_at < c->nstash) {
-		pthread_mutex_unlock(&c->lock);
-		return 0;
-	}
-	c->behind = c->ask.group ? count_behind(c, later) : 0;
-	if (c->behind && time_monotonic_ns() - c->looked_ns > LOOK_NS) {
-		rc = look_at_others(c, why);
-		c->behind = count_behind(c, later);
-	}
-	rc = rc < 0 ? -1 : c->behind == 0;
-	pthread_mutex_unlock(&c->lock);
-	return rc;
-}
-
-size_t
-kafka_consumer_behind(struct kafka_consumer *c, uint64_t *moved)
-{
-	size_t n;
-
-	pthread_mutex_lock(&c->lock);
-	*moved = c->moved;
-	n = c->behind;
-	pthread_mutex_unlock(&c->lock);
-	return n;
 }
 
 /* ---- assignments ------------------------------------------------------------------- */
@@ -576,7 +133,7 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 		return;
 	}
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-		if (take(c, list, &why) < 0) {
+		if (consumer_take(c, list, &why) < 0) {
 			if (!c->trouble.status)
 				c->trouble = why;
 			rd_kafka_assign(rk, NULL);
@@ -761,6 +318,9 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 	if (ask->instance &&
 		kafka_conf_set(conf, "group.instance.id", ask->instance, why) < 0)
 		goto out;
+	if (ask->merge &&
+		kafka_conf_set(conf, "queued.max.messages.kbytes", MERGE_KBYTES, why) < 0)
+		goto out;
 	if (ask->uncommitted &&
 		kafka_conf_set(conf, "isolation.level", "read_uncommitted", why) < 0)
 		goto out;
@@ -775,8 +335,9 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 		rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
 	n = sizeof(text);
 	if (rd_kafka_conf_get(conf, "max.poll.interval.ms", text, &n) == RD_KAFKA_CONF_OK)
-		c->patience_ns =
-			least(strtoll(text, NULL, 10) * 1000000 / 3, PATIENCE_NS);
+		c->patience_ns = strtoll(text, NULL, 10) * 1000000 / 3;
+	if (c->patience_ns > PATIENCE_NS)
+		c->patience_ns = PATIENCE_NS;
 	status = 0;
 out:
 	buf_release(&hidden);
@@ -810,16 +371,17 @@ kafka_consumer_open(const struct kafka_config *config, const struct kafka_consum
 	if (kafka_client_connect(&c->client, ask->connect_ms, why) < 0 ||
 		find_partitions(c, list, why) < 0)
 		goto out;
+	rd_kafka_topic_partition_list_sort(list, NULL, NULL);
 	for (i = 0; i < list->cnt; i++)
-		place_of(c, list->elems[i].topic, list->elems[i].partition, true)->known = true;
-	if (ask->until != KAFKA_ENDLESS && take_bounds(c, list, why) < 0)
+		consumer_place(c, list->elems[i].topic, list->elems[i].partition, true)->known = true;
+	if (ask->until != KAFKA_ENDLESS && consumer_bounds(c, list, why) < 0)
 		goto out;
 	if (ask->group) {
 		status = subscribe(c, why);
 		if (!status)
 			status = keeper_start(c, why);
 	} else {
-		status = take(c, list, why);
+		status = consumer_take(c, list, why);
 		if (!status && ask->assigned)
 			ask->assigned(ask->arg, c);
 	}
@@ -844,8 +406,8 @@ let_go(struct kafka_consumer *c)
 	c->nheld = c->nheaders = 0;
 }
 
-static void
-hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_place *place)
+void
+consumer_hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_place *place)
 {
 	rd_kafka_timestamp_type_t type;
 	struct kafka_message *out;
@@ -889,14 +451,14 @@ place_of_message(struct kafka_consumer *c, const rd_kafka_message_t *m)
 	if (c->last && c->last_topic == m->rkt &&
 		c->last->input.partition == m->partition)
 		return c->last;
-	c->last = place_of(c, rd_kafka_topic_name(m->rkt), m->partition, false);
+	c->last = consumer_place(c, rd_kafka_topic_name(m->rkt), m->partition, false);
 	c->last_topic = m->rkt;
 	return c->last;
 }
 
 /* An event that is no message. 0: go on. */
-static int
-event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why)
+int
+consumer_event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why)
 {
 	struct kafka_place *p = m->rkt ? place_of_message(c, m) : NULL;
 	char text[256];
@@ -909,7 +471,7 @@ event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why
 			 * between here and the bound are markers of transactions, or
 			 * records of one that is open. */
 			if (p->assigned && c->ask.until != KAFKA_ENDLESS)
-				end_place(c, p, m->offset);
+				consumer_end_place(c, p, m->offset);
 		}
 		return 0;
 	case RD_KAFKA_RESP_ERR__FATAL:
@@ -983,7 +545,7 @@ read_batch(struct kafka_consumer *c, size_t max, size_t max_bytes, int wait_ms,
 	size_t bytes = 0;
 	int status;
 
-	while (c->nheld < max && bytes < max_bytes && !(c->nheld && rests(c))) {
+	while (c->nheld < max && bytes < max_bytes && !(c->nheld && consumer_rests(c))) {
 		/* Once there is one, only what is there. */
 		left = c->nheld ? 0 : (end - time_monotonic_ns()) / 1000000;
 		m = next_message(c, left > 0 ? (int)left : 0);
@@ -1006,7 +568,7 @@ read_batch(struct kafka_consumer *c, size_t max, size_t max_bytes, int wait_ms,
 			break;
 		}
 		if (m->err) {
-			status = event(c, m, why);
+			status = consumer_event(c, m, why);
 			rd_kafka_message_destroy(m);
 			if (status < 0)
 				return -1;
@@ -1019,13 +581,13 @@ read_batch(struct kafka_consumer *c, size_t max, size_t max_bytes, int wait_ms,
 		}
 		if (m->offset >= p->bound) {
 			rd_kafka_message_destroy(m);
-			end_place(c, p, p->bound);
+			consumer_end_place(c, p, p->bound);
 			continue;
 		}
-		hold(c, m, p);
+		consumer_hold(c, m, p);
 		bytes += m->len + m->key_len;
 		if (m->offset + 1 >= p->bound)
-			end_place(c, p, p->bound);
+			consumer_end_place(c, p, p->bound);
 	}
 	return 0;
 }
@@ -1049,7 +611,8 @@ kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t 
 		if (!c->paused)
 			pause_places(c, false);
 	}
-	status = read_batch(c, max, max_bytes, wait_ms, why);
+	status = c->ask.merge ? lanes_read(c, max, max_bytes, wait_ms, why) :
+		read_batch(c, max, max_bytes, wait_ms, why);
 	c->batch_era = c->era;
 	c->read_ns = time_monotonic_ns();
 	pthread_mutex_unlock(&c->lock);
@@ -1098,7 +661,7 @@ keep_polling(struct kafka_consumer *c)
 			c->stash[c->nstash++] = m;
 			continue;
 		}
-		if (event(c, m, &why) < 0)
+		if (consumer_event(c, m, &why) < 0)
 			c->trouble = why;
 		rd_kafka_message_destroy(m);
 	}
@@ -1211,17 +774,17 @@ commit_done(struct kafka_consumer *c, struct failure *why)
 	list = rd_kafka_topic_partition_list_new((int)c->nplaces);
 	for (i = 0; i < c->nplaces; i++) {
 		p = c->place[i];
-		if (p->assigned && to_commit(p) >= 0)
+		if (p->assigned && consumer_to_commit(p) >= 0)
 			rd_kafka_topic_partition_list_add(
 				list, p->input.name, p->input.partition)
-				->offset = to_commit(p);
+				->offset = consumer_to_commit(p);
 	}
 	if (list->cnt)
 		do
 			err = commit(c, list);
 		while (kafka_again(err, &tries));
 	for (j = 0; j < list->cnt && !err; j++) {
-		p = place_of(c, list->elems[j].topic, list->elems[j].partition, false);
+		p = consumer_place(c, list->elems[j].topic, list->elems[j].partition, false);
 		p->committed = list->elems[j].offset;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
@@ -1272,6 +835,7 @@ kafka_consumer_close(struct kafka_consumer *c)
 	keeper_stop(c);
 	let_go(c);
 	drop_stash(c);
+	lanes_close(c);
 	/* To destroy it is to leave the group: the rebalance callback runs once more. */
 	c->leaving = true;
 	if (kafka_client_stop(&c->client, CLOSE_MS) < 0)

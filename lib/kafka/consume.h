@@ -94,6 +94,7 @@ struct kafka_consume {
 	int64_t from_n;
 	enum kafka_until until;
 	int64_t until_n;
+	bool merge;                   /* by timestamp, topic, partition; bounded, no group */
 	bool uncommitted;             /* read what transactions have not committed */
 	int connect_ms;               /* how long to wait for a broker */
 	/* Called in read, before new messages: partitions have come (places say which),

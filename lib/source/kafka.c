@@ -184,6 +184,8 @@ take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **parti
 			rc = take_until(c, value, why);
 		else if (strcmp(name, "partition") == 0)
 			rc = take_partitions(c, value, partitions, why);
+		else if (strcmp(name, "merge") == 0 && strcmp(value, "time") == 0)
+			c->merge = true;
 		else if (strcmp(name, "isolation") == 0 && strcmp(value, "uncommitted") == 0)
 			c->uncommitted = true;
 		else if (strcmp(name, "isolation") != 0 || strcmp(value, "committed") != 0)
@@ -193,6 +195,11 @@ take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **parti
 	if (rc == 0 && c->group && c->npartitions)
 		rc = fail(why, EXIT_USAGE, "group and partition exclude each other: the brokers "
 			"give a group its partitions");
+	if (rc == 0 && c->merge && (c->group || c->until == KAFKA_ENDLESS)) {
+		rc = fail(why, EXIT_USAGE, c->group ? "merge=time and group exclude each other: a "
+			"member knows its own partitions alone" : "merge=time needs until=: what "
+			"may yet come to one partition is not known");
+	}
 	if (!from)
 		c->from = c->group || c->until != KAFKA_ENDLESS ? KAFKA_EARLIEST : KAFKA_LATEST;
 	return rc;
