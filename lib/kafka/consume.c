@@ -90,6 +90,17 @@ consumer_rests(const struct kafka_consumer *c)
 }
 
 bool
+kafka_consumer_joined(struct kafka_consumer *c)
+{
+	bool joined;
+
+	pthread_mutex_lock(&c->lock);
+	joined = c->assigned;
+	pthread_mutex_unlock(&c->lock);
+	return joined;
+}
+
+bool
 kafka_consumer_rests(struct kafka_consumer *c)
 {
 	bool rest;
@@ -319,6 +330,7 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 		kafka_conf_set(conf, "group.instance.id", ask->instance, why) < 0)
 		goto out;
 	if (ask->merge &&
+		!kafka_config_get(c->client.config, "queued.max.messages.kbytes") &&
 		kafka_conf_set(conf, "queued.max.messages.kbytes", MERGE_KBYTES, why) < 0)
 		goto out;
 	if (ask->uncommitted &&
@@ -409,8 +421,27 @@ let_go(struct kafka_consumer *c)
 void
 consumer_hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_place *place)
 {
+	const char *value = m->payload ? m->payload : m->key;
+
+	c->held = mem_grow(c->held, &c->held_cap, c->nheld + 1, sizeof(*c->held));
+	c->message =
+		mem_grow(c->message, &c->message_cap, c->nheld + 1, sizeof(*c->message));
+	c->held[c->nheld] = m;
+	c->message[c->nheld++].place = place;
+	place->next = m->offset + 1;
+	place->at_end = false;
+	/* The headers stand behind the value, in memory that another thread has filled: by
+	 * the time that the batch is described they will be here. */
+	if (value)
+		__builtin_prefetch(value + (m->payload ? m->len : m->key_len));
+}
+
+static void
+describe(struct kafka_consumer *c, size_t i)
+{
+	struct kafka_message *out = &c->message[i];
+	const rd_kafka_message_t *m = c->held[i];
 	rd_kafka_timestamp_type_t type;
-	struct kafka_message *out;
 	rd_kafka_headers_t *list;
 	const void *value;
 	const char *name;
@@ -425,24 +456,14 @@ consumer_hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_plac
 			c->header[c->nheaders++] =
 				(struct header){slice_str(name), slice_of(value, n)};
 		}
-	c->held = mem_grow(c->held, &c->held_cap, c->nheld + 1, sizeof(*c->held));
-	c->message =
-		mem_grow(c->message, &c->message_cap, c->nheld + 1, sizeof(*c->message));
-	c->held[c->nheld] = m;
-	out = &c->message[c->nheld++];
-	*out = (struct kafka_message){
-		.meta = {.topic = slice_str(place->input.name),
-			.partition = m->partition,
-			.offset = m->offset,
-			.ts_ms =
-				type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? TIME_NONE : ts,
-			.time_us = TIME_NONE,
-			.key = slice_of(m->key, m->key ? m->key_len : 0),
-			.nheaders = c->nheaders - first},
-		.value = slice_of(m->payload, m->payload ? m->len : 0),
-		.place = place};
-	place->next = m->offset + 1;
-	place->at_end = false;
+	out->meta = (struct meta){.topic = slice_str(out->place->input.name),
+		.partition = m->partition,
+		.offset = m->offset,
+		.ts_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? TIME_NONE : ts,
+		.time_us = TIME_NONE,
+		.key = slice_of(m->key, m->key ? m->key_len : 0),
+		.nheaders = c->nheaders - first};
+	out->value = slice_of(m->payload, m->payload ? m->len : 0);
 }
 
 static struct kafka_place *
@@ -618,6 +639,8 @@ kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t 
 	pthread_mutex_unlock(&c->lock);
 	if (status < 0)
 		return -1;
+	for (i = 0; i < c->nheld; i++)
+		describe(c, i);
 	/* The array of headers may have moved while it grew. */
 	for (i = at = 0; i < c->nheld; i++)
 		if (c->message[i].meta.nheaders) {

@@ -123,6 +123,10 @@ int kafka_consumer_read(struct kafka_consumer *, struct kafka_batch *, size_t ma
  * is behind them. Without effect if a partition was taken away since. */
 void kafka_consumer_done(struct kafka_consumer *, size_t n);
 
+/* There is an assignment, if an empty one: with a group it comes once all members that are
+ * alive have joined, and those that are not are given up. */
+bool kafka_consumer_joined(struct kafka_consumer *);
+
 /* A bounded read has come to the bound of every partition that is ours now. */
 bool kafka_consumer_rests(struct kafka_consumer *);
 

@@ -43,10 +43,10 @@ struct kafka_source {
 	bool unflushed;        /* since the last block that the driver took for one of many */
 	bool uncommitted;      /* since the last block; only with a group */
 	int64_t last_ns;       /* of the last block */
-	int64_t rest_ns;       /* since when others are waited for; 0: they are not */
+	int64_t rest_ns;       /* since when the group is waited for; 0: it is not */
 	int64_t moved_ns;      /* when they were seen to move last */
 	uint64_t moved;
-	bool told;             /* that they are waited for */
+	bool told;             /* that it is waited for */
 	struct failure lost;   /* of a revocation that could not settle */
 	bool failed;
 };
@@ -334,6 +334,28 @@ idle(struct kafka_source *s, struct failure *why)
 	return 0;
 }
 
+static void
+tell(struct kafka_source *s, int64_t now, const char *text)
+{
+	if (s->told || now - s->rest_ns < TELL_NS)
+		return;
+	s->told = true;
+	s->base.tell(s->base.flow, text);
+}
+
+/* The group is being shared out. */
+static int
+wait_to_join(struct kafka_source *s)
+{
+	int64_t now = time_monotonic_ns();
+
+	if (!s->rest_ns)
+		s->rest_ns = now;
+	tell(s, now, "waiting until the partitions of the group are shared out: a member that "
+		"died is missed after its session.timeout.ms");
+	return 0;
+}
+
 /* Others have what is missing: say so after a while. What is in a file that has yet to appear
  * cannot be committed, so two such members would wait for each other: after a long time in
  * which nothing moves, one gives up. Which one is drawn, lest both do. */
@@ -346,16 +368,13 @@ wait_for_others(struct kafka_source *s, bool later, struct failure *why)
 	char text[200];
 
 	if (!s->rest_ns)
-		s->rest_ns = s->moved_ns = now;
-	if (moved != s->moved)
+		s->rest_ns = now;
+	if (!s->moved_ns || moved != s->moved)
 		s->moved_ns = now;
 	s->moved = moved;
-	if (!s->told && now - s->rest_ns > TELL_NS) {
-		s->told = true;
-		snprintf(text, sizeof(text), "waiting for %zu partition%s that other members of "
-			"the group have, or had when they died", n, n == 1 ? "" : "s");
-		s->base.tell(s->base.flow, text);
-	}
+	snprintf(text, sizeof(text), "waiting for %zu partition%s that other members of the group "
+		"have, or had when they died", n, n == 1 ? "" : "s");
+	tell(s, now, text);
 	if (!later || now - s->moved_ns < STILL_NS + getpid() % 60 * (STILL_NS / 90))
 		return 0;
 	return fail(why, EXIT_TRY_AGAIN, "%zu partition%s of the group moved no further, and no "
@@ -383,6 +402,18 @@ at_rest(struct kafka_source *s, struct failure *why)
 	return rc ? rc : wait_for_others(s, later, why);
 }
 
+/* Nothing has come. 1: nothing will. */
+static int
+look(struct kafka_source *s, struct failure *why)
+{
+	if (!kafka_consumer_joined(s->consumer))
+		return wait_to_join(s);
+	if (kafka_consumer_rests(s->consumer))
+		return at_rest(s, why);
+	s->rest_ns = s->moved_ns = 0;
+	return s->waited ? idle(s, why) : 0;
+}
+
 static int
 source_read(struct source *base, struct block *b, struct failure *why)
 {
@@ -402,14 +433,13 @@ source_read(struct source *base, struct block *b, struct failure *why)
 			return -1;
 		if (n > 0)
 			break;
-		n = kafka_consumer_rests(s->consumer) ? at_rest(s, why) :
-			s->waited ? idle(s, why) : 0;
+		n = look(s, why);
 		if (n)
 			return n < 0 ? -1 : 0;
 		s->waited = true;
 	}
 	s->waited = s->told = false;
-	s->rest_ns = 0;
+	s->rest_ns = s->moved_ns = 0;
 	fill(s, b);
 	s->small = s->batch.n < MESSAGES_MAX / 2 && b->n < BYTES_MAX / 2;
 	s->unflushed = !s->small;
