@@ -104,6 +104,12 @@ flow_outlet(struct flow *f, const char *uri, bool side, struct failure *why)
 	return (int)f->noutlets++;
 }
 
+const char *
+flow_outlet_uri(const struct flow *f, unsigned outlet)
+{
+	return outlet < f->noutlets ? f->outlet[outlet].uri : NULL;
+}
+
 const struct outlet *
 flow_outlet_at(const struct flow *f, unsigned outlet)
 {

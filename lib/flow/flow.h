@@ -238,6 +238,8 @@ struct source {
 	void (*done)(struct source *, const struct block *);
 	int (*commit)(struct source *, struct failure *why);
 	int (*settle)(void *flow, struct failure *why);
+	/* Set by flow too: say something that the user should know while the run goes on. */
+	void (*tell)(void *flow, const char *text);
 	void *flow;
 	bool envelopes;      /* its lines are envelopes, whatever -e says */
 	bool one_block;      /* a read takes back the block before: one thread */
@@ -381,6 +383,9 @@ void flow_free(struct flow *);
  * number, or -1.
  */
 int flow_outlet(struct flow *, const char *uri, bool side, struct failure *why);
+
+/* The name of an outlet as declared; NULL behind the last. */
+const char *flow_outlet_uri(const struct flow *, unsigned outlet);
 
 /* Run to the end, and say on stderr what there is to say. Returns the exit status. */
 int flow_run(struct flow *, const struct flow_options *, const struct operator *,

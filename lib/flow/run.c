@@ -385,6 +385,14 @@ progress(void *arg)
 }
 
 static void
+run_tell(void *flow, const char *text)
+{
+	const struct flow *f = flow;
+
+	say(f->opt->program, NULL, text, NULL);
+}
+
+static void
 clear_progress(struct flow *f)
 {
 	if (f->progress_shown && write(STDERR_FILENO, "\r\033[K", 4) < 0)
@@ -475,6 +483,7 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	f->place.max_keys = own.max_keys;
 	f->place.evict = own.evict;
 	source->settle = run_settle;
+	source->tell = run_tell;
 	source->flow = f;
 	f->committed_ns = time_monotonic_ns();
 	n = (size_t)own.jobs;

@@ -277,9 +277,9 @@ open_source(struct whole_job *w, char **operands, int n, struct failure *why)
 		.merge_by = w->opt.merge_by,
 		.follow = w->job.follow,
 	};
-	const char **uris;
+	const char **uris, **sinks = NULL;
 	struct source *s;
-	size_t i, all = w->opt.from.n + (size_t)n;
+	size_t i, all = w->opt.from.n + (size_t)n, cap = 0;
 
 	uris = mem_array(all + 1, sizeof(*uris));
 	for (i = 0; i < w->opt.from.n; i++)
@@ -292,8 +292,16 @@ open_source(struct whole_job *w, char **operands, int n, struct failure *why)
 			return NULL;
 		}
 	options.kafka = w->kafka;
+	for (i = 0; i == 0 || sinks[i - 1]; i++) {
+		sinks = mem_grow(sinks, &cap, i + 2, sizeof(*sinks));
+		sinks[i] = flow_outlet_uri(w->job.flow, (unsigned)i);
+	}
+	sinks[i - 1] = w->job.run.dead_letter;
+	sinks[i] = NULL;
+	options.sinks = sinks;
 	s = source_open(uris, all, &options, why);
 	free(uris);
+	free(sinks);
 	return s;
 }
 

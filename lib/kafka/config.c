@@ -229,14 +229,13 @@ kafka_config_set(struct kafka_config *c, const char *assignment, struct failure 
 {
 	const char *eq = strchr(assignment, '=');
 	char *name, variable[96];
+	struct slice plain;
 	int status = -1;
 
-	/* kcat's way to name a property of topics. */
-	if (strncmp(assignment, "topic.", 6) == 0 && eq > assignment + 6)
-		assignment += 6;
 	if (!eq || eq == assignment)
 		return fail(why, EXIT_USAGE, "expected NAME=VALUE");
-	name = mem_dup(assignment, (size_t)(eq - assignment));
+	plain = property_name(slice_of(assignment, (size_t)(eq - assignment)));
+	name = mem_dup(plain.p, plain.n);
 	if (is_secret(name)) {
 		fail(why, EXIT_USAGE,
 			"%.80s: a secret on the command line is seen by every user "

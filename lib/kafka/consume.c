@@ -8,7 +8,7 @@
  * polls in its stead; the next read resumes them. The lock makes sure that one of the two
  * is inside of librdkafka at a time.
  */
-#include "kafka/consume.h"
+#include "kafka/consumer.h"
 
 #include <inttypes.h>
 #include <regex.h>
@@ -16,45 +16,19 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "kafka/client.h"
 
-enum { ANSWER_MS = 30000, CLOSE_MS = 10000 };
+enum { COMMIT_MS = 20000, CLOSE_MS = 10000 };
 
-struct kafka_consumer {
-	struct kafka_client client; /* first: the handle's opaque */
-	struct kafka_consume ask;
-	struct kafka_place **place;
-	size_t nplaces, places_cap;
-	struct kafka_place *last; /* of the newest message */
-	rd_kafka_topic_t *last_topic;
-	bool assigned, paused;
-	bool revoked;           /* since the last look: what is held was not handed out */
-	struct failure trouble; /* found inside a callback; status 0: none */
-	uint64_t era;           /* counts revocations */
-	uint64_t batch_era;     /* when the batch that is out was read */
-
-	pthread_mutex_t lock;   /* guards all of the above while there is a keeper */
-	pthread_cond_t wake;
-	pthread_t keeper;
-	bool kept, closing;     /* there is a keeper; it is to end */
-	bool keeping;           /* it has paused the partitions */
-	bool apart;             /* callbacks run in it: the reader cannot be asked */
-	int64_t read_ns;        /* end of the last read */
-	int64_t patience_ns;    /* how long after that the keeper steps in */
-	rd_kafka_message_t **stash; /* what came to the keeper nevertheless, from stash_at */
-	size_t nstash, stash_cap, stash_at;
-
-	rd_kafka_message_t **held; /* of the batch that is out */
-	struct kafka_message *message;
-	size_t nheld, held_cap, message_cap;
-	struct header *header; /* of all its messages, one after the other */
-	size_t nheaders, header_cap;
-};
+/* How long the reader may stay away before another thread polls. A group that wants to be
+ * shared out anew waits so long at the most. */
+#define PATIENCE_NS 10000000000LL
+/* Merged partitions have a queue each, and this bounds each of them. */
+#define MERGE_KBYTES "16384"
 
 /* ---- places ------------------------------------------------------------------------ */
 
-static struct kafka_place *
-place_of(struct kafka_consumer *c, const char *topic, int32_t partition, bool make)
+struct kafka_place *
+consumer_place(struct kafka_consumer *c, const char *topic, int32_t partition, bool make)
 {
 	struct kafka_place *p;
 	size_t i;
@@ -70,38 +44,71 @@ place_of(struct kafka_consumer *c, const char *topic, int32_t partition, bool ma
 	p->input = (struct input){
 		.name = mem_strdup(topic), .partition = partition, .kafka = true};
 	p->next = p->done = p->committed = -1;
-	p->bound = INT64_MAX;
+	/* One that comes later holds nothing that was there at the beginning. */
+	p->content = true;
+	p->bound = c->ask.until == KAFKA_ENDLESS ? INT64_MAX : 0;
 	c->place[c->nplaces++] = p;
 	return p;
 }
 
-static int
-end_place(struct kafka_consumer *c, struct kafka_place *p)
+/* Everything before offset has been handed out, or will never come. */
+void
+consumer_end_place(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
 {
 	rd_kafka_topic_partition_list_t *list;
 
 	if (p->ended)
-		return 0;
+		return;
 	p->ended = true;
+	p->reached = offset;
+	c->running--;
 	/* What it would still fetch is for nobody. */
 	list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_list_add(list, p->input.name, p->input.partition);
 	rd_kafka_pause_partitions(c->client.rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
-	return 0;
+}
+
+/* What may be committed of a place; -1: nothing new. Behind the last message of a bounded
+ * read there may be markers of transactions: others shall see that it has been read to its
+ * end. */
+int64_t
+consumer_to_commit(const struct kafka_place *p)
+{
+	int64_t to = p->done;
+
+	if (p->ended && p->done == p->next && p->reached > to &&
+		(p->committed >= 0 || p->reached > p->first))
+		to = p->reached;
+	return to > p->committed ? to : -1;
 }
 
 bool
-kafka_consumer_ended(const struct kafka_consumer *c)
+consumer_rests(const struct kafka_consumer *c)
 {
-	size_t i;
+	return c->ask.until != KAFKA_ENDLESS && c->assigned && !c->running;
+}
 
-	if (c->ask.until == KAFKA_ENDLESS || !c->assigned)
-		return false;
-	for (i = 0; i < c->nplaces; i++)
-		if (c->place[i]->assigned && !c->place[i]->ended)
-			return false;
-	return true;
+bool
+kafka_consumer_joined(struct kafka_consumer *c)
+{
+	bool joined;
+
+	pthread_mutex_lock(&c->lock);
+	joined = c->assigned;
+	pthread_mutex_unlock(&c->lock);
+	return joined;
+}
+
+bool
+kafka_consumer_rests(struct kafka_consumer *c)
+{
+	bool rest;
+
+	pthread_mutex_lock(&c->lock);
+	rest = consumer_rests(c) && c->stash_at == c->nstash;
+	pthread_mutex_unlock(&c->lock);
+	return rest;
 }
 
 struct kafka_place *const *
@@ -111,161 +118,7 @@ kafka_consumer_places(const struct kafka_consumer *c, size_t *n)
 	return c->place;
 }
 
-/* ---- where to begin and to end ----------------------------------------------------- */
-
-/* The first offsets of a time, a list with the answers; NULL: why. */
-static rd_kafka_topic_partition_list_t *
-of_time(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list, int64_t ms,
-	struct failure *why)
-{
-	rd_kafka_topic_partition_list_t *out = rd_kafka_topic_partition_list_copy(list);
-	rd_kafka_resp_err_t err;
-	int tries = 0, i;
-
-	do {
-		for (i = 0; i < out->cnt; i++) {
-			out->elems[i].offset = ms;
-			out->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
-		}
-		err = rd_kafka_offsets_for_times(c->client.rk, out, ANSWER_MS);
-		for (i = 0; !err && i < out->cnt; i++)
-			err = out->elems[i].err;
-	} while (kafka_again(err, &tries));
-	if (!err)
-		return out;
-	kafka_fail(&c->client, why, err, "offsets of a time");
-	rd_kafka_topic_partition_list_destroy(out);
-	return NULL;
-}
-
-/* One partition's beginning (e->offset) and bound, from what the brokers said of it. */
-static int
-locate(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, int64_t committed,
-	int64_t from_time, int64_t until_time, struct failure *why)
-{
-	const struct kafka_consume *ask = &c->ask;
-	struct kafka_place *p = place_of(c, e->topic, e->partition, true);
-	bool bounded = ask->until != KAFKA_ENDLESS;
-	bool asked = bounded || (committed < 0 && ask->from != KAFKA_EARLIEST);
-	int64_t low = 0, high = 0;
-	rd_kafka_resp_err_t err;
-	int tries = 0;
-
-	if (asked) {
-		do
-			err = rd_kafka_query_watermark_offsets(c->client.rk, e->topic,
-				e->partition, &low, &high, ANSWER_MS);
-		while (kafka_again(err, &tries));
-		if (err)
-			return kafka_fail(&c->client, why, err, "%s[%" PRId32 "]",
-				e->topic, e->partition);
-	}
-	if (committed >= 0)
-		e->offset = committed;
-	else
-		switch (ask->from) {
-		case KAFKA_EARLIEST:
-			e->offset = bounded ? low : RD_KAFKA_OFFSET_BEGINNING;
-			break;
-		case KAFKA_LATEST:
-			e->offset = high;
-			break;
-		case KAFKA_OFFSET:
-			if (ask->from_n > high)
-				return fail(why, EXIT_NOINPUT,
-					"%s[%" PRId32 "]: offset %" PRId64
-					" is beyond the end, %" PRId64,
-					e->topic, e->partition, ask->from_n, high);
-			e->offset = ask->from_n > low ? ask->from_n : low;
-			break;
-		case KAFKA_TAIL:
-			e->offset = high - low > ask->from_n ? high - ask->from_n : low;
-			break;
-		case KAFKA_TIME:
-			/* Past the end: logical, or -1. */
-			e->offset = from_time >= 0 ? from_time : high;
-			break;
-		}
-	p->assigned = true;
-	p->ended = p->at_end = false;
-	p->next = p->done = -1;
-	p->committed = committed;
-	p->bound = INT64_MAX;
-	if (bounded) {
-		p->bound = high;
-		if (ask->until == KAFKA_UNTIL_OFFSET && ask->until_n < p->bound)
-			p->bound = ask->until_n;
-		if (ask->until == KAFKA_UNTIL_TIME && until_time >= 0 &&
-			until_time < p->bound)
-			p->bound = until_time;
-	}
-	return 0;
-}
-
-/* Give every partition of list its beginning, take them all, end those that hold
- * nothing. */
-static int
-take(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, struct failure *why)
-{
-	rd_kafka_topic_partition_list_t *committed = NULL, *from = NULL, *until = NULL;
-	struct kafka_place *p;
-	rd_kafka_resp_err_t err;
-	int64_t known;
-	int status = -1, tries = 0, i;
-
-	if (c->ask.group && list->cnt) {
-		committed = rd_kafka_topic_partition_list_copy(list);
-		do {
-			err = rd_kafka_committed(c->client.rk, committed, ANSWER_MS);
-			for (i = 0; !err && i < committed->cnt; i++)
-				err = committed->elems[i].err;
-		} while (kafka_again(err, &tries));
-		if (err) {
-			kafka_fail(&c->client, why, err, "committed offsets of %s",
-				c->ask.group);
-			goto out;
-		}
-	}
-	if (c->ask.from == KAFKA_TIME && list->cnt) {
-		from = of_time(c, list, c->ask.from_n, why);
-		if (!from)
-			goto out;
-	}
-	if (c->ask.until == KAFKA_UNTIL_TIME && list->cnt) {
-		until = of_time(c, list, c->ask.until_n, why);
-		if (!until)
-			goto out;
-	}
-	for (i = 0; i < list->cnt; i++) {
-		known = committed ? committed->elems[i].offset : -1;
-		if (locate(c, &list->elems[i], known < 0 ? -1 : known,
-			    from ? from->elems[i].offset : -1,
-			    until ? until->elems[i].offset : -1, why) < 0)
-			goto out;
-	}
-	err = rd_kafka_assign(c->client.rk, list);
-	if (err) {
-		kafka_fail(&c->client, why, err, "assignment");
-		goto out;
-	}
-	c->assigned = true;
-	for (i = 0; i < list->cnt; i++) {
-		p = place_of(c, list->elems[i].topic, list->elems[i].partition, true);
-		if (list->elems[i].offset >= p->bound)
-			end_place(c, p);
-	}
-	if (c->paused || c->keeping)
-		rd_kafka_pause_partitions(c->client.rk, list);
-	status = 0;
-out:
-	if (committed)
-		rd_kafka_topic_partition_list_destroy(committed);
-	if (from)
-		rd_kafka_topic_partition_list_destroy(from);
-	if (until)
-		rd_kafka_topic_partition_list_destroy(until);
-	return status;
-}
+/* ---- assignments ------------------------------------------------------------------- */
 
 static int commit_done(struct kafka_consumer *, struct failure *why);
 
@@ -286,8 +139,12 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 	bool lost;
 	size_t i;
 
+	if (c->leaving) {
+		rd_kafka_assign(rk, NULL);
+		return;
+	}
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-		if (take(c, list, &why) < 0) {
+		if (consumer_take(c, list, &why) < 0) {
 			if (!c->trouble.status)
 				c->trouble = why;
 			rd_kafka_assign(rk, NULL);
@@ -308,6 +165,7 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 	drop_stash(c);
 	/* Until others are assigned, a bounded read has not ended. */
 	c->assigned = false;
+	c->running = 0;
 	c->revoked = true;
 	c->era++;
 	rd_kafka_assign(rk, NULL);
@@ -471,6 +329,10 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 	if (ask->instance &&
 		kafka_conf_set(conf, "group.instance.id", ask->instance, why) < 0)
 		goto out;
+	if (ask->merge &&
+		!kafka_config_get(c->client.config, "queued.max.messages.kbytes") &&
+		kafka_conf_set(conf, "queued.max.messages.kbytes", MERGE_KBYTES, why) < 0)
+		goto out;
 	if (ask->uncommitted &&
 		kafka_conf_set(conf, "isolation.level", "read_uncommitted", why) < 0)
 		goto out;
@@ -486,6 +348,8 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 	n = sizeof(text);
 	if (rd_kafka_conf_get(conf, "max.poll.interval.ms", text, &n) == RD_KAFKA_CONF_OK)
 		c->patience_ns = strtoll(text, NULL, 10) * 1000000 / 3;
+	if (c->patience_ns > PATIENCE_NS)
+		c->patience_ns = PATIENCE_NS;
 	status = 0;
 out:
 	buf_release(&hidden);
@@ -501,7 +365,7 @@ kafka_consumer_open(const struct kafka_config *config, const struct kafka_consum
 	struct kafka_consumer *c = mem_zalloc(sizeof(*c));
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
 	rd_kafka_conf_t *conf;
-	int status = -1;
+	int status = -1, i;
 
 	c->ask = *ask;
 	pthread_mutex_init(&c->lock, NULL);
@@ -519,17 +383,23 @@ kafka_consumer_open(const struct kafka_config *config, const struct kafka_consum
 	if (kafka_client_connect(&c->client, ask->connect_ms, why) < 0 ||
 		find_partitions(c, list, why) < 0)
 		goto out;
+	rd_kafka_topic_partition_list_sort(list, NULL, NULL);
+	for (i = 0; i < list->cnt; i++)
+		consumer_place(c, list->elems[i].topic, list->elems[i].partition, true)->known = true;
+	if (ask->until != KAFKA_ENDLESS && consumer_bounds(c, list, why) < 0)
+		goto out;
 	if (ask->group) {
 		status = subscribe(c, why);
 		if (!status)
 			status = keeper_start(c, why);
 	} else {
-		status = take(c, list, why);
+		status = consumer_take(c, list, why);
 		if (!status && ask->assigned)
 			ask->assigned(ask->arg, c);
 	}
 out:
 	rd_kafka_topic_partition_list_destroy(list);
+	c->opened = !status;
 	if (!status)
 		return c;
 	kafka_consumer_close(c);
@@ -548,11 +418,30 @@ let_go(struct kafka_consumer *c)
 	c->nheld = c->nheaders = 0;
 }
 
-static void
-hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_place *place)
+void
+consumer_hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_place *place)
 {
+	const char *value = m->payload ? m->payload : m->key;
+
+	c->held = mem_grow(c->held, &c->held_cap, c->nheld + 1, sizeof(*c->held));
+	c->message =
+		mem_grow(c->message, &c->message_cap, c->nheld + 1, sizeof(*c->message));
+	c->held[c->nheld] = m;
+	c->message[c->nheld++].place = place;
+	place->next = m->offset + 1;
+	place->at_end = false;
+	/* The headers stand behind the value, in memory that another thread has filled: by
+	 * the time that the batch is described they will be here. */
+	if (value)
+		__builtin_prefetch(value + (m->payload ? m->len : m->key_len));
+}
+
+static void
+describe(struct kafka_consumer *c, size_t i)
+{
+	struct kafka_message *out = &c->message[i];
+	const rd_kafka_message_t *m = c->held[i];
 	rd_kafka_timestamp_type_t type;
-	struct kafka_message *out;
 	rd_kafka_headers_t *list;
 	const void *value;
 	const char *name;
@@ -567,24 +456,14 @@ hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_place *place)
 			c->header[c->nheaders++] =
 				(struct header){slice_str(name), slice_of(value, n)};
 		}
-	c->held = mem_grow(c->held, &c->held_cap, c->nheld + 1, sizeof(*c->held));
-	c->message =
-		mem_grow(c->message, &c->message_cap, c->nheld + 1, sizeof(*c->message));
-	c->held[c->nheld] = m;
-	out = &c->message[c->nheld++];
-	*out = (struct kafka_message){
-		.meta = {.topic = slice_str(place->input.name),
-			.partition = m->partition,
-			.offset = m->offset,
-			.ts_ms =
-				type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? TIME_NONE : ts,
-			.time_us = TIME_NONE,
-			.key = slice_of(m->key, m->key ? m->key_len : 0),
-			.nheaders = c->nheaders - first},
-		.value = slice_of(m->payload, m->payload ? m->len : 0),
-		.place = place};
-	place->next = m->offset + 1;
-	place->at_end = false;
+	out->meta = (struct meta){.topic = slice_str(out->place->input.name),
+		.partition = m->partition,
+		.offset = m->offset,
+		.ts_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? TIME_NONE : ts,
+		.time_us = TIME_NONE,
+		.key = slice_of(m->key, m->key ? m->key_len : 0),
+		.nheaders = c->nheaders - first};
+	out->value = slice_of(m->payload, m->payload ? m->len : 0);
 }
 
 static struct kafka_place *
@@ -593,14 +472,14 @@ place_of_message(struct kafka_consumer *c, const rd_kafka_message_t *m)
 	if (c->last && c->last_topic == m->rkt &&
 		c->last->input.partition == m->partition)
 		return c->last;
-	c->last = place_of(c, rd_kafka_topic_name(m->rkt), m->partition, false);
+	c->last = consumer_place(c, rd_kafka_topic_name(m->rkt), m->partition, false);
 	c->last_topic = m->rkt;
 	return c->last;
 }
 
 /* An event that is no message. 0: go on. */
-static int
-event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why)
+int
+consumer_event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why)
 {
 	struct kafka_place *p = m->rkt ? place_of_message(c, m) : NULL;
 	char text[256];
@@ -613,7 +492,7 @@ event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why
 			 * between here and the bound are markers of transactions, or
 			 * records of one that is open. */
 			if (p->assigned && c->ask.until != KAFKA_ENDLESS)
-				return end_place(c, p);
+				consumer_end_place(c, p, m->offset);
 		}
 		return 0;
 	case RD_KAFKA_RESP_ERR__FATAL:
@@ -687,7 +566,7 @@ read_batch(struct kafka_consumer *c, size_t max, size_t max_bytes, int wait_ms,
 	size_t bytes = 0;
 	int status;
 
-	while (c->nheld < max && bytes < max_bytes && !kafka_consumer_ended(c)) {
+	while (c->nheld < max && bytes < max_bytes && !(c->nheld && consumer_rests(c))) {
 		/* Once there is one, only what is there. */
 		left = c->nheld ? 0 : (end - time_monotonic_ns()) / 1000000;
 		m = next_message(c, left > 0 ? (int)left : 0);
@@ -710,7 +589,7 @@ read_batch(struct kafka_consumer *c, size_t max, size_t max_bytes, int wait_ms,
 			break;
 		}
 		if (m->err) {
-			status = event(c, m, why);
+			status = consumer_event(c, m, why);
 			rd_kafka_message_destroy(m);
 			if (status < 0)
 				return -1;
@@ -723,13 +602,13 @@ read_batch(struct kafka_consumer *c, size_t max, size_t max_bytes, int wait_ms,
 		}
 		if (m->offset >= p->bound) {
 			rd_kafka_message_destroy(m);
-			end_place(c, p);
+			consumer_end_place(c, p, p->bound);
 			continue;
 		}
-		hold(c, m, p);
+		consumer_hold(c, m, p);
 		bytes += m->len + m->key_len;
 		if (m->offset + 1 >= p->bound)
-			end_place(c, p);
+			consumer_end_place(c, p, p->bound);
 	}
 	return 0;
 }
@@ -753,12 +632,15 @@ kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t 
 		if (!c->paused)
 			pause_places(c, false);
 	}
-	status = read_batch(c, max, max_bytes, wait_ms, why);
+	status = c->ask.merge ? lanes_read(c, max, max_bytes, wait_ms, why) :
+		read_batch(c, max, max_bytes, wait_ms, why);
 	c->batch_era = c->era;
 	c->read_ns = time_monotonic_ns();
 	pthread_mutex_unlock(&c->lock);
 	if (status < 0)
 		return -1;
+	for (i = 0; i < c->nheld; i++)
+		describe(c, i);
 	/* The array of headers may have moved while it grew. */
 	for (i = at = 0; i < c->nheld; i++)
 		if (c->message[i].meta.nheaders) {
@@ -795,13 +677,14 @@ keep_polling(struct kafka_consumer *c)
 	}
 	c->apart = true;
 	while (!c->trouble.status && (m = rd_kafka_consumer_poll(c->client.rk, 0)) != NULL) {
-		if (!m->err) {
+		/* The end of a partition comes behind its messages. */
+		if (!m->err || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 			c->stash = mem_grow(c->stash, &c->stash_cap, c->nstash + 1,
 				sizeof(*c->stash));
 			c->stash[c->nstash++] = m;
 			continue;
 		}
-		if (event(c, m, &why) < 0)
+		if (consumer_event(c, m, &why) < 0)
 			c->trouble = why;
 		rd_kafka_message_destroy(m);
 	}
@@ -875,6 +758,31 @@ kafka_consumer_pause(struct kafka_consumer *c, bool pause, struct failure *why)
 
 /* ---- the group --------------------------------------------------------------------- */
 
+/* rd_kafka_commit() would wait for a coordinator that is away without an end. */
+static rd_kafka_resp_err_t
+commit(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(c->client.rk);
+	const rd_kafka_topic_partition_list_t *answer;
+	rd_kafka_event_t *event;
+	rd_kafka_resp_err_t err;
+	int i;
+
+	err = rd_kafka_commit_queue(c->client.rk, list, queue, NULL, NULL);
+	if (err)
+		goto out;
+	event = rd_kafka_queue_poll(queue, COMMIT_MS);
+	err = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+	answer = event ? rd_kafka_event_topic_partition_list(event) : NULL;
+	for (i = 0; !err && answer && i < answer->cnt; i++)
+		err = answer->elems[i].err;
+	if (event)
+		rd_kafka_event_destroy(event);
+out:
+	rd_kafka_queue_destroy(queue);
+	return err;
+}
+
 static int
 commit_done(struct kafka_consumer *c, struct failure *why)
 {
@@ -889,19 +797,17 @@ commit_done(struct kafka_consumer *c, struct failure *why)
 	list = rd_kafka_topic_partition_list_new((int)c->nplaces);
 	for (i = 0; i < c->nplaces; i++) {
 		p = c->place[i];
-		if (p->assigned && p->done >= 0 && p->done != p->committed)
+		if (p->assigned && consumer_to_commit(p) >= 0)
 			rd_kafka_topic_partition_list_add(
 				list, p->input.name, p->input.partition)
-				->offset = p->done;
+				->offset = consumer_to_commit(p);
 	}
 	if (list->cnt)
-		do {
-			err = rd_kafka_commit(c->client.rk, list, 0);
-			for (j = 0; j < list->cnt && !err; j++)
-				err = list->elems[j].err;
-		} while (kafka_again(err, &tries));
+		do
+			err = commit(c, list);
+		while (kafka_again(err, &tries));
 	for (j = 0; j < list->cnt && !err; j++) {
-		p = place_of(c, list->elems[j].topic, list->elems[j].partition, false);
+		p = consumer_place(c, list->elems[j].topic, list->elems[j].partition, false);
 		p->committed = list->elems[j].offset;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
@@ -952,14 +858,9 @@ kafka_consumer_close(struct kafka_consumer *c)
 	keeper_stop(c);
 	let_go(c);
 	drop_stash(c);
-	if (c->client.rk) {
-		/* The rebalance callback runs once more here; there is nobody to ask. */
-		c->ask.assigned = NULL;
-		c->ask.revoked = NULL;
-		for (i = 0; i < c->nplaces; i++)
-			c->place[i]->done = -1;
-		rd_kafka_consumer_close(c->client.rk);
-	}
+	lanes_close(c);
+	/* To destroy it is to leave the group: the rebalance callback runs once more. */
+	c->leaving = true;
 	if (kafka_client_stop(&c->client, CLOSE_MS) < 0)
 		return; /* librdkafka's threads still know it */
 	for (i = 0; i < c->nplaces; i++) {

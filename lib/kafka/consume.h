@@ -4,17 +4,27 @@
  * With a group, the brokers give this process its partitions, and take them away again
  * inside of kafka_consumer_read; without one it reads all, and commits nothing. Where
  * reading begins is what the group has committed, else "from". A bounded read ("until")
- * takes the ends of the partitions when it gets them, so that it ends while others write.
+ * takes the ends of all partitions when it is opened, so that it ends while others write.
  *
  *	c = kafka_consumer_open(config, &(struct kafka_consume){.topics = ...}, why);
  *	while ((n = kafka_consumer_read(c, &batch, 10000, 1 << 20, 1000, why)) >= 0) {
  *		...                            batch.v[0..n)
  *		kafka_consumer_done(c, (size_t)n);
- *		if (n == 0 && kafka_consumer_ended(c))
- *			break;
+ *		if (n == 0 && kafka_consumer_rests(c)) {
+ *			kafka_consumer_commit(c, why);
+ *			if (kafka_consumer_ended(c, false, why) != 0)
+ *				break;
+ *		}
  *	}
- *	kafka_consumer_commit(c, why);
  *	kafka_consumer_close(c);
+ *
+ * A bounded read of a group has ended when all partitions have been read to their ends, by
+ * whichever member: what is ours is committed, and what is not ours the group has committed
+ * as far as the end that we found. Until then a member waits, and is there to take over
+ * the partitions of one that died. Members that began at different times and wait for each
+ * other cannot wait for ever: each asks of the others no more than what was there at one
+ * instant, and reads of its own no less than that. So of all members the one with the
+ * earliest instant is content with what any other makes of its partitions, and leaves.
  *
  * Messages are librdkafka's own memory, borrowed until the next read, assignments
  * included. One thread reads. It may stay away as long as it likes: a group's member keeps
@@ -39,7 +49,7 @@ enum kafka_at {
 
 enum kafka_until {
 	KAFKA_ENDLESS,
-	KAFKA_UNTIL_END,    /* what is there when the partition is assigned */
+	KAFKA_UNTIL_END,    /* what is there when the consumer is opened */
 	KAFKA_UNTIL_OFFSET, /* of that, offsets below n */
 	KAFKA_UNTIL_TIME,   /* of that, what stands before the first of time n (ms) */
 };
@@ -50,8 +60,13 @@ struct kafka_place {
 	bool assigned;
 	bool ended;          /* read up to its bound */
 	bool at_end;         /* nothing more was there when last asked */
+	bool known;          /* it was there when the consumer was opened */
+	bool content;        /* of a bounded read: others have brought it to its need */
 	int64_t next;        /* offset after the newest message handed out, or -1 */
-	int64_t bound;       /* INT64_MAX: none */
+	int64_t first, end;  /* what was there at opening, if that was asked; else 0 */
+	int64_t need;        /* what others must have committed; before bound was taken */
+	int64_t bound;       /* of what is read here; INT64_MAX: none */
+	int64_t reached;     /* with ended: nothing before this is missing */
 	int64_t done;        /* to be committed; -1: nothing */
 	int64_t committed;   /* by this consumer, or found; -1: nothing */
 };
@@ -79,6 +94,7 @@ struct kafka_consume {
 	int64_t from_n;
 	enum kafka_until until;
 	int64_t until_n;
+	bool merge;                   /* by timestamp, topic, partition; bounded, no group */
 	bool uncommitted;             /* read what transactions have not committed */
 	int connect_ms;               /* how long to wait for a broker */
 	/* Called in read, before new messages: partitions have come (places say which),
@@ -107,8 +123,22 @@ int kafka_consumer_read(struct kafka_consumer *, struct kafka_batch *, size_t ma
  * is behind them. Without effect if a partition was taken away since. */
 void kafka_consumer_done(struct kafka_consumer *, size_t n);
 
-/* Every partition of a bounded read has been read to its bound. */
-bool kafka_consumer_ended(const struct kafka_consumer *);
+/* There is an assignment, if an empty one: with a group it comes once all members that are
+ * alive have joined, and those that are not are given up. */
+bool kafka_consumer_joined(struct kafka_consumer *);
+
+/* A bounded read has come to the bound of every partition that is ours now. */
+bool kafka_consumer_rests(struct kafka_consumer *);
+
+/* A bounded read is over: 1, else 0. With a group the brokers are asked for what its
+ * members have committed, twice a second; brokers that are away have said nothing. later:
+ * what is ours counts, though it is not committed yet. -1: EXIT_NOINPUT, a topic is gone;
+ * EXIT_NOPERM. */
+int kafka_consumer_ended(struct kafka_consumer *, bool later, struct failure *why);
+
+/* How many partitions kept the last kafka_consumer_ended() from saying 1, and a number
+ * that changes when any of them comes nearer or the group is shared out anew. */
+size_t kafka_consumer_behind(struct kafka_consumer *, uint64_t *moved);
 
 /* All places so far, ours or not any more. */
 struct kafka_place *const *kafka_consumer_places(const struct kafka_consumer *,

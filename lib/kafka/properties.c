@@ -29,15 +29,20 @@ trim(struct slice s)
 	return s;
 }
 
-static void
-add(struct properties *list, struct slice name, struct slice value, unsigned line)
+struct slice
+property_name(struct slice name)
 {
 	struct slice topic = SLICE("topic.");
 
-	if (slice_starts(name, topic)) {
-		name.p += topic.n;
-		name.n -= topic.n;
-	}
+	if (slice_starts(name, topic) && !slice_starts(name, SLICE("topic.metadata.")))
+		return slice_of(name.p + topic.n, name.n - topic.n);
+	return name;
+}
+
+static void
+add(struct properties *list, struct slice name, struct slice value, unsigned line)
+{
+	name = property_name(name);
 	list->v = mem_grow(list->v, &list->cap, list->n + 1, sizeof(*list->v));
 	list->v[list->n++] = (struct property){
 		mem_dup(name.p, name.n), mem_dup(value.p, value.n), line};

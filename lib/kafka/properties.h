@@ -17,6 +17,10 @@ struct properties {
 	size_t n, cap;
 };
 
+/* A name without the "topic." that kcat puts in front of properties of topics; some of
+ * librdkafka's own begin so too. */
+struct slice property_name(struct slice name);
+
 /* Parse a file's text, by the rules of .properties files (java) or of kcat. Fails with
  * EXIT_CONFIG and "LINE: text". A later line of the same name stands behind the
  * earlier. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/heap.h"
 #include "base/mem.h"
 #include "capture/capture.h"
 
@@ -48,8 +49,7 @@ struct capture_source {
 	struct way *way;            /* of all.lane that are wanted */
 	size_t nways;
 	size_t now;                 /* the way that is read, unless they are merged */
-	struct way **heap;          /* ways that have a line, the least first */
-	size_t nheap;
+	struct heap heap;           /* ways that have a line */
 	bool filled;
 	bool failed;                /* why says it, once the lines before are out */
 	struct failure why;
@@ -294,27 +294,14 @@ advance(struct capture_source *s, struct way *w, struct failure *why)
 /* By time, topic and partition; a line without a time comes at once. Ways lie in the order
  * of the other two. */
 static bool
-way_before(const struct way *a, const struct way *b)
+way_before(void *arg, const void *x, const void *y)
 {
+	const struct way *a = x, *b = y;
+
+	(void)arg;
 	if (a->told.ts_ms != b->told.ts_ms)
 		return a->told.ts_ms < b->told.ts_ms;
 	return a < b;
-}
-
-static void
-sift_down(struct capture_source *s, size_t i)
-{
-	struct way **h = s->heap, *w = h[i];
-	size_t child;
-
-	for (; (child = 2 * i + 1) < s->nheap; i = child) {
-		if (child + 1 < s->nheap && way_before(h[child + 1], h[child]))
-			child++;
-		if (!way_before(h[child], w))
-			break;
-		h[i] = h[child];
-	}
-	h[i] = w;
 }
 
 /* The way whose line goes out next, NULL at the end. */
@@ -330,13 +317,11 @@ first_way(struct capture_source *s, struct way **first, struct failure *why)
 			if (rc < 0)
 				return -1;
 			if (rc)
-				s->heap[s->nheap++] = &s->way[i];
+				heap_add(&s->heap, &s->way[i]);
 		}
-		for (i = s->nheap; i-- > 0;)
-			sift_down(s, i);
 		s->filled = true;
 	}
-	*first = s->nheap ? s->heap[0] : NULL;
+	*first = s->heap.n ? s->heap.v[0] : NULL;
 	return 0;
 }
 
@@ -344,14 +329,14 @@ first_way(struct capture_source *s, struct way **first, struct failure *why)
 static int
 step_way(struct capture_source *s, struct failure *why)
 {
-	int rc = advance(s, s->heap[0], why);
+	int rc = advance(s, s->heap.v[0], why);
 
 	if (rc < 0)
 		return -1;
-	if (!rc)
-		s->heap[0] = s->heap[--s->nheap];
-	if (s->nheap)
-		sift_down(s, 0);
+	if (rc)
+		heap_sift(&s->heap);
+	else
+		heap_take(&s->heap);
 	return 0;
 }
 
@@ -452,7 +437,7 @@ capture_close(struct source *base)
 		if (s->way[i].reading)
 			segment_close(&s->way[i].reader);
 	free(s->way);
-	free(s->heap);
+	heap_release(&s->heap);
 	free(s->origin);
 	free(s->range);
 	release_topics(s);
@@ -496,7 +481,7 @@ choose(struct capture_source *s, struct failure *why)
 	size_t i, k;
 
 	s->way = mem_array(s->all.n + 1, sizeof(*s->way));
-	s->heap = mem_array(s->all.n + 1, sizeof(struct way *));
+	s->heap.before = way_before;
 	for (i = 0; i < s->all.n; i++) {
 		lane = s->all.lane[i];
 		if (!wants_lane(s, lane))

@@ -10,7 +10,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "kafka/consume.h"
@@ -21,6 +24,9 @@
 #define WAIT_MS 100        /* how soon a drain is noticed */
 #define CONNECT_MS 30000
 #define IDLE_NS 1000000000 /* so long without a message: what is done may be committed */
+#define TELL_NS 5000000000LL   /* so long at rest, for others: that is said */
+#define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+#define STILL_NS 90000000000LL /* so long without a sign of them: a whole file gives up */
 
 struct kafka_source {
 	struct source base;    /* first */
@@ -31,11 +37,16 @@ struct kafka_source {
 	size_t cap_meta, cap_origin;
 	struct kafka_uri uri;  /* the consumer borrows its names */
 	int32_t *partitions;
+	struct buf written;    /* the topics of the run's sinks */
 	bool waited;           /* the last read found nothing at once */
 	bool small;            /* the last block was: there may be no more now */
 	bool unflushed;        /* since the last block that the driver took for one of many */
 	bool uncommitted;      /* since the last block; only with a group */
 	int64_t last_ns;       /* of the last block */
+	int64_t rest_ns;       /* since when the group is waited for; 0: it is not */
+	int64_t moved_ns;      /* when they were seen to move last */
+	uint64_t moved;
+	bool told;             /* that it is waited for */
 	struct failure lost;   /* of a revocation that could not settle */
 	bool failed;
 };
@@ -173,6 +184,8 @@ take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **parti
 			rc = take_until(c, value, why);
 		else if (strcmp(name, "partition") == 0)
 			rc = take_partitions(c, value, partitions, why);
+		else if (strcmp(name, "merge") == 0 && strcmp(value, "time") == 0)
+			c->merge = true;
 		else if (strcmp(name, "isolation") == 0 && strcmp(value, "uncommitted") == 0)
 			c->uncommitted = true;
 		else if (strcmp(name, "isolation") != 0 || strcmp(value, "committed") != 0)
@@ -182,8 +195,73 @@ take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **parti
 	if (rc == 0 && c->group && c->npartitions)
 		rc = fail(why, EXIT_USAGE, "group and partition exclude each other: the brokers "
 			"give a group its partitions");
+	if (rc == 0 && c->merge && (c->group || c->until == KAFKA_ENDLESS)) {
+		rc = fail(why, EXIT_USAGE, c->group ? "merge=time and group exclude each other: a "
+			"member knows its own partitions alone" : "merge=time needs until=: what "
+			"may yet come to one partition is not known");
+	}
 	if (!from)
 		c->from = c->group || c->until != KAFKA_ENDLESS ? KAFKA_EARLIEST : KAFKA_LATEST;
+	return rc;
+}
+
+/* ---- what the run itself writes ------------------------------------------------------------- */
+
+/* The names that a sink's topic may have, as a regular expression: what data fill in is any
+ * name. */
+static void
+add_names(struct buf *out, const char *topic)
+{
+	int open = 0;
+
+	buf_addc(out, '^');
+	for (; *topic; topic++) {
+		if (*topic == '{' && open++ == 0)
+			buf_adds(out, "[A-Za-z0-9._-]+");
+		else if (*topic == '}' && open)
+			open--;
+		else if (!open && *topic == '.')
+			buf_adds(out, "[.]");
+		else if (!open) /* what no name holds stands for nothing */
+			buf_addc(out, strspn(topic, NAME_BYTES) ? *topic : '/');
+	}
+	buf_addc(out, '$');
+}
+
+/* The topics of the run's sinks: a regular expression, or nothing. */
+static void
+find_written(struct kafka_source *s, const char *const *sinks)
+{
+	struct kafka_uri u;
+	struct failure why;
+
+	for (; sinks && *sinks; sinks++) {
+		/* What is wrong with a sink is told where it is opened. */
+		if (strncmp(*sinks, "kafka:", 6) != 0 || kafka_uri_parse(*sinks, &u, &why) < 0)
+			continue;
+		if (s->written.n)
+			buf_addc(&s->written, '|');
+		add_names(&s->written, u.topic[0]);
+		kafka_uri_release(&u);
+	}
+}
+
+static int
+check_written(const struct kafka_consume *c, struct failure *why)
+{
+	regex_t written;
+	size_t i;
+	int rc = 0;
+
+	if (!c->exclude || c->until != KAFKA_ENDLESS)
+		return 0;
+	if (regcomp(&written, c->exclude, REG_EXTENDED | REG_NOSUB))
+		return fail(why, EXIT_INTERNAL, "%s: no regular expression", c->exclude);
+	for (i = 0; i < c->ntopics && rc == 0; i++)
+		if (c->topics[i][0] != '^' && regexec(&written, c->topics[i], 0, NULL, 0) == 0)
+			rc = fail(why, EXIT_USAGE, "topic %s is written in this run too: it would "
+				"never end without until=", c->topics[i]);
+	regfree(&written);
 	return rc;
 }
 
@@ -256,6 +334,86 @@ idle(struct kafka_source *s, struct failure *why)
 	return 0;
 }
 
+static void
+tell(struct kafka_source *s, int64_t now, const char *text)
+{
+	if (s->told || now - s->rest_ns < TELL_NS)
+		return;
+	s->told = true;
+	s->base.tell(s->base.flow, text);
+}
+
+/* The group is being shared out. */
+static int
+wait_to_join(struct kafka_source *s)
+{
+	int64_t now = time_monotonic_ns();
+
+	if (!s->rest_ns)
+		s->rest_ns = now;
+	tell(s, now, "waiting until the partitions of the group are shared out: a member that "
+		"died is missed after its session.timeout.ms");
+	return 0;
+}
+
+/* Others have what is missing: say so after a while. What is in a file that has yet to appear
+ * cannot be committed, so two such members would wait for each other: after a long time in
+ * which nothing moves, one gives up. Which one is drawn, lest both do. */
+static int
+wait_for_others(struct kafka_source *s, bool later, struct failure *why)
+{
+	int64_t now = time_monotonic_ns();
+	uint64_t moved;
+	size_t n = kafka_consumer_behind(s->consumer, &moved);
+	char text[200];
+
+	if (!s->rest_ns)
+		s->rest_ns = now;
+	if (!s->moved_ns || moved != s->moved)
+		s->moved_ns = now;
+	s->moved = moved;
+	snprintf(text, sizeof(text), "waiting for %zu partition%s that other members of the group "
+		"have, or had when they died", n, n == 1 ? "" : "s");
+	tell(s, now, text);
+	if (!later || now - s->moved_ns < STILL_NS + getpid() % 60 * (STILL_NS / 90))
+		return 0;
+	return fail(why, EXIT_TRY_AGAIN, "%zu partition%s of the group moved no further, and no "
+		"output file was made", n, n == 1 ? "" : "s");
+}
+
+/* All that is ours has been read. 1: and all that is others'. What is ours is committed
+ * first, for the others to see. */
+static int
+at_rest(struct kafka_source *s, struct failure *why)
+{
+	bool later = false;
+	int rc;
+
+	if (s->base.commit) {
+		rc = s->base.settle(s->base.flow, why);
+		if (rc < 0)
+			return -1;
+		later = rc == 1;
+		if (!later && s->base.commit(&s->base, why) < 0 &&
+			why->status != EXIT_TRY_AGAIN && why->status != EXIT_UNAVAILABLE)
+			return -1;
+	}
+	rc = kafka_consumer_ended(s->consumer, later, why);
+	return rc ? rc : wait_for_others(s, later, why);
+}
+
+/* Nothing has come. 1: nothing will. */
+static int
+look(struct kafka_source *s, struct failure *why)
+{
+	if (!kafka_consumer_joined(s->consumer))
+		return wait_to_join(s);
+	if (kafka_consumer_rests(s->consumer))
+		return at_rest(s, why);
+	s->rest_ns = s->moved_ns = 0;
+	return s->waited ? idle(s, why) : 0;
+}
+
 static int
 source_read(struct source *base, struct block *b, struct failure *why)
 {
@@ -275,13 +433,13 @@ source_read(struct source *base, struct block *b, struct failure *why)
 			return -1;
 		if (n > 0)
 			break;
-		if (kafka_consumer_ended(s->consumer))
-			return 0;
-		if (s->waited && idle(s, why) < 0)
-			return -1;
+		n = look(s, why);
+		if (n)
+			return n < 0 ? -1 : 0;
 		s->waited = true;
 	}
-	s->waited = false;
+	s->waited = s->told = false;
+	s->rest_ns = s->moved_ns = 0;
 	fill(s, b);
 	s->small = s->batch.n < MESSAGES_MAX / 2 && b->n < BYTES_MAX / 2;
 	s->unflushed = !s->small;
@@ -341,13 +499,14 @@ source_close(struct source *base)
 	kafka_consumer_close(s->consumer);
 	kafka_uri_release(&s->uri);
 	free(s->partitions);
+	buf_release(&s->written);
 	free(s->meta);
 	free(s->origin);
 	free(s);
 }
 
 struct source *
-kafka_source_open(const char *uri, const struct kafka_config *config, struct failure *why)
+kafka_source_open(const char *uri, const struct source_options *opt, struct failure *why)
 {
 	struct kafka_source *s = mem_zalloc(sizeof(*s));
 	struct kafka_consume c = {.connect_ms = CONNECT_MS, .revoked = on_revoked, .arg = s};
@@ -356,11 +515,13 @@ kafka_source_open(const char *uri, const struct kafka_config *config, struct fai
 		goto fail;
 	c.topics = (const char *const *)s->uri.topic;
 	c.ntopics = s->uri.ntopics;
-	if (take_options(&c, &s->uri, &s->partitions, why) < 0) {
+	find_written(s, opt->sinks);
+	c.exclude = s->written.n ? buf_cstr(&s->written) : NULL;
+	if (take_options(&c, &s->uri, &s->partitions, why) < 0 || check_written(&c, why) < 0) {
 		fail_within(why, "%s: ", uri);
 		goto fail;
 	}
-	s->consumer = kafka_consumer_open(config, &c, why);
+	s->consumer = kafka_consumer_open(opt->kafka, &c, why);
 	if (!s->consumer)
 		goto fail;
 	s->base.endless = c.until == KAFKA_ENDLESS;

@@ -2,15 +2,17 @@
 #ifndef SK_SOURCE_KAFKA_H
 #define SK_SOURCE_KAFKA_H
 
-#include "flow/flow.h"
-#include "kafka/config.h"
+#include "source/source.h"
 
 /*
- * kafka:TOPIC[,TOPIC...] or kafka:^REGEX, with the options group, offset, until, partition
- * and isolation (streamkit-uri(7)). The config is borrowed for the life of the source.
+ * kafka:TOPIC[,TOPIC...] or kafka:^REGEX, with the options group, offset, until, partition,
+ * isolation and merge (streamkit-uri(7)). The config is borrowed for the life of the source.
  * One block is out at a time: read() takes back what the last block's meta points at.
+ *
+ * A topic that the run writes to (options' sinks) is none that a pattern means, and where
+ * it is named by itself a read without an end is refused: EXIT_USAGE.
  */
-struct source *kafka_source_open(const char *uri, const struct kafka_config *,
+struct source *kafka_source_open(const char *uri, const struct source_options *,
 	struct failure *why);
 
 #endif

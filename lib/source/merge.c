@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/mem.h"
 #include "source/inputs.h"
 
@@ -41,8 +42,7 @@ struct merge {
 	struct expr_run *run;
 	struct arena arena;
 	struct way *way;
-	struct way **heap;     /* ways with a line, the least first */
-	size_t nheap;
+	struct heap heap;      /* ways with a line */
 	struct way **need;     /* ways without, the next to look at last */
 	size_t nneed;
 	struct line_origin *origin;
@@ -151,52 +151,13 @@ key_cmp(struct merge *m, const struct key *a, const struct key *b)
 }
 
 static bool
-way_before(struct merge *m, const struct way *a, const struct way *b)
+way_before(void *merge, const void *x, const void *y)
 {
+	struct merge *m = merge;
+	const struct way *a = x, *b = y;
 	int c = key_cmp(m, &a->key[a->now], &b->key[b->now]);
 
 	return c < 0 || (c == 0 && a->place < b->place);
-}
-
-/* ---- the heap -------------------------------------------------------------------- */
-
-static void
-sift_down(struct merge *m)
-{
-	struct way **h = m->heap, *w = h[0];
-	size_t i = 0, child;
-
-	for (; (child = 2 * i + 1) < m->nheap; i = child) {
-		if (child + 1 < m->nheap && way_before(m, h[child + 1], h[child]))
-			child++;
-		if (!way_before(m, h[child], w))
-			break;
-		h[i] = h[child];
-	}
-	h[i] = w;
-}
-
-static void
-heap_add(struct merge *m, struct way *w)
-{
-	struct way **h = m->heap;
-	size_t i = m->nheap++, up;
-
-	for (; i; i = up) {
-		up = (i - 1) / 2;
-		if (!way_before(m, w, h[up]))
-			break;
-		h[i] = h[up];
-	}
-	h[i] = w;
-}
-
-static void
-heap_take(struct merge *m)
-{
-	m->heap[0] = m->heap[--m->nheap];
-	if (m->nheap)
-		sift_down(m);
 }
 
 /* ---- lines ----------------------------------------------------------------------- */
@@ -353,7 +314,7 @@ fill_ways(struct merge *m, struct block *b)
 		w = m->need[--m->nneed];
 		rc = advance(m, w, b);
 		if (rc == WAY_LINE)
-			heap_add(m, w);
+			heap_add(&m->heap, w);
 		else
 			set_aside(m, w, rc);
 		if (rc != WAY_LINE && rc != WAY_END)
@@ -368,15 +329,15 @@ fill_block(struct merge *m, struct block *b)
 	struct way *w;
 	int rc;
 
-	while (m->nheap && !is_full(m, b)) {
-		w = m->heap[0];
+	while (m->heap.n && !is_full(m, b)) {
+		w = m->heap.v[0];
 		put(m, w, w->next - 1, b);
 		rc = advance(m, w, b);
 		if (rc == WAY_LINE) {
-			sift_down(m);
+			heap_sift(&m->heap);
 			continue;
 		}
-		heap_take(m);
+		heap_take(&m->heap);
 		set_aside(m, w, rc);
 		if (rc != WAY_END)
 			return;
@@ -449,7 +410,7 @@ merge_close(struct source *s)
 	for (i = 0; i < m->listed.in.n; i++)
 		way_release(&m->way[i]);
 	free(m->way);
-	free(m->heap);
+	heap_release(&m->heap);
 	free(m->need);
 	free(m->origin);
 	expr_run_free(m->run);
@@ -476,7 +437,8 @@ merge_open(const struct source *base, struct inputs *in, const char *by,
 	m->listed.in = *in;
 	m->listed.in.opt.done_bytes = &m->listed.base.done_bytes;
 	m->way = mem_array(in->n, sizeof(*m->way));
-	m->heap = mem_array(in->n, sizeof(struct way *));
+	m->heap.before = way_before;
+	m->heap.arg = m;
 	m->need = mem_array(in->n, sizeof(struct way *));
 	m->by = expr_compile(by, &options, why);
 	if (!m->by) {

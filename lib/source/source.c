@@ -369,7 +369,7 @@ source_open(const char *const *uris, size_t n, const struct source_options *opt,
 		if (strncmp(uris[i], "kafka:", 6) != 0 || !opt->kafka)
 			continue;
 		if (n == 1 && !opt->merge_by)
-			return kafka_source_open(uris[i], opt->kafka, why);
+			return kafka_source_open(uris[i], opt, why);
 		fail(why, EXIT_USAGE, "%s: topics and other inputs don't mix", uris[i]);
 		fail_hint(why, "kafka:a,b reads two topics");
 		return NULL;

@@ -54,6 +54,8 @@ struct source_options {
 	const char *merge_by;  /* an expression without $-variables, or NULL */
 	bool follow;           /* wait at the end of files for more; for a run on one thread */
 	const struct kafka_config *kafka; /* how to reach brokers; may be NULL without kafka: */
+	const char *const *sinks; /* what the run writes to, NULL-ended, or NULL: topics among
+				     it are not read without an end */
 	size_t block_bytes;    /* about the size of a block; 0: the default */
 };
 

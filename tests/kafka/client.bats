@@ -192,6 +192,22 @@ numbered() {
 	done
 }
 
+@test "a commit that nobody answers is given up" {
+	fresh_topic 2
+	timeout 120 "$PUMP" consume "$topic" group="g-$topic" limit=2 nap=3000 commit=yes \
+		>out 2>err 3>&- &
+	reading=$!
+	until grep -q assigned err; do sleep 0.1; done
+	numbered 100 | pump produce "$topic"
+	until [[ -s out ]]; do sleep 0.1; done
+	"$BROKER" halt "$BROKER_DIR" 1 KILL
+	status=0
+	wait $reading || status=$?
+	"$BROKER" resume "$BROKER_DIR" 1
+	assert_status 69
+	grep -q "commit of g-$topic" err
+}
+
 @test "a broker that stops and starts again is no failure" {
 	fresh_topic 2
 	numbered 1000 | pump produce "$topic"

@@ -65,6 +65,65 @@ values() {
 	assert_all_committed "$group" "$from" 200000
 }
 
+@test "two members share one bounded read, and both end when all of it is done" {
+	for i in 1 2 3 4; do
+		numbers 20000
+		fresh_topic 4
+		copy=(timeout 60 sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+			-X session.timeout.ms=6000 -X heartbeat.interval.ms=200
+			-X batch.num.messages=30)
+		"${copy[@]}" 2>>said &
+		one=$!
+		sleep "0.$((RANDOM % 9))"
+		"${copy[@]}" 2>>said &
+		two=$!
+		wait "$one"
+		wait "$two"
+		values "$topic" | sort -n | cmp - <(seq 20000)
+		assert_all_committed "$group" "$from" 20000
+	done
+	[[ ! -s said ]]
+}
+
+@test "a member of a bounded read waits for what a dead one had, and says so" {
+	fresh_topic 2
+	from=$topic group=g-$topic
+	seq 1000 | admin lines "$from"
+	# It holds all partitions, and commits nothing.
+	sk-cat "kafka:$from?group=$group" -o append:dead.out -X session.timeout.ms=9000 &
+	dead=$!
+	until [[ -s dead.out ]]; do sleep 0.1; done
+	kill -KILL "$dead"
+	wait "$dead" || true
+	fresh_topic 2
+	copy=(timeout 60 sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+		-X session.timeout.ms=9000 -X heartbeat.interval.ms=300)
+	run_tool "${copy[@]}"
+	assert_success
+	assert_says 'waiting until the partitions of the group are shared out'
+	values "$topic" | sort -n | uniq | diff - <(seq 1000)
+	assert_all_committed "$group" "$from" 1000
+}
+
+@test "a bounded read waits for a member that is alive and has the rest" {
+	numbers 1000
+	fresh_topic 4
+	# It is asleep: its partitions are neither read nor taken from it.
+	sk-cat "kafka:$from?group=$group" -o append:one.out -X session.timeout.ms=6000 \
+		-X heartbeat.interval.ms=200 2>said.one &
+	one=$!
+	until [[ -s one.out ]]; do sleep 0.1; done
+	timeout 60 sk-cat "kafka:$from?group=$group&until=end" -o append:two.out \
+		-X session.timeout.ms=6000 -X heartbeat.interval.ms=200 2>said.two &
+	two=$!
+	wait "$two"
+	# Between them the two have all of it.
+	cat one.out two.out | sort -n | uniq | diff - <(seq 1000)
+	kill -TERM "$one"
+	wait "$one"
+	assert_all_committed "$group" "$from" 1000
+}
+
 @test "SIGTERM drains, commits and ends with 0; no gap and no duplicate" {
 	numbers 100000
 	fresh_topic 4
@@ -137,8 +196,9 @@ values() {
 @test "members come and go under load, and nothing is missing" {
 	fresh_topic 6
 	from=$topic group=g-$topic
-	fresh_topic 4
-	copy=(sk-cat "kafka:$from?group=$group" -o "kafka:$topic" -X session.timeout.ms=6000
+	fresh_topic 6
+	copy=(sk-cat "kafka:$from?group=$group" -o "kafka:$topic?partition=\$partition"
+		-X session.timeout.ms=6000
 		-X heartbeat.interval.ms=300 -X batch.num.messages=20)
 	for i in $(seq 0 39); do
 		seq $((i * 10000 + 1)) $((i * 10000 + 10000)) | admin lines "$from"
@@ -161,11 +221,15 @@ values() {
 	kill -TERM "$one"
 	wait "$one"
 	wait "$feeder"
-	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic?partition=\$partition"
 	assert_success
 	[[ ! -s said ]]
 	# Whoever had to let go had committed first: what it did is not done again.
 	values "$topic" | sort -n | cmp - <(seq 400000)
+	for p in 0 1 2 3 4 5; do
+		sk-cat "kafka:$topic?until=end&partition=$p" >"part.$p"
+		sk-cat "kafka:$from?until=end&partition=$p" | cmp - "part.$p"
+	done
 }
 
 @test "a broker that is stopped and started again is waited for" {
@@ -186,7 +250,7 @@ values() {
 	done
 	kill -TERM "$pid"
 	wait "$pid"
-	[[ ! -s said ]] || fail "$(<said)"
+	! grep -v ': waiting ' said || fail "$(<said)"
 	values "$topic" | sort -n | diff - <(seq 2000)
 	assert_all_committed "$group" "$from" 2000
 }
@@ -201,7 +265,7 @@ values() {
 	sleep 0.8
 	"$BROKER" halt "$BROKER_DIR" 3 KILL
 	wait "$pid"
-	[[ ! -s said ]] || fail "$(<said)"
+	! grep -v ': waiting ' said || fail "$(<said)"
 	"$BROKER" resume "$BROKER_DIR" 3
 	values "$topic" | sort -n | cmp - <(seq 400000)
 }

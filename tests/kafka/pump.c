@@ -169,7 +169,7 @@ consume(const struct kafka_config *config, const char *topic, char **option)
 	c = kafka_consumer_open(config, &ask, &why);
 	if (!c)
 		return say();
-	while (limit > 0 && !kafka_consumer_ended(c)) {
+	while (limit > 0) {
 		n = kafka_consumer_read(c, &batch, (size_t)(limit < max ? limit : max),
 			1 << 20, 500, &why);
 		if (n < 0)
@@ -185,6 +185,15 @@ consume(const struct kafka_config *config, const char *topic, char **option)
 		}
 		limit -= n;
 		fflush(stdout);
+		if (n == 0 && kafka_consumer_rests(c)) {
+			if (commit && kafka_consumer_commit(c, &why) < 0 &&
+				why.status != EXIT_TRY_AGAIN)
+				n = -1;
+			else
+				n = kafka_consumer_ended(c, !commit, &why);
+			if (n)
+				break;
+		}
 		if (nap_ms)
 			nanosleep(&(struct timespec){.tv_sec = nap_ms / 1000,
 					  .tv_nsec = nap_ms % 1000 * 1000000},

@@ -136,6 +136,76 @@ EOF
 	assert_equal "$(sort -u <<<"$output")" "\"$first\""
 }
 
+@test "merged by time, partitions come in the order of a merged capture" {
+	local t p i
+	fresh_topic 3 1 retention.ms=-1
+	first=$topic
+	fresh_topic 2 1 retention.ms=-1
+	# Within a partition times fall back now and then, and many are equal.
+	records() {
+		awk -v seed="$1" -v partitions="$2" 'BEGIN {
+			srand(seed)
+			for (i = 0; i < 3000; i++) {
+				p = int(rand() * partitions)
+				ts[p] += int(rand() * 4) - 1
+				printf "{\"partition\":%d,\"ts\":%d,\"key\":\"k%d\",\"value\":\"%d\"}\n",
+					p, 1600000000000 + ts[p], i, i
+			}
+		}'
+	}
+	records 1 3 | admin produce "$first"
+	records 2 2 | admin produce "$topic"
+	sk-cat "kafka:$first,$topic?until=end" -o capture:cap
+	run_tool sk-cat -e "kafka:$first,$topic?until=end&merge=time" -o merged
+	assert_success
+	assert_silent
+	[[ $(wc -l <merged) == 6000 ]]
+	sk-cat -e 'capture:cap?merge=time' | cmp - merged
+	# The same within bounds, and where some partitions are empty.
+	sk-cat -e "kafka:$topic?until=7&partition=1&offset=3&merge=time" -o some
+	sk-cat -e "capture:cap?topic=$topic&partition=1&from=3&to=7" | cmp - some
+	fresh_topic 4
+	run_tool sk-cat "kafka:$topic?until=end&merge=time"
+	assert_success
+	assert_output ''
+}
+
+@test "topics made later that match a pattern are taken up, the run's own output is not" {
+	fresh_topic 1
+	topic_create "$topic-a" 1
+	echo '"a"' | admin lines "$topic-a"
+	topic_create "$topic-out" 1
+	sk-cat "kafka:^$topic-?group=g-$topic" -o "kafka:$topic-out" \
+		-X topic.metadata.refresh.interval.ms=500 2>said &
+	pid=$!
+	until [[ $(sk-cat "kafka:$topic-out?until=end") == '"a"' ]]; do sleep 0.2; done
+	topic_create "$topic-b" 2
+	echo '"b"' | admin lines "$topic-b"
+	until [[ $(sk-cat "kafka:$topic-out?until=end" | wc -l) != 1 ]]; do sleep 0.2; done
+	sleep 1
+	kill -TERM "$pid"
+	wait "$pid"
+	[[ ! -s said ]]
+	run_tool sk-cat "kafka:$topic-out?until=end"
+	assert_output $'"a"\n"b"'
+}
+
+@test "a topic that the run itself writes is not read without an end" {
+	fresh_topic 1
+	echo 1 | admin lines "$topic"
+	run_tool sk-cat "kafka:$topic?offset=earliest" -o "kafka:$topic"
+	assert_status 64
+	assert_says 'is written in this run too'
+	run_tool sk-cat "kafka:$topic?offset=earliest" -o "kafka:${topic:0:3}{.x}" --allow '*'
+	assert_status 64
+	run_tool sk-cat "kafka:$topic?offset=earliest" -o out --dead-letter "kafka:$topic"
+	assert_status 64
+	run_tool sk-cat "kafka:$topic?until=end" -o "kafka:$topic"
+	assert_success
+	run_tool sk-cat "kafka:$topic?until=end"
+	assert_output $'1\n1'
+}
+
 @test "transactions: what is committed, unless uncommitted is asked for" {
 	fresh_topic 1
 	seq 3 | admin transact "$topic" commit
@@ -170,6 +240,9 @@ EOF
 	refused 't?group=' 'no option group='
 	refused 't?group=g&partition=0' 'exclude each other'
 	refused 't?until' 'is no option'
+	refused 't?merge=size' 'no option merge=size'
+	refused 't?merge=time' 'merge=time needs until='
+	refused 't?merge=time&until=end&group=g' 'merge=time and group exclude each other'
 	refused '' 'empty'
 	refused 't,' 'empty'
 }

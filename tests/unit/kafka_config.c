@@ -97,6 +97,9 @@ options(void)
 		"a value may hold an equals sign");
 	ok(kafka_config_set(c, "topic.acks=1", &why) == 0 && has(c, "acks", "1"),
 		"kcat's prefix of topic properties is dropped");
+	ok(kafka_config_set(c, "topic.metadata.refresh.interval.ms=7", &why) == 0 &&
+			has(c, "topic.metadata.refresh.interval.ms", "7"),
+		"but not what is in the name of a property itself");
 	kafka_config_free(c);
 	ok(set("no.such.property=1") < 0 && why.status == EXIT_USAGE &&
 			says("no.such.property"),

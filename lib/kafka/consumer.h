@@ -1,0 +1,98 @@
+/*
+ * What the files of a consumer share; nobody else includes it. consume.c reads, and is a
+ * member of the group; bounds.c knows where partitions begin and end; lanes.c merges them
+ * by time.
+ */
+#ifndef SK_KAFKA_CONSUMER_H
+#define SK_KAFKA_CONSUMER_H
+
+#include "base/heap.h"
+#include "kafka/client.h"
+#include "kafka/consume.h"
+
+/* While it is opened a consumer waits long for an answer, and then gives up; later it asks
+ * again and again, so that it can be told to stop. */
+enum { ANSWER_MS = 30000, ASK_MS = 3000 };
+
+/* A partition that is merged with others: its messages come through a queue of its own. */
+struct lane {
+	rd_kafka_queue_t *queue;
+	struct kafka_place *place;
+	rd_kafka_message_t *head; /* the next to go out, or NULL */
+	int64_t ts_ms;            /* of that */
+};
+
+struct kafka_consumer {
+	struct kafka_client client; /* first: the handle's opaque */
+	struct kafka_consume ask;
+	struct kafka_place **place;
+	size_t nplaces, places_cap;
+	struct kafka_place *last; /* of the newest message */
+	rd_kafka_topic_t *last_topic;
+	bool opened;            /* brokers that are away are waited for */
+	bool assigned, paused, leaving;
+	size_t running;         /* assigned places that have not ended */
+	bool revoked;           /* since the last look: what is held was not handed out */
+	struct failure trouble; /* found inside a callback; status 0: none */
+	uint64_t era;           /* counts revocations */
+	uint64_t batch_era;     /* when the batch that is out was read */
+	int64_t looked_ns, ends_ns; /* when others were looked at last */
+	size_t behind;          /* partitions that a bounded read still waits for */
+	uint64_t moved;         /* counts what has come nearer, and assignments */
+
+	pthread_mutex_t lock;   /* guards all of the above while there is a keeper */
+	pthread_cond_t wake;
+	pthread_t keeper;
+	bool kept, closing;     /* there is a keeper; it is to end */
+	bool keeping;           /* it has paused the partitions */
+	bool apart;             /* callbacks run in it: the reader cannot be asked */
+	int64_t read_ns;        /* end of the last read */
+	int64_t patience_ns;    /* how long after that the keeper steps in */
+	rd_kafka_message_t **stash; /* what came to the keeper nevertheless, from stash_at */
+	size_t nstash, stash_cap, stash_at;
+
+	rd_kafka_message_t **held; /* of the batch that is out */
+	struct kafka_message *message;
+	size_t nheld, held_cap, message_cap;
+	struct header *header; /* of all its messages, one after the other */
+	size_t nheaders, header_cap;
+
+	struct lane *lane;     /* with ask.merge: by topic and partition */
+	size_t nlanes;
+	struct heap heap;      /* lanes that have a head */
+	struct lane **need;    /* those that need one, and have not ended */
+	size_t nneed;
+};
+
+/* The place of a partition; where it has none one is made, or NULL is returned. */
+struct kafka_place *consumer_place(struct kafka_consumer *, const char *topic,
+	int32_t partition, bool make);
+/* Everything before offset has been handed out, or will never come. */
+void consumer_end_place(struct kafka_consumer *, struct kafka_place *, int64_t offset);
+/* What may be committed of a place; -1: nothing new. */
+int64_t consumer_to_commit(const struct kafka_place *);
+bool consumer_rests(const struct kafka_consumer *);
+
+/* What a bounded read is to read of the partitions. */
+int consumer_bounds(struct kafka_consumer *, const rd_kafka_topic_partition_list_t *,
+	struct failure *why);
+/* Give every partition its beginning, take them all, end those that hold nothing. */
+int consumer_take(struct kafka_consumer *, rd_kafka_topic_partition_list_t *,
+	struct failure *why);
+
+/* Hand a message out with the batch in the making, which owns it then. */
+void consumer_hold(struct kafka_consumer *, rd_kafka_message_t *, struct kafka_place *);
+/* An event that is no message. -1: it ends the read. */
+int consumer_event(struct kafka_consumer *, const rd_kafka_message_t *,
+	struct failure *why);
+
+/* Part the queues of partitions that are about to be taken; before rd_kafka_assign. */
+void lanes_open(struct kafka_consumer *, const rd_kafka_topic_partition_list_t *);
+/* Read from all that have not ended; after it. */
+void lanes_begin(struct kafka_consumer *);
+/* Fill the batch, as read_batch does. */
+int lanes_read(struct kafka_consumer *, size_t max, size_t max_bytes, int wait_ms,
+	struct failure *why);
+void lanes_close(struct kafka_consumer *);
+
+#endif
