@@ -9,8 +9,10 @@
 
 #include "json/json.h"
 
-/* A line feed: the index of its token, and what was noticed in the line before it. */
+/* A line feed: its position, the index of its token, and what was noticed in the line before
+ * it. */
 struct json_feed {
+	uint32_t at;
 	uint32_t tok;
 	uint32_t flags;
 };
@@ -20,7 +22,8 @@ struct json_state {
 	uint32_t *pos;
 	struct json_feed *feed;
 	char *first;
-	size_t ntok, nfeeds;
+	uint32_t *scalar;       /* positions of tokens that are no operator and no string */
+	size_t ntok, nfeeds, nscalars;
 	uint64_t in_string;     /* all ones: within a string */
 	uint64_t escaped;       /* 1: the next byte is escaped */
 	uint64_t in_scalar;     /* 1: the last byte belonged to a scalar other than a string */
@@ -30,27 +33,51 @@ struct json_state {
 
 enum json_mode {
 	JSON_LINES,       /* to be validated */
-	JSON_LINES_TRUST, /* UTF-8 is not looked at */
+	JSON_LINES_LAZY,  /* the same, without pos */
+	JSON_LINES_TRUST, /* UTF-8 is not looked at, scalars are not listed */
+	JSON_FEEDS_TRUST, /* line feeds and backslashes, and nothing else */
 	JSON_TEXT,        /* to be validated; a line feed is white space */
 };
 
-/* Steps over p[0..n), n a multiple of 64; at: the position that p[0] has. */
-typedef void json_kernel(struct json_state *, const char *p, uint32_t at, size_t n,
-	enum json_mode);
+/*
+ * What a machine does in its own way. The same answers from each:
+ *
+ * steps   over p[0..n), n a multiple of 64; at: the position that p[0] has.
+ * judge   the tokens first[0..n), the last of which is a line feed: what stands next to
+ *         what, and in which bracket. It marks the lines that are odd in feed, and fills
+ *         skip, if not NULL, for those that aren't. Scalars are taken to be right.
+ * find    where text[0..len) is in p[0..n), into hit. Text begins and ends with a quote and
+ *         holds no other: hit must have room for n / (len - 1) + 1. Returns how many.
+ * depth   how much more brackets were opened than closed, outside of strings, in p[0..n);
+ *         JSON_PADDING bytes after it are readable.
+ */
+struct json_machine {
+	const char *name;
+	void (*steps)(struct json_state *, const char *p, uint32_t at, size_t n,
+		enum json_mode);
+	void (*judge)(const char *first, size_t n, struct json_feed *feed, uint32_t *skip);
+	size_t (*find)(const char *p, size_t n, const char *text, size_t len, uint32_t *hit);
+	long (*depth)(const char *p, size_t n);
+};
 
-json_kernel json_kernel_scalar;
+extern const struct json_machine json_machine_scalar;
 #if defined(__x86_64__)
-json_kernel json_kernel_avx2, json_kernel_avx512;
+extern const struct json_machine json_machine_avx2, json_machine_avx512;
 #endif
+const struct json_machine *json_machine_now(void);
 
-/* pos[] and first[] may be written this far beyond the last token of a step. */
+/* pos[], first[] and scalar[] may be written this far beyond the last token of a step. */
 #define JSON_SLACK 80
 
 /*
- * The fast verdict, from the tokens. Fills skip. It refuses a scalar that ends with the
- * block: the bytes behind could seem to go on with it.
+ * The fast verdict on a line: what the judge and the look at its scalars made of it, and its
+ * escapes. It refuses a scalar that ends with the block: the bytes behind could seem to go
+ * on with it.
  */
-bool json_walk(const struct json_scan *, const struct json_line *);
+bool json_is_good(const struct json_scan *, const struct json_line *);
+
+/* Is the number or literal at p right, up to what ends it? Bytes behind it are readable. */
+bool json_scalar_is_good(const char *p);
 
 /*
  * The careful verdict, from the bytes alone, by another way than the fast one: it says

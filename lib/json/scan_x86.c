@@ -3,7 +3,7 @@
  * with a third of the instructions: its comparisons give masks, and it writes the tokens
  * of a step in one go.
  */
-#include "json/step.h"
+#include "json/judge.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -130,12 +130,16 @@ steps_avx2(struct json_state *state, const char *p, uint32_t at, size_t n,
 		__m256i a = _mm256_loadu_si256((const __m256i *)(p + i));
 		__m256i b = _mm256_loadu_si256((const __m256i *)(p + i + 32));
 		struct step m;
-		uint64_t quotes, tok;
+		uint64_t quotes, tok, left;
 		size_t to = s.ntok;
 		bool high = false;
 		__m256i here;
 		unsigned k;
 
+		if (mode == JSON_FEEDS_TRUST) {
+			step_feeds(&s, EQ('\n'), EQ('\\'), at);
+			continue;
+		}
 		m.quote = EQ('"');
 		m.feed = mode == JSON_TEXT ? 0 : EQ('\n');
 		m.space = both(_mm256_cmpeq_epi8(a, _mm256_shuffle_epi8(spaces, a)),
@@ -168,30 +172,116 @@ steps_avx2(struct json_state *state, const char *p, uint32_t at, size_t n,
 			__m128i in8 = _mm_loadl_epi64((const __m128i *)&places[tok & 0xFF]);
 			__m128i bytes = _mm_loadl_epi64((const __m128i *)(p + i + k));
 
-			_mm256_storeu_si256((__m256i *)(s.pos + to),
-				_mm256_add_epi32(_mm256_cvtepu8_epi32(in8), here));
+			if (mode != JSON_LINES_LAZY)
+				_mm256_storeu_si256((__m256i *)(s.pos + to),
+					_mm256_add_epi32(_mm256_cvtepu8_epi32(in8), here));
 			_mm_storel_epi64((__m128i *)(s.first + to),
 				_mm_shuffle_epi8(bytes, in8));
 			here = _mm256_add_epi32(here, _mm256_set1_epi32(8));
 			to += (size_t)__builtin_popcount(tok & 0xFF);
 		}
-		step_lines(&s, &m);
+		if (mode != JSON_LINES_TRUST)
+			for (left = m.scalar; left; left &= left - 1)
+				s.scalar[s.nscalars++] = at + (uint32_t)__builtin_ctzll(left);
+		step_lines(&s, &m, at);
 	}
 	_mm256_storeu_si256((__m256i *)s.tail, before);
 	*state = s;
 }
 
-AVX2 void
-json_kernel_avx2(struct json_state *s, const char *p, uint32_t at, size_t n,
-	enum json_mode mode)
+AVX2 static void
+run_avx2(struct json_state *s, const char *p, uint32_t at, size_t n, enum json_mode mode)
 {
-	if (mode == JSON_LINES)
+	switch (mode) {
+	case JSON_LINES:
 		steps_avx2(s, p, at, n, JSON_LINES);
-	else if (mode == JSON_LINES_TRUST)
+		break;
+	case JSON_LINES_LAZY:
+		steps_avx2(s, p, at, n, JSON_LINES_LAZY);
+		break;
+	case JSON_LINES_TRUST:
 		steps_avx2(s, p, at, n, JSON_LINES_TRUST);
-	else
+		break;
+	case JSON_FEEDS_TRUST:
+		steps_avx2(s, p, at, n, JSON_FEEDS_TRUST);
+		break;
+	case JSON_TEXT:
 		steps_avx2(s, p, at, n, JSON_TEXT);
+		break;
+	}
 }
+
+AVX2 static void
+judge_avx2(const char *first, size_t n, struct json_feed *feed, uint32_t *skip)
+{
+	struct judge j;
+	size_t i;
+
+	judge_begin(&j);
+	for (i = 0; i < n; i += 64) {
+		uint64_t all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
+		__m256i a = _mm256_loadu_si256((const __m256i *)(first + i));
+		__m256i b = _mm256_loadu_si256((const __m256i *)(first + i + 32));
+		struct kinds k = {
+			EQ('"') & all, EQ('\n') & all, EQ(':') & all, EQ(',') & all,
+			EQ('{') & all, EQ('[') & all, EQ('}') & all, EQ(']') & all,
+		};
+
+		feed = judge_step(&j, &k, (uint32_t)i, n - i, feed, skip);
+	}
+}
+
+AVX2 static size_t
+find_avx2(const char *p, size_t n, const char *text, size_t len, uint32_t *hit)
+{
+	const __m256i c0 = _mm256_set1_epi8(text[0]), c1 = _mm256_set1_epi8(text[1]);
+	const __m256i last = _mm256_set1_epi8(text[len - 1]);
+	size_t found = 0, i;
+
+	for (i = 0; i + 32 + len <= n; i += 32) {
+		__m256i same = _mm256_and_si256(_mm256_and_si256(
+			_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(p + i)), c0),
+			_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(p + i + 1)), c1)),
+			_mm256_cmpeq_epi8(_mm256_loadu_si256(
+				(const __m256i *)(p + i + len - 1)), last));
+		uint32_t m = (uint32_t)_mm256_movemask_epi8(same);
+
+		for (; m; m &= m - 1)
+			found = find_here(p, i + (size_t)__builtin_ctz(m), text, len, hit, found);
+	}
+	return find_rest(p, i, n, text, len, hit, found);
+}
+
+AVX2 static long
+depth_avx2(const char *p, size_t n)
+{
+	const __m256i blank = _mm256_set1_epi8(0x20);
+	uint64_t in_string = 0;
+	long depth = 0;
+	size_t i;
+
+	for (i = 0; i < n; i += 64) {
+		uint64_t all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
+		__m256i a = _mm256_loadu_si256((const __m256i *)(p + i));
+		__m256i b = _mm256_loadu_si256((const __m256i *)(p + i + 32));
+		uint64_t inside = prefix_xor(EQ('"') & all) ^ in_string;
+
+		a = _mm256_or_si256(a, blank);
+		b = _mm256_or_si256(b, blank);
+		depth += __builtin_popcountll(EQ('{') & all & ~inside);
+		depth -= __builtin_popcountll(EQ('}') & all & ~inside);
+		in_string = (uint64_t)((int64_t)inside >> 63);
+	}
+	return depth;
+}
+
+const struct json_machine json_machine_avx2 = {
+	"avx2", run_avx2, judge_avx2, find_avx2, depth_avx2,
+};
+
+/* The i-th sixteen bytes of packed, as positions. */
+#define STORE16(to, i) _mm512_storeu_si512((to) + 16 * (i), _mm512_add_epi32(base, \
+	_mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, i))))
 
 AVX512 STEP void
 steps_avx512(struct json_state *state, const char *p, uint32_t at, size_t n,
@@ -213,9 +303,14 @@ steps_avx512(struct json_state *state, const char *p, uint32_t at, size_t n,
 		__m512i v = _mm512_loadu_si512(p + i);
 		struct step m;
 		uint64_t quotes;
-		uint32_t *pos = s.pos + s.ntok;
-		__m512i base, packed;
+		uint32_t *pos = s.pos + s.ntok, *scalar = s.scalar + s.nscalars;
+		__m512i base = _mm512_set1_epi32((int)at), packed;
 
+		if (mode == JSON_FEEDS_TRUST) {
+			step_feeds(&s, _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\n')),
+				_mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')), at);
+			continue;
+		}
 		m.backslash = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\'));
 		m.quote = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('"'));
 		m.feed = mode == JSON_TEXT ? 0 :
@@ -242,35 +337,117 @@ steps_avx512(struct json_state *state, const char *p, uint32_t at, size_t n,
 		step_tokens(&s, &m, quotes, prefix_xor(quotes));
 
 		_mm512_storeu_si512(s.first + s.ntok, _mm512_maskz_compress_epi8(m.tok, v));
-		base = _mm512_set1_epi32((int)at);
-		packed = _mm512_maskz_compress_epi8(m.tok, iota);
-		_mm512_storeu_si512(pos, _mm512_add_epi32(base,
-			_mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed))));
-		_mm512_storeu_si512(pos + 16, _mm512_add_epi32(base,
-			_mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 1))));
-		if (RARE(__builtin_popcountll(m.tok) > 32)) {
-			_mm512_storeu_si512(pos + 32, _mm512_add_epi32(base,
-				_mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 2))));
-			_mm512_storeu_si512(pos + 48, _mm512_add_epi32(base,
-				_mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 3))));
+		if (mode != JSON_LINES_LAZY) {
+			packed = _mm512_maskz_compress_epi8(m.tok, iota);
+			STORE16(pos, 0);
+			STORE16(pos, 1);
+			if (RARE(__builtin_popcountll(m.tok) > 32)) {
+				STORE16(pos, 2);
+				STORE16(pos, 3);
+			}
 		}
-		step_lines(&s, &m);
+		if (mode != JSON_LINES_TRUST) {
+			packed = _mm512_maskz_compress_epi8(m.scalar, iota);
+			STORE16(scalar, 0);
+			if (RARE(__builtin_popcountll(m.scalar) > 16)) {
+				STORE16(scalar, 1);
+				STORE16(scalar, 2);
+				STORE16(scalar, 3);
+			}
+			s.nscalars += (size_t)__builtin_popcountll(m.scalar);
+		}
+		step_lines(&s, &m, at);
 	}
 	_mm256_storeu_si256((__m256i *)s.tail, before);
 	*state = s;
 }
 
-AVX512 void
-json_kernel_avx512(struct json_state *s, const char *p, uint32_t at, size_t n,
-	enum json_mode mode)
+AVX512 static void
+run_avx512(struct json_state *s, const char *p, uint32_t at, size_t n, enum json_mode mode)
 {
-	if (mode == JSON_LINES)
+	switch (mode) {
+	case JSON_LINES:
 		steps_avx512(s, p, at, n, JSON_LINES);
-	else if (mode == JSON_LINES_TRUST)
+		break;
+	case JSON_LINES_LAZY:
+		steps_avx512(s, p, at, n, JSON_LINES_LAZY);
+		break;
+	case JSON_LINES_TRUST:
 		steps_avx512(s, p, at, n, JSON_LINES_TRUST);
-	else
+		break;
+	case JSON_FEEDS_TRUST:
+		steps_avx512(s, p, at, n, JSON_FEEDS_TRUST);
+		break;
+	case JSON_TEXT:
 		steps_avx512(s, p, at, n, JSON_TEXT);
+		break;
+	}
 }
+
+#define EQ512(v, c) _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(c))
+
+AVX512 static void
+judge_avx512(const char *first, size_t n, struct json_feed *feed, uint32_t *skip)
+{
+	struct judge j;
+	size_t i;
+
+	judge_begin(&j);
+	for (i = 0; i < n; i += 64) {
+		uint64_t all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
+		__m512i v = _mm512_maskz_loadu_epi8(all, first + i);
+		struct kinds k = {
+			EQ512(v, '"'), EQ512(v, '\n'), EQ512(v, ':'), EQ512(v, ','),
+			EQ512(v, '{'), EQ512(v, '['), EQ512(v, '}'), EQ512(v, ']'),
+		};
+
+		feed = judge_step(&j, &k, (uint32_t)i, n - i, feed, skip);
+	}
+}
+
+AVX512 static size_t
+find_avx512(const char *p, size_t n, const char *text, size_t len, uint32_t *hit)
+{
+	const __m512i c0 = _mm512_set1_epi8(text[0]), c1 = _mm512_set1_epi8(text[1]);
+	const __m512i last = _mm512_set1_epi8(text[len - 1]);
+	size_t found = 0, i;
+
+	for (i = 0; i + 64 + len <= n; i += 64) {
+		uint64_t m = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p + i), c0);
+
+		m = _mm512_mask_cmpeq_epi8_mask(m, _mm512_loadu_si512(p + i + len - 1), last);
+		m = _mm512_mask_cmpeq_epi8_mask(m, _mm512_loadu_si512(p + i + 1), c1);
+		for (; m; m &= m - 1)
+			found = find_here(p, i + (size_t)__builtin_ctzll(m), text, len, hit,
+				found);
+	}
+	return find_rest(p, i, n, text, len, hit, found);
+}
+
+AVX512 static long
+depth_avx512(const char *p, size_t n)
+{
+	const __m512i blank = _mm512_set1_epi8(0x20);
+	uint64_t in_string = 0;
+	long depth = 0;
+	size_t i;
+
+	for (i = 0; i < n; i += 64) {
+		uint64_t all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
+		__m512i v = _mm512_maskz_loadu_epi8(all, p + i);
+		uint64_t inside = prefix_xor(EQ512(v, '"')) ^ in_string;
+
+		v = _mm512_or_si512(v, blank);
+		depth += __builtin_popcountll(EQ512(v, '{') & ~inside);
+		depth -= __builtin_popcountll(EQ512(v, '}') & ~inside);
+		in_string = (uint64_t)((int64_t)inside >> 63);
+	}
+	return depth;
+}
+
+const struct json_machine json_machine_avx512 = {
+	"avx512", run_avx512, judge_avx512, find_avx512, depth_avx512,
+};
 #else
 typedef int json_no_x86;
 #endif

@@ -1,11 +1,10 @@
 /*
  * Is it JSON? Asked twice.
  *
- * json_walk() follows the tokens: the place in this function is the state of the parser,
- * so that each kind of place has branches of its own and a stream of like records is
- * predicted. It only says yes or no. json_check() is for the lines that got a no, and for
- * those that the walk can't take; it goes byte by byte and knows what to say. Neither
- * recurses.
+ * A block's tokens are judged 64 at a time (judge.h), its scalars one by one, and the
+ * escapes of a line here: that only says yes or no. json_check() is for the lines that got a
+ * no, and for those that can't be judged so; it goes byte by byte and knows what to say.
+ * Neither recurses.
  */
 #include "json/scan.h"
 
@@ -111,84 +110,10 @@ literal_is_valid(const char *p, char first)
 	}
 }
 
-#define BYTE(t) (first[t])
-
-/* The value at t: go on behind it if it is a scalar, else into it. */
-#define VALUE(next) do { \
-	char c_ = BYTE(t); \
-	if (c_ == '"') \
-		; \
-	else if (c_ == '{') \
-		goto object; \
-	else if (c_ == '[') \
-		goto array; \
-	else if (c_ == '-' || is_digit(c_)) { \
-		if (!number_is_valid(base + pos[t])) \
-			return false; \
-	} else if (!literal_is_valid(base + pos[t], c_)) \
-		return false; \
-	t++; \
-	goto next; \
-} while (0)
-
-static bool
-walk(const char *base, const uint32_t *pos, const char *first, uint32_t n, uint32_t *skip)
+bool
+json_scalar_is_good(const char *p)
 {
-	/* The tokens that opened what we are in; the top bit says that it is an object. */
-	uint32_t open[JSON_MAX_DEPTH];
-	const uint32_t is_object = (uint32_t)1 << 31;
-	uint32_t depth = 0, t = 0, top;
-
-	VALUE(root_end);
-
-object:
-	if (depth == JSON_MAX_DEPTH)
-		return false;
-	open[depth++] = t++ | is_object;
-	if (BYTE(t) == '}')
-		goto close;
-name:
-	if (BYTE(t) != '"' || BYTE(t + 1) != ':')
-		return false;
-	t += 2;
-	VALUE(object_next);
-object_next:
-	if (BYTE(t) == ',') {
-		t++;
-		goto name;
-	}
-	if (BYTE(t) == '}')
-		goto close;
-	return false;
-
-array:
-	if (depth == JSON_MAX_DEPTH)
-		return false;
-	open[depth++] = t++;
-	if (BYTE(t) == ']')
-		goto close;
-element:
-	VALUE(array_next);
-array_next:
-	if (BYTE(t) == ',') {
-		t++;
-		goto element;
-	}
-	if (BYTE(t) == ']')
-		goto close;
-	return false;
-
-close:
-	skip[open[--depth] & ~is_object] = t++;
-	if (depth == 0)
-		goto root_end;
-	top = open[depth - 1];
-	if (top & is_object)
-		goto object_next;
-	goto array_next;
-
-root_end:
-	return t == n;
+	return *p == '-' || is_digit(*p) ? number_is_valid(p) : literal_is_valid(p, *p);
 }
 
 static inline bool
@@ -216,15 +141,10 @@ escapes_are_valid(const char *p, const char *end)
 }
 
 bool
-json_walk(const struct json_scan *s, const struct json_line *l)
+json_is_good(const struct json_scan *s, const struct json_line *l)
 {
-	const char *first = s->first + l->tok;
-
-	if (l->flags & (JSON_LINE_NOT_UTF8 | JSON_LINE_OPEN_STRING | JSON_LINE_CONTROL))
-		return false;
-	if (l->flags & JSON_LINE_UNENDED && (first[l->ntok - 1] | 0x20) != '}')
-		return false;
-	if (!walk(s->p, s->pos + l->tok, first, l->ntok, s->skip + l->tok))
+	if (l->flags & (JSON_LINE_NOT_UTF8 | JSON_LINE_OPEN_STRING | JSON_LINE_CONTROL |
+			JSON_LINE_ODD))
 		return false;
 	return !(l->flags & JSON_LINE_ESCAPE) ||
 		escapes_are_valid(s->p + l->start, s->p + l->end);

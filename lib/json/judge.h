@@ -1,0 +1,118 @@
+/*
+ * The grammar, 64 tokens at a time. Included by each machine and compiled there for it.
+ *
+ * But for the nesting, what JSON allows can be told from a token and the two before it: it
+ * is a matter of masks, a bit a token, and of shifts. That leaves for each bracket whether
+ * it closes the one that is open, and whether what stands between two brackets suits the
+ * one that they are in: a colon wants an object; a comma wants an array if no name follows
+ * it. Only brackets and line feeds are therefore looked at one by one.
+ */
+#ifndef SK_JSON_JUDGE_H
+#define SK_JSON_JUDGE_H
+
+#include "json/step.h"
+
+/* 64 tokens by what they are, a bit each. In none of the masks: a scalar, or rubbish. */
+struct kinds {
+	uint64_t quote, feed, colon, comma;
+	uint64_t object, array, object_end, array_end;
+};
+
+/* The last bits of the masks before these 64, and where we are in the nesting. */
+struct judge {
+	uint64_t feed, colon, comma, object, array, value;
+	uint64_t first_name, later_string; /* a string after {; after a comma */
+	uint64_t bad;
+	uint32_t depth, start;
+	uint32_t open[JSON_MAX_DEPTH];     /* the token; the top bit says that it is an array */
+};
+
+#define BEFORE(mask, last) ((mask) << 1 | (last))
+
+STEP void
+judge_begin(struct judge *j)
+{
+	j->feed = 1;
+	j->colon = j->comma = j->object = j->array = j->value = 0;
+	j->first_name = j->later_string = j->bad = 0;
+	j->depth = j->start = 0;
+}
+
+/* n tokens from t on, at most 64; returns the next feed. */
+STEP struct json_feed *
+judge_step(struct judge *j, const struct kinds *k, uint32_t t, size_t n,
+	struct json_feed *feed, uint32_t *skip)
+{
+	const uint32_t is_array = (uint32_t)1 << 31;
+	uint64_t all = n < 64 ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
+	uint64_t opens = k->object | k->array, ends = k->object_end | k->array_end;
+	uint64_t scalar = ~(k->quote | k->feed | k->colon | k->comma | opens | ends) & all;
+	uint64_t begins = k->quote | scalar | opens, value = k->quote | scalar | ends;
+	uint64_t after_feed = BEFORE(k->feed, j->feed), after_value = BEFORE(value, j->value);
+	uint64_t after_object = BEFORE(k->object, j->object);
+	uint64_t after_array = BEFORE(k->array, j->array);
+	uint64_t after_comma = BEFORE(k->comma, j->comma);
+	uint64_t first_name = k->quote & after_object, later_string = k->quote & after_comma;
+	uint64_t after_name = BEFORE(first_name, j->first_name);
+	uint64_t after_string = BEFORE(later_string, j->later_string);
+	uint64_t wrong, wants[3], rest = all, events = opens | ends | k->feed, bad = j->bad;
+	uint32_t depth = j->depth;
+
+	wrong = begins & ~(after_feed | BEFORE(k->colon, j->colon) | after_array |
+		after_comma | first_name);
+	wrong |= k->comma & ~after_value;
+	wrong |= k->object_end & ~(after_value | after_object);
+	wrong |= k->array_end & ~(after_value | after_array);
+	wrong |= k->feed & ~(after_value | after_feed);
+	wrong |= k->colon & ~(after_name | after_string);
+	wrong |= after_name & ~k->colon & all;
+	/* What is wrong in an object, in an array, and in neither. */
+	wants[0] = wrong | (after_comma & begins & ~k->quote) |
+		(after_string & ~k->colon & all);
+	wants[1] = wrong | k->colon;
+	wants[2] = wants[0] | wants[1];
+
+	j->feed = k->feed >> 63;
+	j->colon = k->colon >> 63;
+	j->comma = k->comma >> 63;
+	j->object = k->object >> 63;
+	j->array = k->array >> 63;
+	j->value = value >> 63;
+	j->first_name = first_name >> 63;
+	j->later_string = later_string >> 63;
+
+	for (; events; events &= events - 1) {
+		uint64_t here = events & -events, upto = here | (here - 1);
+		uint32_t at = t + (uint32_t)__builtin_ctzll(events);
+		uint32_t in = depth ? j->open[depth - 1] >> 31 : 2;
+
+		bad |= wants[in] & upto & rest;
+		rest &= ~upto;
+		if (here & k->feed) {
+			feed->flags |= bad | depth ? (uint32_t)JSON_LINE_ODD : 0u;
+			feed++;
+			j->start = at + 1;
+			depth = 0;
+			bad = 0;
+		} else if (here & opens) {
+			if (RARE(depth == JSON_MAX_DEPTH)) {
+				bad = 1;
+				continue;
+			}
+			j->open[depth++] = at | (here & k->array ? is_array : 0);
+		} else if (RARE(depth == 0)) {
+			bad = 1;
+		} else {
+			uint32_t open = j->open[--depth];
+
+			bad |= (uint64_t)(open >> 31 != (here & k->array_end ? 1 : 0));
+			if (skip)
+				skip[open & ~is_array] = at - j->start;
+		}
+	}
+	j->bad = bad | (rest & wants[depth ? j->open[depth - 1] >> 31 : 2]);
+	j->depth = depth;
+	return feed;
+}
+
+#endif
