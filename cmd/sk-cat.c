@@ -59,7 +59,7 @@ cat_record(void *self, const struct record *r, struct emit *e, struct failure *w
 
 static const struct operator cat_operator = {
 	.name = "cat",
-	.flags = OP_BYTES,
+	.flags = OP_BYTES | OP_LAZY,
 	.open = cat_open,
 	.record = cat_record,
 	.close = free,

@@ -17,6 +17,7 @@ static struct {
 struct map {
 	struct expr_run *run;
 	const char *stage;
+	bool selects;
 	/* Of the record in hand: */
 	const struct record *record;
 	struct value root;
@@ -32,6 +33,7 @@ map_open(const struct op_context *ctx, struct failure *why)
 	(void)why;
 	m->run = expr_run_new(config.expr);
 	m->stage = ctx->stage;
+	m->selects = expr_is_select(config.expr);
 	return m;
 }
 
@@ -64,15 +66,24 @@ map_output(void *self, const struct value *out)
 	return 0;
 }
 
+/* select(...) is asked of the bytes first: what it lets through is the record as it came. */
 static int
 map_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
 	struct map *m = self;
-	struct record_vars vars = {.record = r, .stage = m->stage,
-		.arena = expr_run_arena(m->run)};
+	struct record_vars vars;
 	struct expr_env env = {record_var, &vars};
 	int rc;
 
+	if (m->selects && (rc = expr_ask(m->run, r->doc)) >= 0) {
+		if (rc)
+			emit_same(e, 0, r);
+		else
+			emit_drop(e);
+		return OP_OK;
+	}
+	vars = (struct record_vars){.record = r, .stage = m->stage,
+		.arena = expr_run_arena(m->run)};
 	m->record = r;
 	m->root = record_value(r);
 	m->emit = e;
@@ -86,6 +97,7 @@ map_record(void *self, const struct record *r, struct emit *e, struct failure *w
 
 static const struct operator map_operator = {
 	.name = "map",
+	.flags = OP_LAZY,
 	.open = map_open,
 	.record = map_record,
 	.close = map_close,

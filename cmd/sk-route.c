@@ -172,20 +172,30 @@ unmatched(struct route *route, const struct record *r, struct emit *e, struct fa
 }
 
 static int
+test_rule(struct route *route, size_t i, const struct record *r, struct failure *why)
+{
+	struct value root = record_value(r);
+	struct record_vars vars = {.record = r, .stage = route->stage,
+		.arena = expr_run_arena(route->rule[i])};
+	struct expr_env env = {record_var, &vars};
+	int rc = expr_test(route->rule[i], &root, &env, why);
+
+	expr_run_reset(route->rule[i]);
+	return rc;
+}
+
+static int
 route_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
 	struct route *route = self;
-	struct value root = record_value(r);
-	struct record_vars vars = {.record = r, .stage = route->stage};
-	struct expr_env env = {record_var, &vars};
 	bool some = false;
 	size_t i;
 	int rc;
 
 	for (i = 0; i < config.nrules; i++) {
-		vars.arena = expr_run_arena(route->rule[i]);
-		rc = expr_test(route->rule[i], &root, &env, why);
-		expr_run_reset(route->rule[i]);
+		rc = expr_ask(route->rule[i], r->doc);
+		if (rc < 0)
+			rc = test_rule(route, i, r, why);
 		if (rc < 0)
 			return -1;
 		if (!rc)
@@ -206,6 +216,7 @@ route_record(void *self, const struct record *r, struct emit *e, struct failure 
 
 static const struct operator route_operator = {
 	.name = "route",
+	.flags = OP_LAZY,
 	.open = route_open,
 	.record = route_record,
 	.close = route_close,

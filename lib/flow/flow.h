@@ -93,7 +93,7 @@ void block_release(struct block *);
 
 struct record {
 	struct slice line;          /* its bytes as they came, without line end */
-	const struct json_doc *doc;
+	struct json_doc *doc;       /* tokens: made by record_value(), or by the driver */
 	uint32_t root;              /* token of "."; JSON_NONE: bytes that are not JSON */
 	struct slice bytes;         /* what "." stands for, as bytes */
 	const struct meta *meta;    /* NULL for a plain line */
@@ -117,6 +117,8 @@ void record_add_identity(const struct record *, struct buf *);
 static inline struct value
 record_value(const struct record *r)
 {
+	if (!r->doc->pos)
+		json_doc_tokens(r->doc);
 	return value_token(r->doc, r->root);
 }
 
@@ -143,6 +145,7 @@ struct emit; /* what a record becomes: emit.h */
 enum op_flags {
 	OP_EFFECTFUL = 1, /* its journal only moves forward; else state rolls back */
 	OP_BYTES = 2,     /* takes values that are not JSON, as bytes (sk-cat) */
+	OP_LAZY = 32,     /* looks at tokens only after record_value(), and not of each record */
 };
 
 enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */

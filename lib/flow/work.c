@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+#define EAGER_BLOCKS 64 /* that are not scanned lazily, once that has not paid */
+
 /* ---- bad records ------------------------------------------------------------------------- */
 
 static void
@@ -160,11 +162,14 @@ account(struct worker *w)
 static int
 test_where(struct worker *w, const struct record *r, struct failure *why)
 {
-	struct value root = record_value(r);
 	struct record_vars vars = {.record = r, .stage = w->flow->opt->stage};
 	struct expr_env env = {record_var, &vars};
-	int rc;
+	struct value root;
+	int rc = expr_ask(w->where, r->doc);
 
+	if (rc >= 0)
+		return rc;
+	root = record_value(r);
 	vars.arena = expr_run_arena(w->where);
 	rc = expr_test(w->where, &root, &env, why);
 	expr_run_reset(w->where);
@@ -289,6 +294,25 @@ worker_record(struct worker *w, size_t i)
 	};
 }
 
+/*
+ * To make the tokens of a line alone costs more than to make them with all others, so if many
+ * lines of a block are asked for theirs, the next blocks are not scanned lazily.
+ */
+static bool
+is_lazy(struct worker *w)
+{
+	const struct json_scan *s = &w->scan;
+	size_t much = w->flow->opt->trust ? s->nlines / 4 * 3 : s->nlines / 4;
+
+	if (!(w->flow->op->flags & OP_LAZY) || w->flow->envelope_in)
+		return false;
+	if (w->eager)
+		w->eager--;
+	else if (s->lazy && s->asked > much)
+		w->eager = EAGER_BLOCKS;
+	return !w->eager;
+}
+
 void
 worker_work(struct worker *w)
 {
@@ -308,7 +332,10 @@ worker_work(struct worker *w)
 		too_long(w);
 		return;
 	}
-	json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	if (is_lazy(w))
+		json_scan_lazily(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	else
+		json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
 		line = json_line_text(&w->scan, i);
 		if (f->controlled && control_is(line, buf_slice(&f->run))) {
