@@ -38,13 +38,18 @@ judge_begin(struct judge *j)
 	j->depth = j->start = 0;
 }
 
-/* n tokens from t on, at most 64; returns the next feed. */
-STEP struct json_feed *
-judge_step(struct judge *j, const struct kinds *k, uint32_t t, size_t n,
-	struct json_feed *feed, uint32_t *skip)
+/* What can be told without the nesting. */
+struct local {
+	uint64_t wrong;
+	uint64_t not_in_object; /* wrong if it is in an object; and neither is right outside */
+	uint64_t not_in_array;
+	uint64_t opens, ends;
+};
+
+/* all: the tokens that there are. Their last bits are noted in j. */
+STEP struct local
+judge_local(struct judge *j, const struct kinds *k, uint64_t all)
 {
-	const uint32_t is_array = (uint32_t)1 << 31;
-	uint64_t all = n < 64 ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
 	uint64_t opens = k->object | k->array, ends = k->object_end | k->array_end;
 	uint64_t scalar = ~(k->quote | k->feed | k->colon | k->comma | opens | ends) & all;
 	uint64_t begins = k->quote | scalar | opens, value = k->quote | scalar | ends;
@@ -55,22 +60,19 @@ judge_step(struct judge *j, const struct kinds *k, uint32_t t, size_t n,
 	uint64_t first_name = k->quote & after_object, later_string = k->quote & after_comma;
 	uint64_t after_name = BEFORE(first_name, j->first_name);
 	uint64_t after_string = BEFORE(later_string, j->later_string);
-	uint64_t wrong, wants[3], rest = all, events = opens | ends | k->feed, bad = j->bad;
-	uint32_t depth = j->depth;
+	struct local l = {.opens = opens, .ends = ends};
 
-	wrong = begins & ~(after_feed | BEFORE(k->colon, j->colon) | after_array |
-		after_comma | first_name);
-	wrong |= k->comma & ~after_value;
-	wrong |= k->object_end & ~(after_value | after_object);
-	wrong |= k->array_end & ~(after_value | after_array);
-	wrong |= k->feed & ~(after_value | after_feed);
-	wrong |= k->colon & ~(after_name | after_string);
-	wrong |= after_name & ~k->colon & all;
-	/* What is wrong in an object, in an array, and in neither. */
-	wants[0] = wrong | (after_comma & begins & ~k->quote) |
+	l.wrong = (begins & ~(after_feed | BEFORE(k->colon, j->colon) | after_array |
+			after_comma | first_name)) |
+		(k->comma & ~after_value) |
+		(k->object_end & ~(after_value | after_object)) |
+		(k->array_end & ~(after_value | after_array)) |
+		(k->feed & ~(after_value | after_feed)) |
+		(k->colon & ~(after_name | after_string)) |
+		(after_name & ~k->colon & all);
+	l.not_in_object = (after_comma & begins & ~k->quote) |
 		(after_string & ~k->colon & all);
-	wants[1] = wrong | k->colon;
-	wants[2] = wants[0] | wants[1];
+	l.not_in_array = k->colon;
 
 	j->feed = k->feed >> 63;
 	j->colon = k->colon >> 63;
@@ -80,13 +82,30 @@ judge_step(struct judge *j, const struct kinds *k, uint32_t t, size_t n,
 	j->value = value >> 63;
 	j->first_name = first_name >> 63;
 	j->later_string = later_string >> 63;
+	return l;
+}
+
+/* n tokens from t on, at most 64; returns the next feed. */
+STEP struct json_feed *
+judge_step(struct judge *j, const struct kinds *k, uint32_t t, size_t n,
+	struct json_feed *feed, uint32_t *skip)
+{
+	const uint32_t is_array = (uint32_t)1 << 31;
+	uint64_t all = n < 64 ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
+	struct local l = judge_local(j, k, all);
+	/* What is wrong in an object, in an array, and in neither. */
+	const uint64_t wrong[3] = {
+		l.wrong | l.not_in_object, l.wrong | l.not_in_array,
+		l.wrong | l.not_in_object | l.not_in_array,
+	};
+	uint64_t rest = all, events = l.opens | l.ends | k->feed, bad = j->bad;
+	uint32_t depth = j->depth;
 
 	for (; events; events &= events - 1) {
 		uint64_t here = events & -events, upto = here | (here - 1);
 		uint32_t at = t + (uint32_t)__builtin_ctzll(events);
-		uint32_t in = depth ? j->open[depth - 1] >> 31 : 2;
 
-		bad |= wants[in] & upto & rest;
+		bad |= wrong[depth ? j->open[depth - 1] >> 31 : 2] & upto & rest;
 		rest &= ~upto;
 		if (here & k->feed) {
 			feed->flags |= bad | depth ? (uint32_t)JSON_LINE_ODD : 0u;
@@ -94,7 +113,7 @@ judge_step(struct judge *j, const struct kinds *k, uint32_t t, size_t n,
 			j->start = at + 1;
 			depth = 0;
 			bad = 0;
-		} else if (here & opens) {
+		} else if (here & l.opens) {
 			if (RARE(depth == JSON_MAX_DEPTH)) {
 				bad = 1;
 				continue;
@@ -110,7 +129,7 @@ judge_step(struct judge *j, const struct kinds *k, uint32_t t, size_t n,
 				skip[open & ~is_array] = at - j->start;
 		}
 	}
-	j->bad = bad | (rest & wants[depth ? j->open[depth - 1] >> 31 : 2]);
+	j->bad = bad | (rest & wrong[depth ? j->open[depth - 1] >> 31 : 2]);
 	j->depth = depth;
 	return feed;
 }

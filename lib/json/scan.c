@@ -44,8 +44,9 @@ prefix_xor(uint64_t x)
 	return x;
 }
 
-static void
-run_scalar(struct json_state *state, const char *p, uint32_t at, size_t n, enum json_mode mode)
+STEP void
+steps_scalar(struct json_state *state, const char *p, uint32_t at, size_t n,
+	enum json_mode mode)
 {
 	struct json_state s = *state;
 	size_t i;
@@ -92,6 +93,18 @@ run_scalar(struct json_state *state, const char *p, uint32_t at, size_t n, enum 
 	*state = s;
 }
 
+#define STEPS(name, mode) static void \
+	name(struct json_state *s, const char *p, uint32_t at, size_t n) \
+	{ \
+		steps_scalar(s, p, at, n, mode); \
+	}
+STEPS(lines_scalar, JSON_LINES)
+STEPS(lazy_scalar, JSON_LINES_LAZY)
+STEPS(trust_scalar, JSON_LINES_TRUST)
+STEPS(feeds_scalar, JSON_FEEDS_TRUST)
+STEPS(text_scalar, JSON_TEXT)
+#undef STEPS
+
 static void
 judge_scalar(const char *first, size_t n, struct json_feed *feed, uint32_t *skip)
 {
@@ -121,7 +134,9 @@ judge_scalar(const char *first, size_t n, struct json_feed *feed, uint32_t *skip
 static size_t
 find_scalar(const char *p, size_t n, const char *text, size_t len, uint32_t *hit)
 {
-	return find_rest(p, 0, n, text, len, hit, 0);
+	const struct wanted w = wanted(text, len);
+
+	return find_rest(&w, p, 0, n, hit, 0);
 }
 
 static long
@@ -142,7 +157,8 @@ depth_scalar(const char *p, size_t n)
 }
 
 const struct json_machine json_machine_scalar = {
-	"scalar", run_scalar, judge_scalar, find_scalar, depth_scalar,
+	"scalar", {lines_scalar, lazy_scalar, trust_scalar, feeds_scalar, text_scalar},
+	judge_scalar, find_scalar, depth_scalar,
 };
 
 /* ---- which machine --------------------------------------------------------------------- */
@@ -169,6 +185,7 @@ machine_is_here(const struct json_machine *m)
 	if (m == &json_machine_avx512)
 		return avx2 && __builtin_cpu_supports("avx512bw") &&
 			__builtin_cpu_supports("avx512vl") &&
+			__builtin_cpu_supports("avx512vbmi") &&
 			__builtin_cpu_supports("avx512vbmi2");
 	if (m == &json_machine_avx2)
 		return avx2;
@@ -244,7 +261,7 @@ run(struct json_scan *s, struct json_state *st, const char *p, uint32_t from, si
 	for (at = 0; at < whole; at += len) {
 		len = whole - at < PIECE ? whole - at : PIECE;
 		reserve(s, st, len, mode);
-		machine->steps(st, p + at, from + (uint32_t)at, len, mode);
+		machine->steps[mode](st, p + at, from + (uint32_t)at, len);
 	}
 	reserve(s, st, 64, mode);
 	if (whole == n && !*end)
@@ -252,18 +269,16 @@ run(struct json_scan *s, struct json_state *st, const char *p, uint32_t from, si
 	memset(last, ' ', sizeof(last));
 	memcpy(last, p + whole, n - whole);
 	memcpy(last + (n - whole), end, strlen(end));
-	machine->steps(st, last, from + (uint32_t)whole, 64, mode);
+	machine->steps[mode](st, last, from + (uint32_t)whole, 64);
 }
 
 /* The lines in which a scalar is wrong are odd. */
 static void
 judge_scalars(struct json_scan *s, const struct json_state *st)
 {
-	size_t i, low, high, mid;
+	size_t i = 0, low, high, mid;
 
-	for (i = 0; i < st->nscalars; i++) {
-		if (__builtin_expect(json_scalar_is_good(s->p + st->scalar[i]), 1))
-			continue;
+	while ((i = json_bad_scalar(s->p, st->scalar, i, st->nscalars)) < st->nscalars) {
 		for (low = 0, high = st->nfeeds; low < high;) {
 			mid = low + (high - low) / 2;
 			if (s->feed[mid].at < st->scalar[i])
@@ -273,6 +288,7 @@ judge_scalars(struct json_scan *s, const struct json_state *st)
 		}
 		if (low < st->nfeeds)
 			s->feed[low].flags |= JSON_LINE_ODD;
+		i++;
 	}
 }
 

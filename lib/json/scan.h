@@ -28,7 +28,8 @@ struct json_state {
 	uint64_t escaped;       /* 1: the next byte is escaped */
 	uint64_t in_scalar;     /* 1: the last byte belonged to a scalar other than a string */
 	uint32_t flags;         /* of the line so far */
-	unsigned char tail[32]; /* the last bytes seen, for UTF-8 */
+	bool high;              /* the last step had bytes that are not ASCII: */
+	unsigned char tail[32]; /* its last bytes, for UTF-8; else zeros */
 };
 
 enum json_mode {
@@ -37,6 +38,7 @@ enum json_mode {
 	JSON_LINES_TRUST, /* UTF-8 is not looked at, scalars are not listed */
 	JSON_FEEDS_TRUST, /* line feeds and backslashes, and nothing else */
 	JSON_TEXT,        /* to be validated; a line feed is white space */
+	JSON_MODES,
 };
 
 /*
@@ -53,8 +55,7 @@ enum json_mode {
  */
 struct json_machine {
 	const char *name;
-	void (*steps)(struct json_state *, const char *p, uint32_t at, size_t n,
-		enum json_mode);
+	void (*steps[JSON_MODES])(struct json_state *, const char *p, uint32_t at, size_t n);
 	void (*judge)(const char *first, size_t n, struct json_feed *feed, uint32_t *skip);
 	size_t (*find)(const char *p, size_t n, const char *text, size_t len, uint32_t *hit);
 	long (*depth)(const char *p, size_t n);
@@ -76,8 +77,9 @@ const struct json_machine *json_machine_now(void);
  */
 bool json_is_good(const struct json_scan *, const struct json_line *);
 
-/* Is the number or literal at p right, up to what ends it? Bytes behind it are readable. */
-bool json_scalar_is_good(const char *p);
+/* The first of the scalars i .. n-1, at these positions from p on, that is no number and no
+ * literal up to what ends it; n if there is none. Bytes behind them are readable. */
+size_t json_bad_scalar(const char *p, const uint32_t *scalar, size_t i, size_t n);
 
 /*
  * The careful verdict, from the bytes alone, by another way than the fast one: it says

@@ -28,6 +28,21 @@ struct step {
 	uint64_t control_in_string, open_string; /* OUT */
 };
 
+/* The positions of the scalars; returns behind the last. Most steps have at most two. */
+STEP uint32_t *
+put_scalars(uint32_t *to, uint64_t scalar, uint32_t at)
+{
+	uint64_t left = scalar & (scalar - 1);
+	unsigned i;
+
+	to[0] = at + (uint32_t)__builtin_ctzll(scalar | UINT64_C(1) << 63);
+	to[1] = at + (uint32_t)__builtin_ctzll(left | UINT64_C(1) << 63);
+	left &= left - 1;
+	for (i = 2; RARE(left); i++, left &= left - 1)
+		to[i] = at + (uint32_t)__builtin_ctzll(left);
+	return to + __builtin_popcountll(scalar);
+}
+
 /* The quotes that open or close a string. */
 STEP uint64_t
 step_quotes(struct json_state *s, const struct step *m)
@@ -128,50 +143,164 @@ step_lines(struct json_state *s, const struct step *m, uint32_t at)
 	s->ntok += (size_t)__builtin_popcountll(m->tok);
 }
 
+/*
+ * The usual step: no backslash, no control byte but line feeds, all ASCII, nothing noticed in
+ * the line so far, and no string open at a line feed. Most steps are, and need little of the
+ * above; a loop over them keeps the state in this.
+ */
+struct usual {
+	char *first;
+	uint32_t *pos, *scalar;
+	struct json_feed *feed;
+	uint64_t in_string, in_scalar;
+};
+
+/* Does the state allow for it? */
+STEP bool
+usual_begin(struct usual *u, const struct json_state *s, enum json_mode mode)
+{
+	u->first = s->first + s->ntok;
+	u->pos = mode == JSON_LINES_LAZY ? NULL : s->pos + s->ntok;
+	u->scalar = mode == JSON_LINES_TRUST ? NULL : s->scalar + s->nscalars;
+	u->feed = s->feed + s->nfeeds;
+	u->in_string = s->in_string;
+	u->in_scalar = s->in_scalar;
+	return !(s->escaped | s->flags | s->high);
+}
+
+STEP void
+usual_end(const struct usual *u, struct json_state *s, enum json_mode mode)
+{
+	s->ntok = (size_t)(u->first - s->first);
+	if (mode != JSON_LINES_TRUST)
+		s->nscalars = (size_t)(u->scalar - s->scalar);
+	s->nfeeds = (size_t)(u->feed - s->feed);
+	s->in_string = u->in_string;
+	s->in_scalar = u->in_scalar;
+}
+
+/* prefix: of m->quote. False: it is no usual step after all. */
+STEP bool
+usual_tokens(struct usual *u, struct step *m, uint64_t prefix, enum json_mode mode)
+{
+	uint64_t inside = prefix ^ u->in_string, scalar;
+
+	if (RARE(mode == JSON_TEXT ? m->feed : m->feed & inside))
+		return false;
+	u->in_string = (uint64_t)((int64_t)inside >> 63);
+	scalar = ~(inside | m->quote | m->op | m->space);
+	m->scalar = scalar & ~(scalar << 1 | u->in_scalar);
+	m->tok = (m->op & ~inside) | (m->quote & inside) | m->scalar | m->feed;
+	u->in_scalar = scalar >> 63;
+	return true;
+}
+
+/* The lines that end in it, before first is moved on. */
+STEP void
+usual_feeds(struct usual *u, const struct step *m, uint32_t at, const char *first)
+{
+	uint64_t feeds = m->feed;
+	struct json_feed *f = u->feed;
+	uint32_t tok = (uint32_t)(u->first - first);
+
+	f->at = at + (uint32_t)__builtin_ctzll(feeds | UINT64_C(1) << 63);
+	f->tok = tok + (uint32_t)__builtin_popcountll(m->tok & ((feeds & -feeds) - 1));
+	f->flags = 0;
+	u->feed += feeds != 0;
+	for (feeds &= feeds - 1; RARE(feeds); feeds &= feeds - 1)
+		*u->feed++ = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds),
+			tok + (uint32_t)__builtin_popcountll(m->tok & ((feeds & -feeds) - 1)), 0};
+}
+
 /* A step of which line feeds and backslashes are all that is known. */
 STEP void
 step_feeds(struct json_state *s, uint64_t feeds, uint64_t backslash, uint32_t at)
 {
+	const struct step m = {.feed = feeds, .backslash = backslash};
 	struct json_feed *f = s->feed + s->nfeeds;
 
 	if (RARE(backslash)) {
-		uint64_t rest = ~UINT64_C(0), line;
-
-		for (;; f++, rest &= ~line, feeds &= feeds - 1) {
-			line = rest & (feeds ^ (feeds - 1));
-			s->flags |= backslash & line ? JSON_LINE_ESCAPE : 0u;
-			if (!feeds)
-				break;
-			*f = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds), 0, s->flags};
-			s->flags = 0;
-		}
-	} else {
-		*f = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds | UINT64_C(1) << 63),
-			0, s->flags};
-		s->flags &= (uint32_t)-(feeds == 0);
-		f += feeds != 0;
-		for (feeds &= feeds - 1; RARE(feeds); feeds &= feeds - 1)
-			*f++ = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds), 0, 0};
+		step_lines_noticed(s, &m, at);
+		return;
 	}
-	s->nfeeds = (size_t)(f - s->feed);
+	f->at = at + (uint32_t)__builtin_ctzll(feeds | UINT64_C(1) << 63);
+	f->tok = 0;
+	f->flags = s->flags;
+	s->flags &= (uint32_t)-(feeds == 0);
+	s->nfeeds += feeds != 0;
+	for (feeds &= feeds - 1; RARE(feeds); feeds &= feeds - 1) {
+		f = s->feed + s->nfeeds++;
+		*f = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds), 0, 0};
+	}
 }
 
-/* If text is at p[i], that is one more hit. Hits may share a byte, a quote. */
-STEP size_t
-find_here(const char *p, size_t i, const char *text, size_t len, uint32_t *hit, size_t found)
+/* What a search looks for: the text, and its first bytes behind the quote, as many as go. */
+struct wanted {
+	const char *text;
+	size_t len;
+	uint64_t head, mask;
+};
+
+STEP uint64_t
+bytes8(const char *p)
 {
-	if (memcmp(p + i, text, len) == 0)
-		hit[found++] = (uint32_t)i;
+	uint64_t x;
+
+	memcpy(&x, p, 8);
+	return x;
+}
+
+STEP struct wanted
+wanted(const char *text, size_t len)
+{
+	struct wanted w = {text, len, 0, 0};
+	unsigned char mask[8] = {0};
+	char head[8] = {0};
+	size_t n = len - 1 < 8 ? len - 1 : 8;
+
+	memcpy(head, text + 1, n);
+	memset(mask, 0xFF, n);
+	memcpy(&w.head, head, 8);
+	memcpy(&w.mask, mask, 8);
+	return w;
+}
+
+/* Does the text stand at p, where its first byte does? Reads 9 bytes at least. */
+STEP bool
+is_wanted(const struct wanted *w, const char *p)
+{
+	bool head = ((bytes8(p + 1) ^ w->head) & w->mask) == 0;
+
+	if (w->len <= 9)
+		return head; /* without a branch */
+	return head && memcmp(p + 9, w->text + 9, w->len - 9) == 0;
+}
+
+/* The hits among 64 places from i on where it may stand. Most times there is one or none, in
+ * no order that a branch could learn. */
+STEP size_t
+find_among(const struct wanted *w, uint64_t may, const char *p, size_t i, uint32_t *hit,
+	size_t found)
+{
+	size_t at = i + (size_t)__builtin_ctzll(may | UINT64_C(1) << 63);
+
+	hit[found] = (uint32_t)at;
+	found += (may != 0) & is_wanted(w, p + at);
+	for (may &= may - 1; RARE(may); may &= may - 1) {
+		at = i + (size_t)__builtin_ctzll(may);
+		hit[found] = (uint32_t)at;
+		found += is_wanted(w, p + at);
+	}
 	return found;
 }
 
 STEP size_t
-find_rest(const char *p, size_t i, size_t n, const char *text, size_t len, uint32_t *hit,
+find_rest(const struct wanted *w, const char *p, size_t i, size_t n, uint32_t *hit,
 	size_t found)
 {
-	for (; i + len <= n; i++)
-		if (p[i] == text[0])
-			found = find_here(p, i, text, len, hit, found);
+	for (; i + w->len <= n; i++)
+		if (p[i] == '"' && memcmp(p + i, w->text, w->len) == 0)
+			hit[found++] = (uint32_t)i;
 	return found;
 }
 

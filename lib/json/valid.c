@@ -68,7 +68,8 @@ number_is_valid_slow(const char *p)
 	return p && is_end(*p);
 }
 
-/* How many digits there are is nothing a branch could learn: count them in a mask. */
+/* How many digits there are, and whether there is a point, is nothing that a branch could
+ * learn: it is counted in a mask. */
 static inline bool
 number_is_valid(const char *p)
 {
@@ -76,20 +77,15 @@ number_is_valid(const char *p)
 	__m128i v = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8('0'));
 	__m128i digit = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(9)), v);
 	uint32_t m = (uint32_t)_mm_movemask_epi8(digit);
-	unsigned minus = *p == '-', whole, fraction, n;
+	unsigned minus = *p == '-', whole, point, fraction, n;
 
 	m >>= minus;
 	whole = (unsigned)__builtin_ctz(~m);
-	n = minus + whole;
-	if (whole == 0 || (whole > 1 && p[minus] == '0'))
-		return false;
-	if (p[n] == '.') {
-		fraction = (unsigned)__builtin_ctz(~(m >> whole >> 1));
-		if (fraction == 0)
-			return n >= 14 && number_is_valid_slow(p);
-		n += 1 + fraction;
-	}
-	if (__builtin_expect(n < 16 && is_end(p[n]), 1))
+	point = p[minus + whole] == '.';
+	fraction = (unsigned)__builtin_ctz(~(m >> whole >> 1));
+	n = minus + whole + (-point & (1 + fraction));
+	if (__builtin_expect((whole > 0) & ((whole == 1) | (p[minus] != '0')) &
+			((fraction > 0) | !point) & (n < 16) & is_end(p[n]), 1))
 		return true;
 #endif
 	return number_is_valid_slow(p);
@@ -110,10 +106,16 @@ literal_is_valid(const char *p, char first)
 	}
 }
 
-bool
-json_scalar_is_good(const char *p)
+size_t
+json_bad_scalar(const char *base, const uint32_t *scalar, size_t i, size_t n)
 {
-	return *p == '-' || is_digit(*p) ? number_is_valid(p) : literal_is_valid(p, *p);
+	for (; i < n; i++) {
+		const char *p = base + scalar[i];
+
+		if (!(*p == '-' || is_digit(*p) ? number_is_valid(p) : literal_is_valid(p, *p)))
+			break;
+	}
+	return i;
 }
 
 static inline bool
