@@ -175,14 +175,22 @@ json_finder_release(struct json_finder *f)
 static void
 look_through(struct json_finder *f, const struct json_scan *s)
 {
-	size_t len = f->name.key.n + 2;
-
-	f->hit = mem_grow(f->hit, &f->cap, s->n / (len - 1) + 2, sizeof(*f->hit));
-	f->nhits = json_machine_now()->find(s->p, s->n, f->text, len, f->hit);
+	f->hit = mem_grow(f->hit, &f->cap, s->n + 2, sizeof(*f->hit));
+	f->nhits = json_machine_now()->find(s->p, s->n, f->text, f->name.key.n + 2, f->hit);
 	f->hit[f->nhits] = UINT32_MAX;
 	f->at = 0;
 	f->scan = s;
 	f->number = s->number;
+}
+
+/* Does the name stand in its quotes at p? */
+static inline bool
+is_quoted(const struct json_finder *f, const char *p)
+{
+	size_t n = f->name.key.n;
+
+	return *p == '"' && !((load8(p + 1) ^ f->name.head) & f->name.mask) &&
+		(n < 8 || (p[n + 1] == '"' && memcmp(p + 9, f->name.key.p + 8, n - 8) == 0));
 }
 
 /*
@@ -196,21 +204,27 @@ json_find(struct json_finder *f, const struct json_doc *d, const char **value)
 	const struct json_scan *s = d->scan;
 	const struct json_line *l = s->line + d->line;
 	const char *start = s->p + l->start, *end = s->p + l->end, *p;
+	const uint32_t *hit;
 	uint32_t at;
 
 	if (__builtin_expect(*start != '{' || d->flags & JSON_LINE_ESCAPE, 0))
 		return JSON_UNSURE;
 	if (__builtin_expect(f->number != s->number || f->scan != s, 0))
 		look_through(f, s);
-	if (__builtin_expect(f->at && f->hit[f->at - 1] >= l->start, 0))
-		f->at = 0;
-	while (f->hit[f->at] < l->start)
-		f->at++;
-	at = f->hit[f->at];
+	hit = f->hit + f->at;
+	if (__builtin_expect(f->at && hit[-1] >= l->start, 0))
+		hit = f->hit;
+	while (*hit < l->start)
+		hit++;
+	f->at = (size_t)(hit - f->hit);
+	while (__builtin_expect(*hit < l->end && !is_quoted(f, s->p + *hit), 0))
+		hit++;
+	at = *hit;
 	if (at >= l->end)
 		return JSON_ABSENT;
-	if (f->hit[f->at + 1] < l->end)
-		return JSON_UNSURE;
+	while (__builtin_expect(*++hit < l->end, 0))
+		if (is_quoted(f, s->p + *hit))
+			return JSON_UNSURE;
 	p = s->p + at;
 	if (p != start + 1 && json_machine_now()->depth(start, (size_t)(p - start)) != 1)
 		return JSON_ABSENT;

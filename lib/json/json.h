@@ -98,6 +98,8 @@ struct json_scan {
 	/* The scan's own. */
 	struct json_feed *feed;
 	uint32_t *scalar;    /* positions of numbers, literals and rubbish */
+	struct json_shapes *shapes;
+	unsigned shapeless;  /* blocks before shapes are looked at again */
 	char *copy;          /* of the text of json_doc_of, padded */
 	size_t cap_tok, cap_first, cap_skip, cap_lines, cap_feeds, cap_copy, cap_scalar;
 };

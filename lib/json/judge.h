@@ -134,4 +134,50 @@ judge_step(struct judge *j, const struct kinds *k, uint32_t t, size_t n,
 	return feed;
 }
 
+/* Remember a line that was judged good; the one that was remembered before the last goes. */
+static inline void
+remember_shape(struct json_shapes *shapes, const char *first, uint32_t n,
+	const uint32_t *skip)
+{
+	struct json_shape *s = shapes->shape[n % JSON_SHAPES];
+	uint32_t i;
+
+	s[1] = s[0];
+	s->n = n;
+	s->has_skip = skip;
+	for (i = 0; i < n; i++)
+		s->text[i] = json_in_shape(first[i]);
+	if (skip)
+		memcpy(s->skip, skip, n * sizeof(*skip));
+}
+
+/* The function `shapes` of a machine, of its judge and of what compares tokens with a shape. */
+#define SHAPES(name, target, judge, same) \
+	target static void \
+	name(const char *first, struct json_feed *feed, size_t nfeeds, \
+		struct json_shapes *shapes, uint32_t *skip) \
+	{ \
+		uint32_t tok = 0, n, k; \
+		size_t i, missed = 0; \
+		for (i = 0; i < nfeeds; i++, tok += n + 1) { \
+			struct json_shape *s; \
+			n = feed[i].tok - tok; \
+			s = shapes->shape[n % JSON_SHAPES]; \
+			for (k = 0; k < 2; k++, s++) \
+				if (__builtin_expect(s->n == n && (!skip || s->has_skip) && \
+				    same(first + tok, n, s->text), 1)) \
+					break; \
+			if (__builtin_expect(k < 2, 1)) { \
+				if (skip) \
+					memcpy(skip + tok, s->skip, n * sizeof(*skip)); \
+				continue; \
+			} \
+			missed++; \
+			judge(first + tok, n + 1, feed + i, skip ? skip + tok : NULL); \
+			if (n && n <= JSON_SHAPE_TOKENS && !(feed[i].flags & JSON_LINE_ODD)) \
+				remember_shape(shapes, first + tok, n, skip ? skip + tok : NULL); \
+		} \
+		shapes->missed = missed; \
+	}
+
 #endif

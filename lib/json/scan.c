@@ -19,6 +19,7 @@
 #include "json/judge.h"
 
 #define PIECE ((size_t)16 << 10)
+#define SHAPELESS_BLOCKS 32 /* without a look at shapes, once that has not paid */
 
 /* ---- any machine ----------------------------------------------------------------------- */
 
@@ -131,12 +132,22 @@ judge_scalar(const char *first, size_t n, struct json_feed *feed, uint32_t *skip
 	}
 }
 
+static inline bool
+same_scalar(const char *first, size_t n, const char *shape)
+{
+	size_t i;
+
+	for (i = 0; i < n && json_in_shape(first[i]) == shape[i]; i++)
+		;
+	return i == n;
+}
+
+SHAPES(shapes_scalar, , judge_scalar, same_scalar)
+
 static size_t
 find_scalar(const char *p, size_t n, const char *text, size_t len, uint32_t *hit)
 {
-	const struct wanted w = wanted(text, len);
-
-	return find_rest(&w, p, 0, n, hit, 0);
+	return find_rest(p, 0, n, text, len, hit, 0);
 }
 
 static long
@@ -158,7 +169,7 @@ depth_scalar(const char *p, size_t n)
 
 const struct json_machine json_machine_scalar = {
 	"scalar", {lines_scalar, lazy_scalar, trust_scalar, feeds_scalar, text_scalar},
-	judge_scalar, find_scalar, depth_scalar,
+	judge_scalar, shapes_scalar, find_scalar, depth_scalar,
 };
 
 /* ---- which machine --------------------------------------------------------------------- */
@@ -399,6 +410,23 @@ match_brackets(const char *first, size_t n, uint32_t *skip)
 }
 
 static void
+judge(struct json_scan *s, const struct json_state *st)
+{
+	uint32_t *skip = s->lazy ? NULL : s->skip;
+
+	if (s->shapeless) {
+		s->shapeless--;
+		json_machine_now()->judge(s->first, s->ntok, s->feed, skip);
+		return;
+	}
+	if (!s->shapes)
+		s->shapes = mem_zalloc(sizeof(*s->shapes));
+	json_machine_now()->shapes(s->first, s->feed, st->nfeeds, s->shapes, skip);
+	if (s->shapes->missed > st->nfeeds / 4)
+		s->shapeless = SHAPELESS_BLOCKS;
+}
+
+static void
 scan_block(struct json_scan *s, const char *p, size_t n, bool trust, bool lazy)
 {
 	struct json_state st = {0};
@@ -418,7 +446,7 @@ scan_block(struct json_scan *s, const char *p, size_t n, bool trust, bool lazy)
 	if (!lazy)
 		s->skip = mem_grow(s->skip, &s->cap_skip, s->ntok, sizeof(*s->skip));
 	if (!trust) {
-		json_machine_now()->judge(s->first, s->ntok, s->feed, lazy ? NULL : s->skip);
+		judge(s, &st);
 		judge_scalars(s, &st);
 	} else if (!lazy) {
 		match_brackets(s->first, s->ntok, s->skip);
@@ -448,6 +476,7 @@ json_scan_release(struct json_scan *s)
 	free(s->copy);
 	free(s->first);
 	free(s->scalar);
+	free(s->shapes);
 	*s = (struct json_scan){0};
 }
 

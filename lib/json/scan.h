@@ -42,14 +42,38 @@ enum json_mode {
 };
 
 /*
+ * Lines that were judged good are remembered by their tokens, what is neither operator nor
+ * string being a 0. A line that has the same ones is good too, and its skip is theirs.
+ */
+#define JSON_SHAPE_TOKENS 256
+#define JSON_SHAPES 64 /* of a number of tokens each, modulo this: two */
+struct json_shapes {
+	struct json_shape {
+		uint32_t n;    /* tokens; 0: none is remembered */
+		bool has_skip;
+		char text[JSON_SHAPE_TOKENS];
+		uint32_t skip[JSON_SHAPE_TOKENS];
+	} shape[JSON_SHAPES][2];
+	size_t missed;         /* lines of the last call that had no known shape */
+};
+
+static inline char
+json_in_shape(char c)
+{
+	return c == '{' || c == '}' || c == '[' || c == ']' || c == ':' || c == ',' ||
+		c == '"' ? c : 0;
+}
+
+/*
  * What a machine does in its own way. The same answers from each:
  *
  * steps   over p[0..n), n a multiple of 64; at: the position that p[0] has.
  * judge   the tokens first[0..n), the last of which is a line feed: what stands next to
  *         what, and in which bracket. It marks the lines that are odd in feed, and fills
  *         skip, if not NULL, for those that aren't. Scalars are taken to be right.
- * find    where text[0..len) is in p[0..n), into hit. Text begins and ends with a quote and
- *         holds no other: hit must have room for n / (len - 1) + 1. Returns how many.
+ * shapes  the same, of all the lines that end with these feeds, by their shapes.
+ * find    where text[0..len), which begins and ends with a quote, is in p[0..n), or may be:
+ *         into hit, which has room for n + 1. Returns how many.
  * depth   how much more brackets were opened than closed, outside of strings, in p[0..n);
  *         JSON_PADDING bytes after it are readable.
  */
@@ -57,6 +81,8 @@ struct json_machine {
 	const char *name;
 	void (*steps[JSON_MODES])(struct json_state *, const char *p, uint32_t at, size_t n);
 	void (*judge)(const char *first, size_t n, struct json_feed *feed, uint32_t *skip);
+	void (*shapes)(const char *first, struct json_feed *feed, size_t nfeeds,
+		struct json_shapes *, uint32_t *skip);
 	size_t (*find)(const char *p, size_t n, const char *text, size_t len, uint32_t *hit);
 	long (*depth)(const char *p, size_t n);
 };

@@ -271,24 +271,42 @@ judge_avx2(const char *first, size_t n, struct json_feed *feed, uint32_t *skip)
 	}
 }
 
+AVX2 static inline bool
+same_avx2(const char *first, size_t n, const char *shape)
+{
+	size_t i;
+
+	for (i = 0; i < n; i += 32) {
+		uint64_t all = n - i < 32 ? (UINT64_C(1) << (n - i)) - 1 : UINT32_MAX;
+		__m256i v = _mm256_loadu_si256((const __m256i *)(first + i));
+		__m256i stands = _mm256_or_si256(AVX2_OP(v),
+			_mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')));
+		__m256i same = _mm256_cmpeq_epi8(_mm256_and_si256(v, stands),
+			_mm256_loadu_si256((const __m256i *)(shape + i)));
+
+		if (~(uint32_t)_mm256_movemask_epi8(same) & all)
+			return false;
+	}
+	return true;
+}
+
+SHAPES(shapes_avx2, AVX2, judge_avx2, same_avx2)
+
 AVX2 static size_t
 find_avx2(const char *p, size_t n, const char *text, size_t len, uint32_t *hit)
 {
-	const __m256i c0 = _mm256_set1_epi8(text[0]), c1 = _mm256_set1_epi8(text[1]);
-	const __m256i last = _mm256_set1_epi8(text[len - 1]);
-	const struct wanted w = wanted(text, len);
+	const __m256i c1 = _mm256_set1_epi8(text[1]), c2 = _mm256_set1_epi8(text[len - 2]);
+	const __m256i c3 = _mm256_set1_epi8('"');
 	size_t found = 0, i;
 
-	for (i = 0; i + 64 + len <= n; i += 32) {
-		__m256i same = _mm256_and_si256(_mm256_and_si256(
-			_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(p + i)), c0),
-			_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(p + i + 1)), c1)),
-			_mm256_cmpeq_epi8(_mm256_loadu_si256(
-				(const __m256i *)(p + i + len - 1)), last));
-
-		found = find_among(&w, (uint32_t)_mm256_movemask_epi8(same), p, i, hit, found);
-	}
-	return find_rest(&w, p, i, n, hit, found);
+#define AT(i, c) _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(p + (i))), c)
+#define MAY(i) (uint32_t)_mm256_movemask_epi8(_mm256_and_si256(_mm256_and_si256( \
+	AT((i) + 1, c1), AT((i) + len - 2, c2)), AT((i) + len - 1, c3)))
+	for (i = 0; i + 64 + len <= n; i += 64)
+		found = find_among(MAY(i) | (uint64_t)MAY(i + 32) << 32, i, hit, found);
+#undef MAY
+#undef AT
+	return find_rest(p, i, n, text, len, hit, found);
 }
 
 AVX2 static long
@@ -316,7 +334,7 @@ depth_avx2(const char *p, size_t n)
 
 const struct json_machine json_machine_avx2 = {
 	"avx2", {lines_avx2, lazy_avx2, trust_avx2, feeds_avx2, text_avx2},
-	judge_avx2, find_avx2, depth_avx2,
+	judge_avx2, shapes_avx2, find_avx2, depth_avx2,
 };
 
 /* The i-th sixteen bytes of packed, as positions. */
@@ -485,90 +503,6 @@ kinds_avx512(__m512i v)
 	};
 }
 
-/* The pairs of brackets that none of the events stands between. Folded, they are no events
- * any more; returned is what is between them, with the closing one. */
-AVX512 STEP uint64_t
-fold(uint64_t *events, uint64_t opens, uint64_t ends)
-{
-	uint64_t pair = _pext_u64(opens, *events) & _pext_u64(ends, *events) >> 1;
-	uint64_t open = _pdep_u64(pair, *events), end = _pdep_u64(pair << 1, *events);
-
-	*events &= ~(open | end);
-	return (end - open) << 1;
-}
-
-/*
- * As many whole lines as 64 tokens hold, without a look at each bracket: what is within the
- * innermost ones is judged at once, then what is within those around them, as deep as lines
- * mostly are. False: a line is odd, or goes deeper.
- */
-AVX512 STEP bool
-lines_are_good(const struct kinds *k, uint64_t all)
-{
-	struct judge j;
-	struct local l;
-	uint64_t events, inside, bad;
-
-	judge_begin(&j);
-	l = judge_local(&j, k, all);
-	events = k->object | k->array | k->object_end | k->array_end | k->feed;
-	inside = fold(&events, k->object, k->object_end);
-	bad = l.wrong | (l.not_in_object & inside);
-	l.not_in_object &= ~inside;
-	l.not_in_array &= ~inside;
-	inside = fold(&events, k->array, k->array_end);
-	bad |= l.not_in_array & inside;
-	l.not_in_object &= ~inside;
-	l.not_in_array &= ~inside;
-	inside = fold(&events, k->object, k->object_end);
-	bad |= l.not_in_object & inside;
-	bad |= (l.not_in_object | l.not_in_array) & ~inside;
-	return (bad | (events ^ k->feed)) == 0;
-}
-
-/* Lines, as many at a time as go, or one by one. */
-AVX512 static void
-judge_lazily(const char *first, size_t n, struct json_feed *feed)
-{
-	struct judge j;
-	size_t i = 0;
-
-	while (i < n) {
-		uint64_t all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
-		__m512i v = _mm512_maskz_loadu_epi8(all, first + i);
-		uint64_t feeds = EQ512(v, '\n');
-		struct kinds k;
-
-		if (feeds) {
-			unsigned len = 64 - (unsigned)__builtin_clzll(feeds);
-
-			all = ~UINT64_C(0) >> (64 - len);
-			k = kinds_avx512(_mm512_maskz_mov_epi8(all, v));
-			if (__builtin_expect(lines_are_good(&k, all), 1)) {
-				feed += __builtin_popcountll(feeds);
-				i += len;
-				continue;
-			}
-		}
-		/* To the end of the line, or of these lines. */
-		judge_begin(&j);
-		for (;;) {
-			unsigned len = 64;
-
-			if (feeds)
-				len -= (unsigned)__builtin_clzll(feeds);
-			all = ~UINT64_C(0) >> (64 - len);
-			k = kinds_avx512(_mm512_maskz_loadu_epi8(all, first + i));
-			feed = judge_step(&j, &k, (uint32_t)i, len, feed, NULL);
-			i += len;
-			if (feeds)
-				break;
-			all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
-			feeds = EQ512(_mm512_maskz_loadu_epi8(all, first + i), '\n');
-		}
-	}
-}
-
 AVX512 static void
 judge_avx512(const char *first, size_t n, struct json_feed *feed, uint32_t *skip)
 {
@@ -576,10 +510,6 @@ judge_avx512(const char *first, size_t n, struct json_feed *feed, uint32_t *skip
 	struct kinds k;
 	size_t i;
 
-	if (!skip) {
-		judge_lazily(first, n, feed);
-		return;
-	}
 	judge_begin(&j);
 	for (i = 0; i < n; i += 64) {
 		uint64_t all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
@@ -589,22 +519,46 @@ judge_avx512(const char *first, size_t n, struct json_feed *feed, uint32_t *skip
 	}
 }
 
+/* What stands for itself in a shape; anything else is a scalar. */
+static const char shape_low[64] = {['"'] = '"', [','] = ',', [':'] = ':'};
+static const char shape_high[64] = {
+	['[' - 64] = '[', [']' - 64] = ']', ['{' - 64] = '{', ['}' - 64] = '}',
+};
+
+AVX512 static inline bool
+same_avx512(const char *first, size_t n, const char *shape)
+{
+	const __m512i low = _mm512_loadu_si512(shape_low);
+	const __m512i high = _mm512_loadu_si512(shape_high);
+	size_t i;
+
+	for (i = 0; i < n; i += 64) {
+		__mmask64 all = _bzhi_u64(~UINT64_C(0), (unsigned)(n - i < 64 ? n - i : 64));
+		__m512i v = _mm512_permutex2var_epi8(low, _mm512_loadu_si512(first + i), high);
+
+		if (_mm512_mask_cmpneq_epi8_mask(all, v, _mm512_loadu_si512(shape + i)))
+			return false;
+	}
+	return true;
+}
+
+SHAPES(shapes_avx512, AVX512, judge_avx512, same_avx512)
+
 AVX512 static size_t
 find_avx512(const char *p, size_t n, const char *text, size_t len, uint32_t *hit)
 {
-	const __m512i c0 = _mm512_set1_epi8(text[0]), c1 = _mm512_set1_epi8(text[1]);
-	const __m512i last = _mm512_set1_epi8(text[len - 1]);
-	const struct wanted w = wanted(text, len);
+	const __m512i c1 = _mm512_set1_epi8(text[1]), c2 = _mm512_set1_epi8(text[len - 2]);
+	const __m512i c3 = _mm512_set1_epi8('"');
 	size_t found = 0, i;
 
 	for (i = 0; i + 64 + len <= n; i += 64) {
-		uint64_t m = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p + i), c0);
+		__mmask64 m = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p + i + 1), c1);
 
-		m = _mm512_mask_cmpeq_epi8_mask(m, _mm512_loadu_si512(p + i + len - 1), last);
-		m = _mm512_mask_cmpeq_epi8_mask(m, _mm512_loadu_si512(p + i + 1), c1);
-		found = find_among(&w, m, p, i, hit, found);
+		m = _mm512_mask_cmpeq_epi8_mask(m, _mm512_loadu_si512(p + i + len - 2), c2);
+		m = _mm512_mask_cmpeq_epi8_mask(m, _mm512_loadu_si512(p + i + len - 1), c3);
+		found = find_among(m, i, hit, found);
 	}
-	return find_rest(&w, p, i, n, hit, found);
+	return find_rest(p, i, n, text, len, hit, found);
 }
 
 AVX512 static long
@@ -630,7 +584,7 @@ depth_avx512(const char *p, size_t n)
 
 const struct json_machine json_machine_avx512 = {
 	"avx512", {lines_avx512, lazy_avx512, trust_avx512, feeds_avx512, text_avx512},
-	judge_avx512, find_avx512, depth_avx512,
+	judge_avx512, shapes_avx512, find_avx512, depth_avx512,
 };
 #else
 typedef int json_no_x86;

@@ -234,72 +234,24 @@ step_feeds(struct json_state *s, uint64_t feeds, uint64_t backslash, uint32_t at
 	}
 }
 
-/* What a search looks for: the text, and its first bytes behind the quote, as many as go. */
-struct wanted {
-	const char *text;
-	size_t len;
-	uint64_t head, mask;
-};
-
-STEP uint64_t
-bytes8(const char *p)
-{
-	uint64_t x;
-
-	memcpy(&x, p, 8);
-	return x;
-}
-
-STEP struct wanted
-wanted(const char *text, size_t len)
-{
-	struct wanted w = {text, len, 0, 0};
-	unsigned char mask[8] = {0};
-	char head[8] = {0};
-	size_t n = len - 1 < 8 ? len - 1 : 8;
-
-	memcpy(head, text + 1, n);
-	memset(mask, 0xFF, n);
-	memcpy(&w.head, head, 8);
-	memcpy(&w.mask, mask, 8);
-	return w;
-}
-
-/* Does the text stand at p, where its first byte does? Reads 9 bytes at least. */
-STEP bool
-is_wanted(const struct wanted *w, const char *p)
-{
-	bool head = ((bytes8(p + 1) ^ w->head) & w->mask) == 0;
-
-	if (w->len <= 9)
-		return head; /* without a branch */
-	return head && memcmp(p + 9, w->text + 9, w->len - 9) == 0;
-}
-
-/* The hits among 64 places from i on where it may stand. Most times there is one or none, in
- * no order that a branch could learn. */
+/* The places among 64 from i on where a text may stand. Most times there is one or none, in no
+ * order that a branch could learn. */
 STEP size_t
-find_among(const struct wanted *w, uint64_t may, const char *p, size_t i, uint32_t *hit,
-	size_t found)
+find_among(uint64_t may, size_t i, uint32_t *hit, size_t found)
 {
-	size_t at = i + (size_t)__builtin_ctzll(may | UINT64_C(1) << 63);
-
-	hit[found] = (uint32_t)at;
-	found += (may != 0) & is_wanted(w, p + at);
-	for (may &= may - 1; RARE(may); may &= may - 1) {
-		at = i + (size_t)__builtin_ctzll(may);
-		hit[found] = (uint32_t)at;
-		found += is_wanted(w, p + at);
-	}
+	hit[found] = (uint32_t)(i + (size_t)__builtin_ctzll(may | UINT64_C(1) << 63));
+	found += may != 0;
+	for (may &= may - 1; RARE(may); may &= may - 1)
+		hit[found++] = (uint32_t)(i + (size_t)__builtin_ctzll(may));
 	return found;
 }
 
 STEP size_t
-find_rest(const struct wanted *w, const char *p, size_t i, size_t n, uint32_t *hit,
+find_rest(const char *p, size_t i, size_t n, const char *text, size_t len, uint32_t *hit,
 	size_t found)
 {
-	for (; i + w->len <= n; i++)
-		if (p[i] == '"' && memcmp(p + i, w->text, w->len) == 0)
+	for (; i + len <= n; i++)
+		if (p[i] == '"' && memcmp(p + i, text, len) == 0)
 			hit[found++] = (uint32_t)i;
 	return found;
 }
