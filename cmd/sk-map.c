@@ -66,24 +66,26 @@ map_output(void *self, const struct value *out)
 	return 0;
 }
 
-/* select(...) is asked of the bytes first: what it lets through is the record as it came. */
+/* What select(...) lets through is the record as it came. */
+static enum op_peek
+map_peek(void *self, const struct json_doc *d, unsigned *outlet)
+{
+	struct map *m = self;
+	int rc = m->selects ? expr_ask(m->run, d) : -1;
+
+	*outlet = 0;
+	return rc < 0 ? PEEK_RECORD : rc ? PEEK_SAME : PEEK_DROP;
+}
+
 static int
 map_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
 	struct map *m = self;
-	struct record_vars vars;
+	struct record_vars vars = {.record = r, .stage = m->stage,
+		.arena = expr_run_arena(m->run)};
 	struct expr_env env = {record_var, &vars};
 	int rc;
 
-	if (m->selects && (rc = expr_ask(m->run, r->doc)) >= 0) {
-		if (rc)
-			emit_same(e, 0, r);
-		else
-			emit_drop(e);
-		return OP_OK;
-	}
-	vars = (struct record_vars){.record = r, .stage = m->stage,
-		.arena = expr_run_arena(m->run)};
 	m->record = r;
 	m->root = record_value(r);
 	m->emit = e;
@@ -100,6 +102,7 @@ static const struct operator map_operator = {
 	.flags = OP_LAZY,
 	.open = map_open,
 	.record = map_record,
+	.peek = map_peek,
 	.close = map_close,
 };
 

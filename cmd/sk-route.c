@@ -193,9 +193,7 @@ route_record(void *self, const struct record *r, struct emit *e, struct failure 
 	int rc;
 
 	for (i = 0; i < config.nrules; i++) {
-		rc = expr_ask(route->rule[i], r->doc);
-		if (rc < 0)
-			rc = test_rule(route, i, r, why);
+		rc = test_rule(route, i, r, why);
 		if (rc < 0)
 			return -1;
 		if (!rc)
@@ -214,11 +212,37 @@ route_record(void *self, const struct record *r, struct emit *e, struct failure 
 	return some ? OP_OK : unmatched(route, r, e, why);
 }
 
+/* Where one rule at most matches and nothing else is to be known. */
+static enum op_peek
+route_peek(void *self, const struct json_doc *d, unsigned *outlet)
+{
+	struct route *route = self;
+	size_t i;
+	int rc;
+
+	if (config.all || route->by)
+		return PEEK_RECORD;
+	for (i = 0; i < config.nrules; i++) {
+		rc = expr_ask(route->rule[i], d);
+		if (rc < 0)
+			return PEEK_RECORD;
+		*outlet = config.rule[i].outlet;
+		if (rc)
+			return PEEK_SAME;
+	}
+	if (config.default_outlet >= 0) {
+		*outlet = (unsigned)config.default_outlet;
+		return PEEK_SAME;
+	}
+	return config.drop_unmatched ? PEEK_DROP : PEEK_RECORD;
+}
+
 static const struct operator route_operator = {
 	.name = "route",
 	.flags = OP_LAZY,
 	.open = route_open,
 	.record = route_record,
+	.peek = route_peek,
 	.close = route_close,
 };
 

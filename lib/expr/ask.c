@@ -122,7 +122,8 @@ ordered(enum op op, int cmp)
 static inline bool
 begins_with(const char *p, const char *end, struct slice text)
 {
-	return (size_t)(end - p) > text.n && memcmp(p + 1, text.p, text.n) == 0;
+	return (size_t)(end - p) > text.n && (!text.n || p[1] == text.p[0]) &&
+		memcmp(p + 1, text.p, text.n) == 0;
 }
 
 static enum json_type

@@ -150,6 +150,8 @@ enum op_flags {
 
 enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */
 
+enum op_peek { PEEK_RECORD, PEEK_DROP, PEEK_SAME };
+
 /* What an operator is opened with; later fields add to it. */
 struct op_context {
 	const void *config;     /* the command's own */
@@ -172,6 +174,9 @@ struct operator {
 	unsigned flags;
 	void *(*open)(const struct op_context *, struct failure *why);
 	int (*record)(void *self, const struct record *, struct emit *, struct failure *why);
+	/* Of OP_LAZY, or NULL: where a line that has no tokens yet goes as it is, if that can be
+	 * told so; else record() gets it. May be asked of any line, in order, or not. */
+	enum op_peek (*peek)(void *self, const struct json_doc *, unsigned *outlet);
 	/* No record older than us will follow on this task. */
 	int (*watermark)(void *self, uint32_t task, int64_t us, struct emit *,
 		struct failure *why);

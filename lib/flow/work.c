@@ -313,6 +313,52 @@ is_lazy(struct worker *w)
 	return !w->eager;
 }
 
+/* Whether lines of the block in hand may be asked about before anything is made of them. */
+static bool
+is_peeked(const struct worker *w)
+{
+	return w->scan.lazy && w->flow->op->peek && !w->flow->controlled && !w->check_start &&
+		!w->block.meta && !w->block.origin;
+}
+
+/* Take lines from i on as long as a look at them will do. Returns the first that needs more. */
+static size_t
+peek_at_lines(struct worker *w, size_t i)
+{
+	const struct operator *op = w->flow->op;
+	uint32_t odd = w->flow->opt->trust ? 0 : ~(uint32_t)JSON_LINE_UNENDED;
+	struct json_doc d = {.base = w->scan.p, .scan = &w->scan};
+	size_t dropped = 0, output = 0, n = w->scan.nlines;
+	enum op_peek peek;
+	unsigned outlet;
+	int rc;
+
+	for (; i < n; i++) {
+		const struct json_line *l = &w->scan.line[i];
+
+		if (__builtin_expect(l->flags & odd, 0))
+			break;
+		d.flags = l->flags;
+		d.line = (uint32_t)i;
+		rc = w->where ? expr_ask(w->where, &d) : 1;
+		if (rc < 0)
+			break;
+		peek = rc ? op->peek(w->op, &d, &outlet) : PEEK_DROP;
+		if (peek == PEEK_DROP) {
+			dropped++;
+			continue;
+		}
+		if (peek == PEEK_RECORD || !emit_line(&w->emit, outlet, w->scan.p + l->start,
+				l->end - l->start, w->scan.p + w->scan.n))
+			break;
+		output++;
+	}
+	w->balance.in += dropped + output;
+	w->balance.dropped += dropped;
+	w->balance.output += output;
+	return i;
+}
+
 void
 worker_work(struct worker *w)
 {
@@ -320,6 +366,7 @@ worker_work(struct worker *w)
 	struct slice line;
 	struct record r;
 	struct failure why;
+	bool peeked;
 	size_t i;
 
 	emit_batch_begin(&w->emit);
@@ -336,7 +383,10 @@ worker_work(struct worker *w)
 		json_scan_lazily(&w->scan, w->block.p, w->block.n, f->opt->trust);
 	else
 		json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	peeked = is_peeked(w);
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
+		if (peeked && (i = peek_at_lines(w, i)) == w->scan.nlines)
+			break;
 		line = json_line_text(&w->scan, i);
 		if (f->controlled && control_is(line, buf_slice(&f->run))) {
 			if (control_line(w, line, &why) < 0)
