@@ -71,8 +71,13 @@ prepare(struct expr *x, struct node *n)
 	case N_PATH:
 		return is_member(n) && add_name(x, n);
 	case N_CMP:
-		return is_member(n->a) && is_comparable(n->b, (enum op)n->op) &&
-			add_name(x, n->a);
+		if (!is_member(n->a) || !is_comparable(n->b, (enum op)n->op))
+			return false;
+		if (n->b->value.kind == VALUE_STRING) {
+			n->u.step = arena_alloc(&x->arena, sizeof(*n->u.step));
+			*n->u.step = (struct step){.name = json_name_of(n->b->value.u.text)};
+		}
+		return add_name(x, n->a);
 	case N_AND:
 	case N_OR:
 		return prepare(x, n->a) && prepare(x, n->b);
@@ -122,8 +127,7 @@ ordered(enum op op, int cmp)
 static inline bool
 begins_with(const char *p, const char *end, struct slice text)
 {
-	return (size_t)(end - p) > text.n && (!text.n || p[1] == text.p[0]) &&
-		memcmp(p + 1, text.p, text.n) == 0;
+	return (size_t)(end - p) > text.n && memcmp(p + 1, text.p, text.n) == 0;
 }
 
 static enum json_type
@@ -147,9 +151,18 @@ ask_number(struct expr_run *r, const struct node *n, const char *p, const char *
 static inline int
 ask_compare(struct expr_run *r, const struct node *n, const struct json_doc *d)
 {
-	const char *p = NULL, *end;
+	const char *p = "", *end = d->base + d->scan->line[d->line].end;
 	enum json_type is = JSON_NULL, wanted;
 
+	if (n->u.step) {
+		/* A string; and what is no member is none. */
+		enum json_peek found = json_find(&r->finder[n->a->slot], d, &p);
+
+		if (found == JSON_UNSURE)
+			return UNSURE;
+		return (found == JSON_FOUND && json_is_quoted(p, end, &n->u.step->name)) ==
+			(n->op == OP_EQ);
+	}
 	switch (json_find(&r->finder[n->a->slot], d, &p)) {
 	case JSON_UNSURE:
 		return UNSURE;
@@ -157,13 +170,6 @@ ask_compare(struct expr_run *r, const struct node *n, const struct json_doc *d)
 		break;
 	case JSON_FOUND:
 		is = (enum json_type)json_type_of_byte[(unsigned char)*p];
-	}
-	end = d->base + d->scan->line[d->line].end;
-	if (is_plain_string(n->b)) {
-		struct slice text = n->b->value.u.text;
-
-		return (is == JSON_STRING && begins_with(p, end - 1, text) &&
-			p[text.n + 1] == '"') == (n->op == OP_EQ);
 	}
 	wanted = type_of_const(&n->b->value);
 	if (is == JSON_NUMBER && wanted == JSON_NUMBER)

@@ -106,7 +106,7 @@ struct node {
 	struct node *a, *b, *c;
 	struct value value;
 	union {
-		struct step *step;   /* N_PATH */
+		struct step *step;   /* N_PATH; of N_CMP, ask.c's: the string that b is */
 		struct field *field; /* N_OBJECT */
 		struct node **part;  /* N_TEXT */
 	} u;

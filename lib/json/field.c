@@ -175,22 +175,12 @@ json_finder_release(struct json_finder *f)
 static void
 look_through(struct json_finder *f, const struct json_scan *s)
 {
-	f->hit = mem_grow(f->hit, &f->cap, s->n + 2, sizeof(*f->hit));
+	f->hit = mem_grow(f->hit, &f->cap, s->n + 3, sizeof(*f->hit));
 	f->nhits = json_machine_now()->find(s->p, s->n, f->text, f->name.key.n + 2, f->hit);
-	f->hit[f->nhits] = UINT32_MAX;
+	f->hit[f->nhits] = f->hit[f->nhits + 1] = UINT32_MAX;
 	f->at = 0;
 	f->scan = s;
 	f->number = s->number;
-}
-
-/* Does the name stand in its quotes at p? */
-static inline bool
-is_quoted(const struct json_finder *f, const char *p)
-{
-	size_t n = f->name.key.n;
-
-	return *p == '"' && !((load8(p + 1) ^ f->name.head) & f->name.mask) &&
-		(n < 8 || (p[n + 1] == '"' && memcmp(p + 9, f->name.key.p + 8, n - 8) == 0));
 }
 
 /*
@@ -199,7 +189,7 @@ is_quoted(const struct json_finder *f, const char *p)
  * a colon and not within another bracket. Where it stands more than once, the tokens tell.
  */
 enum json_peek
-json_find(struct json_finder *f, const struct json_doc *d, const char **value)
+json_find_slow(struct json_finder *f, const struct json_doc *d, const char **value)
 {
 	const struct json_scan *s = d->scan;
 	const struct json_line *l = s->line + d->line;
@@ -212,18 +202,18 @@ json_find(struct json_finder *f, const struct json_doc *d, const char **value)
 	if (__builtin_expect(f->number != s->number || f->scan != s, 0))
 		look_through(f, s);
 	hit = f->hit + f->at;
-	if (__builtin_expect(f->at && hit[-1] >= l->start, 0))
-		hit = f->hit;
+	while (hit > f->hit && hit[-1] >= l->start)
+		hit--;
 	while (*hit < l->start)
 		hit++;
 	f->at = (size_t)(hit - f->hit);
-	while (__builtin_expect(*hit < l->end && !is_quoted(f, s->p + *hit), 0))
+	while (*hit < l->end && !json_is_quoted(s->p + *hit, end, &f->name))
 		hit++;
 	at = *hit;
 	if (at >= l->end)
 		return JSON_ABSENT;
-	while (__builtin_expect(*++hit < l->end, 0))
-		if (is_quoted(f, s->p + *hit))
+	while (*++hit < l->end)
+		if (json_is_quoted(s->p + *hit, end, &f->name))
 			return JSON_UNSURE;
 	p = s->p + at;
 	if (p != start + 1 && json_machine_now()->depth(start, (size_t)(p - start)) != 1)

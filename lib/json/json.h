@@ -205,14 +205,52 @@ struct json_finder {
 	char *text;                   /* the name in its quotes */
 	const struct json_scan *scan; /* whose block number was looked through */
 	uint64_t number;
-	uint32_t *hit;                /* where the text is in it, and an end mark */
+	uint32_t *hit;                /* where the text may be in it, and two end marks */
 	size_t nhits, cap, at;
 };
 
 /* False: it is no name that can be looked for. The name is borrowed. */
 bool json_finder_init(struct json_finder *, struct slice name);
 void json_finder_release(struct json_finder *);
-enum json_peek json_find(struct json_finder *, const struct json_doc *, const char **value);
+
+/* Is the string whose first quote is at p this one, and without escapes? Bytes up to end, the
+ * end of its line, are looked at, and what is readable behind it. */
+static inline bool
+json_is_quoted(const char *p, const char *end, const struct json_name *name)
+{
+	size_t n = name->key.n;
+	uint64_t head;
+
+	memcpy(&head, p + 1, 8);
+	if (*p != '"' || ((head ^ name->head) & name->mask))
+		return false;
+	return n < 8 || ((size_t)(end - p) > n + 1 && p[n + 1] == '"' &&
+		memcmp(p + 9, name->key.p + 8, n - 8) == 0);
+}
+
+enum json_peek json_find_slow(struct json_finder *, const struct json_doc *,
+	const char **value);
+
+static inline enum json_peek
+json_find(struct json_finder *f, const struct json_doc *d, const char **value)
+{
+	const struct json_line *l = d->scan->line + d->line;
+	const char *start = d->base + l->start;
+	const uint32_t *hit = f->hit + f->at;
+
+	/* As it mostly is: the first member, and the only place. */
+	if (__builtin_expect(f->number == d->scan->number && f->scan == d->scan &&
+			hit[0] == l->start + 1 && hit[1] >= l->end && *start == '{' &&
+			!(d->flags & JSON_LINE_ESCAPE) &&
+			json_is_quoted(start + 1, d->base + l->end, &f->name) &&
+			start[f->name.key.n + 3] == ':' &&
+			(unsigned char)start[f->name.key.n + 4] > ' ', 1)) {
+		*value = start + f->name.key.n + 4;
+		f->at++;
+		return JSON_FOUND;
+	}
+	return json_find_slow(f, d, value);
+}
 
 /* Element i of the array at t, counted from the end where i is negative, or JSON_NONE. */
 uint32_t json_at(const struct json_doc *, uint32_t t, int64_t i);

@@ -483,14 +483,26 @@ STEPS(text_avx512, JSON_TEXT)
 AVX512 static void
 feeds_avx512(struct json_state *state, const char *p, uint32_t at, size_t n)
 {
+	const __m512i slash = _mm512_set1_epi8('\\');
 	struct json_state s = *state;
-	size_t i;
+	size_t i, k;
 
-	for (i = 0; i < n; i += 64, at += 64) {
-		__m512i v = _mm512_loadu_si512(p + i);
+#define V(k) _mm512_loadu_si512(p + i + 64 * (k))
+#define NOT_SLASH(k) _mm512_xor_si512(V(k), slash)
+	for (i = 0; i + 256 <= n && !s.flags; i += 256) {
+		__m512i least = _mm512_min_epu8(_mm512_min_epu8(NOT_SLASH(0), NOT_SLASH(1)),
+			_mm512_min_epu8(NOT_SLASH(2), NOT_SLASH(3)));
 
-		step_feeds(&s, EQ512(v, '\n'), EQ512(v, '\\'), at);
+		if (RARE(_mm512_testn_epi8_mask(least, least)))
+			break;
+		for (k = 0; k < 4; k++)
+			s.nfeeds = put_feeds(s.feed, s.nfeeds, EQ512(V(k), '\n'),
+				at + (uint32_t)(i + 64 * k));
 	}
+	for (; i < n; i += 64)
+		step_feeds(&s, EQ512(V(0), '\n'), EQ512(V(0), '\\'), at + (uint32_t)i);
+#undef V
+#undef NOT_SLASH
 	*state = s;
 }
 

@@ -212,26 +212,27 @@ usual_feeds(struct usual *u, const struct step *m, uint32_t at, const char *firs
 			tok + (uint32_t)__builtin_popcountll(m->tok & ((feeds & -feeds) - 1)), 0};
 }
 
+/* Line feeds, before which there was nothing to be noticed. Returns how many there are now. */
+STEP size_t
+put_feeds(struct json_feed *feed, size_t n, uint64_t feeds, uint32_t at)
+{
+	feed[n] = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds | UINT64_C(1) << 63), 0, 0};
+	n += feeds != 0;
+	for (feeds &= feeds - 1; RARE(feeds); feeds &= feeds - 1)
+		feed[n++] = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds), 0, 0};
+	return n;
+}
+
 /* A step of which line feeds and backslashes are all that is known. */
 STEP void
 step_feeds(struct json_state *s, uint64_t feeds, uint64_t backslash, uint32_t at)
 {
 	const struct step m = {.feed = feeds, .backslash = backslash};
-	struct json_feed *f = s->feed + s->nfeeds;
 
-	if (RARE(backslash)) {
+	if (RARE(backslash | s->flags))
 		step_lines_noticed(s, &m, at);
-		return;
-	}
-	f->at = at + (uint32_t)__builtin_ctzll(feeds | UINT64_C(1) << 63);
-	f->tok = 0;
-	f->flags = s->flags;
-	s->flags &= (uint32_t)-(feeds == 0);
-	s->nfeeds += feeds != 0;
-	for (feeds &= feeds - 1; RARE(feeds); feeds &= feeds - 1) {
-		f = s->feed + s->nfeeds++;
-		*f = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds), 0, 0};
-	}
+	else
+		s->nfeeds = put_feeds(s->feed, s->nfeeds, feeds, at);
 }
 
 /* The places among 64 from i on where a text may stand. Most times there is one or none, in no
