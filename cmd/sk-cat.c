@@ -57,11 +57,22 @@ cat_record(void *self, const struct record *r, struct emit *e, struct failure *w
 	return OP_OK;
 }
 
+static enum op_peek
+cat_peek(void *self, const struct json_doc *d, unsigned *outlet)
+{
+	struct cat *cat = self;
+
+	(void)d;
+	*outlet = 0;
+	return cat->skip || cat->left >= 0 ? PEEK_RECORD : PEEK_SAME;
+}
+
 static const struct operator cat_operator = {
 	.name = "cat",
-	.flags = OP_BYTES,
+	.flags = OP_BYTES | OP_LAZY,
 	.open = cat_open,
 	.record = cat_record,
+	.peek = cat_peek,
 	.close = free,
 };
 

@@ -17,6 +17,7 @@ static struct {
 struct map {
 	struct expr_run *run;
 	const char *stage;
+	bool selects;
 	/* Of the record in hand: */
 	const struct record *record;
 	struct value root;
@@ -32,6 +33,7 @@ map_open(const struct op_context *ctx, struct failure *why)
 	(void)why;
 	m->run = expr_run_new(config.expr);
 	m->stage = ctx->stage;
+	m->selects = expr_is_select(config.expr);
 	return m;
 }
 
@@ -64,6 +66,17 @@ map_output(void *self, const struct value *out)
 	return 0;
 }
 
+/* What select(...) lets through is the record as it came. */
+static enum op_peek
+map_peek(void *self, const struct json_doc *d, unsigned *outlet)
+{
+	struct map *m = self;
+	int rc = m->selects ? expr_ask(m->run, d) : -1;
+
+	*outlet = 0;
+	return rc < 0 ? PEEK_RECORD : rc ? PEEK_SAME : PEEK_DROP;
+}
+
 static int
 map_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
@@ -86,8 +99,10 @@ map_record(void *self, const struct record *r, struct emit *e, struct failure *w
 
 static const struct operator map_operator = {
 	.name = "map",
+	.flags = OP_LAZY,
 	.open = map_open,
 	.record = map_record,
+	.peek = map_peek,
 	.close = map_close,
 };
 

@@ -172,20 +172,28 @@ unmatched(struct route *route, const struct record *r, struct emit *e, struct fa
 }
 
 static int
+test_rule(struct route *route, size_t i, const struct record *r, struct failure *why)
+{
+	struct value root = record_value(r);
+	struct record_vars vars = {.record = r, .stage = route->stage,
+		.arena = expr_run_arena(route->rule[i])};
+	struct expr_env env = {record_var, &vars};
+	int rc = expr_test(route->rule[i], &root, &env, why);
+
+	expr_run_reset(route->rule[i]);
+	return rc;
+}
+
+static int
 route_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
 	struct route *route = self;
-	struct value root = record_value(r);
-	struct record_vars vars = {.record = r, .stage = route->stage};
-	struct expr_env env = {record_var, &vars};
 	bool some = false;
 	size_t i;
 	int rc;
 
 	for (i = 0; i < config.nrules; i++) {
-		vars.arena = expr_run_arena(route->rule[i]);
-		rc = expr_test(route->rule[i], &root, &env, why);
-		expr_run_reset(route->rule[i]);
+		rc = test_rule(route, i, r, why);
 		if (rc < 0)
 			return -1;
 		if (!rc)
@@ -204,10 +212,37 @@ route_record(void *self, const struct record *r, struct emit *e, struct failure 
 	return some ? OP_OK : unmatched(route, r, e, why);
 }
 
+/* Where one rule at most matches and nothing else is to be known. */
+static enum op_peek
+route_peek(void *self, const struct json_doc *d, unsigned *outlet)
+{
+	struct route *route = self;
+	size_t i;
+	int rc;
+
+	if (config.all || route->by)
+		return PEEK_RECORD;
+	for (i = 0; i < config.nrules; i++) {
+		rc = expr_ask(route->rule[i], d);
+		if (rc < 0)
+			return PEEK_RECORD;
+		*outlet = config.rule[i].outlet;
+		if (rc)
+			return PEEK_SAME;
+	}
+	if (config.default_outlet >= 0) {
+		*outlet = (unsigned)config.default_outlet;
+		return PEEK_SAME;
+	}
+	return config.drop_unmatched ? PEEK_DROP : PEEK_RECORD;
+}
+
 static const struct operator route_operator = {
 	.name = "route",
+	.flags = OP_LAZY,
 	.open = route_open,
 	.record = route_record,
+	.peek = route_peek,
 	.close = route_close,
 };
 

@@ -32,8 +32,10 @@ expr_compile_native(const char *text, const struct expr_options *options, struct
 	x->text = mem_strdup(text);
 	x->numbers_double = options && options->numbers_double;
 	rc = expr_parse(x, options, why);
-	if (rc == 0)
+	if (rc == 0) {
+		ask_prepare(x);
 		return x;
+	}
 	if (rc > 0)
 		fail(why, EXIT_USAGE, "%s", x->reason);
 	expr_free(x);
@@ -56,8 +58,10 @@ expr_compile(const char *text, const struct expr_options *options, struct failur
 		goto bad;
 	}
 	rc = expr_parse(x, options, why);
-	if (rc == 0 && !forced)
+	if (rc == 0 && !forced) {
+		ask_prepare(x);
 		return x;
+	}
 	if (rc == -2)
 		goto bad;
 	x->root = NULL;
@@ -144,6 +148,7 @@ expr_run_new(const struct expr *x)
 
 	r->expr = x;
 	r->var = mem_array(x->slots + 1, sizeof(*r->var));
+	ask_open(r);
 	return r;
 }
 
@@ -152,6 +157,7 @@ expr_run_free(struct expr_run *r)
 {
 	if (!r)
 		return;
+	ask_close(r);
 	arena_release(&r->arena);
 	json_scan_release(&r->scan);
 	buf_release(&r->text);

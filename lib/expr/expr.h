@@ -192,6 +192,15 @@ int expr_each(struct expr_run *, const struct value *input, const struct expr_en
 int expr_test(struct expr_run *, const struct value *input, const struct expr_env *env,
 	struct failure *why);
 
+/*
+ * What expr_test would say, of a lazily scanned line that is "." whole and has no tokens yet;
+ * -1: the tokens must tell. expr_asks: the filter is of the kind for which this can answer.
+ * expr_is_select: it is select(...), so that its output, if there is one, is its input.
+ */
+int expr_ask(struct expr_run *, const struct json_doc *);
+bool expr_asks(const struct expr *);
+bool expr_is_select(const struct expr *);
+
 /* The outputs of the filter, in the run's arena: their number, or -1. */
 ptrdiff_t expr_all(struct expr_run *, const struct value *input, const struct expr_env *env,
 	const struct value **out, struct failure *why);

@@ -18,6 +18,7 @@
 
 #define MAX_NESTING 1000
 #define MAX_WANTS 32
+#define MAX_NAMES 4 /* looked for without tokens */
 #define MAX_STACK ((size_t)4 << 20) /* of the 8 MiB that each thread has */
 
 enum node_kind {
@@ -105,7 +106,7 @@ struct node {
 	struct node *a, *b, *c;
 	struct value value;
 	union {
-		struct step *step;   /* N_PATH */
+		struct step *step;   /* N_PATH; of N_CMP, ask.c's: the string that b is */
 		struct field *field; /* N_OBJECT */
 		struct node **part;  /* N_TEXT */
 	} u;
@@ -124,6 +125,8 @@ struct expr {
 	unsigned slots;            /* variables bound by "as" */
 	const struct node **path;  /* bare paths */
 	size_t npaths;
+	struct slice name[MAX_NAMES]; /* of members that expr_ask looks for; a path's slot */
+	unsigned nnames;           /* 0: it has no answer without tokens */
 };
 
 /* Results of evaluation besides 0 (go on). */
@@ -148,6 +151,7 @@ struct expr_run {
 	const char *stack_end;  /* the stack must not grow past it */
 	struct json_scan scan;  /* of fromjson */
 	struct buf text;        /* scratch, for one function at a time */
+	struct json_finder *finder; /* one a name */
 };
 
 /* A continuation: embedded first in whatever it carries. */
@@ -181,6 +185,12 @@ int eval_truth(struct expr_run *, const struct node *, const struct value *in);
 
 /* True, and an error is raised, if the stack is used up. */
 bool stack_is_full(struct expr_run *);
+
+/* ---- ask.c ----------------------------------------------------------------------------- */
+
+void ask_prepare(struct expr *);
+void ask_open(struct expr_run *);
+void ask_close(struct expr_run *);
 
 /* ---- builtin.c ------------------------------------------------------------------------- */
 

@@ -388,6 +388,28 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 	add_piece(o, NULL, e->now_at, s.n + 1);
 }
 
+bool
+emit_line(struct emit *e, unsigned outlet, const char *p, size_t n, const char *end)
+{
+	const struct outlet *to = flow_outlet_at(e->flow, outlet);
+	struct port_out *o;
+
+	if (to->template || to->port >= e->nout || (to->side && e->carry_run.p))
+		return false;
+	o = e->out[to->port];
+	if (!o || !o->touched || o->told || o->envelope || p + n == end || p[n] != '\n')
+		return false;
+	o->records++;
+	if (__builtin_expect(o->run_n && o->run + o->run_n == p, 1)) {
+		o->run_n += n + 1;
+		return true;
+	}
+	end_run(o);
+	o->run = p;
+	o->run_n = n + 1;
+	return true;
+}
+
 void
 emit_same(struct emit *e, unsigned outlet, const struct record *r)
 {

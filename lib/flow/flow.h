@@ -96,7 +96,7 @@ void block_release(struct block *);
 
 struct record {
 	struct slice line;          /* its bytes as they came, without line end */
-	const struct json_doc *doc;
+	struct json_doc *doc;       /* tokens: made by record_value(), or by the driver */
 	uint32_t root;              /* token of "."; JSON_NONE: bytes that are not JSON */
 	struct slice bytes;         /* what "." stands for, as bytes */
 	const struct meta *meta;    /* NULL for a plain line */
@@ -120,6 +120,8 @@ void record_add_identity(const struct record *, struct buf *);
 static inline struct value
 record_value(const struct record *r)
 {
+	if (!r->doc->pos)
+		json_doc_tokens(r->doc);
 	return value_token(r->doc, r->root);
 }
 
@@ -148,6 +150,7 @@ enum op_flags {
 	OP_BYTES = 2,     /* takes values that are not JSON, as bytes (sk-cat) */
 	OP_STATE = 4,     /* remembers: it has a folder, bounds, and one thread */
 	OP_TIMED = 8,     /* may use event time: flow_options.timed says whether it does */
+	OP_LAZY = 32,     /* looks at tokens only after record_value(), and not of each record */
 };
 
 enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */
@@ -170,6 +173,7 @@ struct flow_place {
 	bool evict;             /* beyond a bound the oldest go; else it is an error */
 	struct buf mark;        /* the driver's own bytes in each mark: what event time knows */
 };
+enum op_peek { PEEK_RECORD, PEEK_DROP, PEEK_SAME };
 
 /* What an operator is opened with; later fields add to it. */
 struct op_context {
@@ -201,6 +205,9 @@ struct operator {
 	unsigned flags;
 	void *(*open)(const struct op_context *, struct failure *why);
 	int (*record)(void *self, const struct record *, struct emit *, struct failure *why);
+	/* Of OP_LAZY, or NULL: where a line that has no tokens yet goes as it is, if that can be
+	 * told so; else record() gets it. May be asked of any line, in order, or not. */
+	enum op_peek (*peek)(void *self, const struct json_doc *, unsigned *outlet);
 	/* No record older than us will follow on this task. */
 	int (*watermark)(void *self, uint32_t task, int64_t us, struct emit *,
 		struct failure *why);

@@ -130,7 +130,9 @@ record_add_identity(const struct record *r, struct buf *b)
 	} else if (strcmp(in->name, "-") != 0) {
 		buf_addf(b, "%s@%llu", in->name, (unsigned long long)r->offset);
 	} else {
-		json_canonical(&canonical, r->doc, r->root);
+		struct value v = record_value(r);
+
+		value_add_canonical(&canonical, &v);
 		hash_hex128(canonical.p, canonical.n, hex);
 		buf_adds(b, hex);
 		buf_release(&canonical);

@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+#define EAGER_BLOCKS 64 /* that are not scanned lazily, once that has not paid */
+
 /* ---- bad records ------------------------------------------------------------------------- */
 
 static void
@@ -207,11 +209,14 @@ account(struct worker *w)
 static int
 test_where(struct worker *w, const struct record *r, struct failure *why)
 {
-	struct value root = record_value(r);
 	struct record_vars vars = {.record = r, .stage = w->flow->opt->stage};
 	struct expr_env env = {record_var, &vars};
-	int rc;
+	struct value root;
+	int rc = expr_ask(w->where, r->doc);
 
+	if (rc >= 0)
+		return rc;
+	root = record_value(r);
 	vars.arena = expr_run_arena(w->where);
 	rc = expr_test(w->where, &root, &env, why);
 	expr_run_reset(w->where);
@@ -392,6 +397,72 @@ commit_here(struct worker *w, struct failure *why)
 	return epoch_commit(w->flow, LEDGER_RUNNING, why);
 }
 
+/*
+ * To make the tokens of a line alone costs more than to make them with all others, so if many
+ * lines of a block are asked for theirs, the next blocks are not scanned lazily.
+ */
+static bool
+is_lazy(struct worker *w)
+{
+	const struct json_scan *s = &w->scan;
+	size_t much = w->flow->opt->trust ? s->nlines / 4 * 3 : s->nlines / 4;
+
+	if (!(w->flow->op->flags & OP_LAZY) || w->flow->envelope_in || w->flow->controlled)
+		return false;
+	if (w->eager)
+		w->eager--;
+	else if (s->lazy && s->asked > much)
+		w->eager = EAGER_BLOCKS;
+	return !w->eager;
+}
+
+/* Whether lines of the block in hand may be asked about before anything is made of them. */
+static bool
+is_peeked(const struct worker *w)
+{
+	return w->scan.lazy && w->flow->op->peek && !w->flow->controlled && !w->flow->owner &&
+		!w->flow->clock.on && !w->check_start &&
+		!w->block.meta && !w->block.origin;
+}
+
+/* Take lines from i on as long as a look at them will do. Returns the first that needs more. */
+static size_t
+peek_at_lines(struct worker *w, size_t i)
+{
+	const struct operator *op = w->flow->op;
+	uint32_t odd = w->flow->opt->trust ? 0 : ~(uint32_t)JSON_LINE_UNENDED;
+	struct json_doc d = {.base = w->scan.p, .scan = &w->scan};
+	size_t dropped = 0, output = 0, n = w->scan.nlines;
+	enum op_peek peek;
+	unsigned outlet;
+	int rc;
+
+	for (; i < n; i++) {
+		const struct json_line *l = &w->scan.line[i];
+
+		if (__builtin_expect(l->flags & odd, 0))
+			break;
+		d.flags = l->flags;
+		d.line = (uint32_t)i;
+		rc = w->where ? expr_ask(w->where, &d) : 1;
+		if (rc < 0)
+			break;
+		peek = rc ? op->peek(w->op, &d, &outlet) : PEEK_DROP;
+		if (peek == PEEK_DROP) {
+			dropped++;
+			continue;
+		}
+		if (peek == PEEK_RECORD || !emit_line(&w->emit, outlet, w->scan.p + l->start,
+				l->end - l->start, w->scan.p + w->scan.n))
+			break;
+		output++;
+	}
+	w->balance.in += dropped + output;
+	w->balance.dropped += dropped;
+	w->balance.output += output;
+	return i;
+}
+
 void
 worker_work(struct worker *w)
 {
@@ -399,6 +470,7 @@ worker_work(struct worker *w)
 	struct slice line;
 	struct record r;
 	struct failure why;
+	bool peeked;
 	size_t i;
 
 	emit_batch_begin(&w->emit);
@@ -411,8 +483,14 @@ worker_work(struct worker *w)
 		too_long(w);
 		return;
 	}
-	json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	if (is_lazy(w))
+		json_scan_lazily(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	else
+		json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	peeked = is_peeked(w);
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
+		if (peeked && (i = peek_at_lines(w, i)) == w->scan.nlines)
+			break;
 		line = json_line_text(&w->scan, i);
 		if (f->controlled && w->scan.line[i].flags & JSON_LINE_UNENDED) {
 			fail(&why, EXIT_TRY_AGAIN, "stdin ended within a line: a stage before this "

@@ -6,8 +6,11 @@
  * each step goes forward and ends at n at the latest, and bytes are read only between the
  * line's first and its padding's last.
  */
+#include <stdlib.h>
+
+#include "base/mem.h"
 #include "base/table.h"
-#include "json/json.h"
+#include "json/scan.h"
 
 const uint8_t json_type_of_byte[256] = {
 	['"'] = JSON_STRING, ['{'] = JSON_OBJECT, ['['] = JSON_ARRAY, ['t'] = JSON_TRUE,
@@ -142,6 +145,89 @@ json_get(const struct json_doc *d, uint32_t t, struct slice key)
 	struct json_name name = json_name_of(key);
 
 	return json_get_name(d, t, &name);
+}
+
+/* ---- members, without tokens ----------------------------------------------------------- */
+
+#define LONGEST_NAME 200
+
+bool
+json_finder_init(struct json_finder *f, struct slice name)
+{
+	*f = (struct json_finder){.name = json_name_of(name)};
+	/* Between two strings there is something that begins with one of these. */
+	if (!f->name.plain || !name.n || name.n > LONGEST_NAME || strchr(" ,:]}", name.p[0]))
+		return false;
+	f->text = mem_array(name.n + 2, 1);
+	f->text[0] = f->text[name.n + 1] = '"';
+	memcpy(f->text + 1, name.p, name.n);
+	return true;
+}
+
+void
+json_finder_release(struct json_finder *f)
+{
+	free(f->text);
+	free(f->hit);
+	*f = (struct json_finder){0};
+}
+
+static void
+look_through(struct json_finder *f, const struct json_scan *s)
+{
+	f->hit = mem_grow(f->hit, &f->cap, s->n + 3, sizeof(*f->hit));
+	f->nhits = json_machine_now()->find(s->p, s->n, f->text, f->name.key.n + 2, f->hit);
+	f->hit[f->nhits] = f->hit[f->nhits + 1] = UINT32_MAX;
+	f->at = 0;
+	f->scan = s;
+	f->number = s->number;
+}
+
+/*
+ * In a line without escapes a quote is the end of a string or its beginning, and the text in
+ * quotes is a string. Where it stands once, it is the name of the member if it is followed by
+ * a colon and not within another bracket. Where it stands more than once, the tokens tell.
+ */
+enum json_peek
+json_find_slow(struct json_finder *f, const struct json_doc *d, const char **value)
+{
+	const struct json_scan *s = d->scan;
+	const struct json_line *l = s->line + d->line;
+	const char *start = s->p + l->start, *end = s->p + l->end, *p;
+	const uint32_t *hit;
+	uint32_t at;
+
+	if (__builtin_expect(*start != '{' || d->flags & JSON_LINE_ESCAPE, 0))
+		return JSON_UNSURE;
+	if (__builtin_expect(f->number != s->number || f->scan != s, 0))
+		look_through(f, s);
+	hit = f->hit + f->at;
+	while (hit > f->hit && hit[-1] >= l->start)
+		hit--;
+	while (*hit < l->start)
+		hit++;
+	f->at = (size_t)(hit - f->hit);
+	while (*hit < l->end && !json_is_quoted(s->p + *hit, end, &f->name))
+		hit++;
+	at = *hit;
+	if (at >= l->end)
+		return JSON_ABSENT;
+	while (*++hit < l->end)
+		if (json_is_quoted(s->p + *hit, end, &f->name))
+			return JSON_UNSURE;
+	p = s->p + at;
+	if (p != start + 1 && json_machine_now()->depth(start, (size_t)(p - start)) != 1)
+		return JSON_ABSENT;
+	for (p += f->name.key.n + 2; p < end && is_space(*p); p++)
+		;
+	if (p == end || *p != ':')
+		return JSON_ABSENT;
+	for (p++; p < end && is_space(*p); p++)
+		;
+	if (p == end)
+		return JSON_UNSURE;
+	*value = p;
+	return JSON_FOUND;
 }
 
 uint32_t

@@ -11,6 +11,9 @@
  * line never touches its neighbours. A line of white space alone is no record and isn't
  * listed (line numbers count it); a carriage return before the line feed is white space.
  *
+ * Who can do without the tokens of most lines scans lazily: lines are found and, unless
+ * trusted, judged all the same, but only a line that is asked for its tokens gets any.
+ *
  * Ownership: the scan borrows the block; documents borrow both. All of them live until the
  * next json_scan_block() on the same scan. A scan belongs to one thread at a time.
  *
@@ -56,6 +59,8 @@ struct json_doc {
 	uint32_t n;
 	uint32_t flags;      /* JSON_LINE_* of the line; without JSON_LINE_ESCAPE the document
 				holds no backslash */
+	uint32_t line;       /* its index in scan; of a lazy scan: */
+	struct json_scan *scan;
 };
 
 struct json_line {
@@ -72,6 +77,7 @@ enum {
 	JSON_LINE_CONTROL = 4,     /* a control byte within a string */
 	JSON_LINE_ESCAPE = 8,      /* a backslash */
 	JSON_LINE_UNENDED = 16,    /* the last line, and it has no line feed */
+	JSON_LINE_ODD = 32,        /* its tokens are not JSON's; not looked for on trust */
 };
 
 /* {0} is a scan that has seen nothing. */
@@ -85,11 +91,17 @@ struct json_scan {
 	char *first;         /* the first byte of each, a line feed for the end of a line */
 	uint32_t *skip;
 	size_t ntok;
+	uint64_t number;     /* of the block, from 1: tells what is known of another */
+	size_t asked;        /* lines of a lazy scan that were asked for their tokens */
+	bool lazy, trust;
 
 	/* The scan's own. */
 	struct json_feed *feed;
+	uint32_t *scalar;    /* positions of numbers, literals and rubbish */
+	struct json_shapes *shapes;
+	unsigned shapeless;  /* blocks before shapes are looked at again */
 	char *copy;          /* of the text of json_doc_of, padded */
-	size_t cap_tok, cap_first, cap_skip, cap_lines, cap_feeds, cap_copy;
+	size_t cap_tok, cap_first, cap_skip, cap_lines, cap_feeds, cap_copy, cap_scalar;
 };
 
 /* Scan a block of whole lines; its last line may lack the line feed. p[n .. n+JSON_PADDING)
@@ -97,6 +109,14 @@ struct json_scan {
  * UTF-8 unchecked. */
 void json_scan_block(struct json_scan *, const char *p, size_t n, bool trust);
 void json_scan_release(struct json_scan *);
+
+/*
+ * The same without tokens: a line's tok and ntok don't matter, pos and skip hold nothing. A
+ * document has pos == NULL until json_doc_tokens(), which makes the tokens of its line; they
+ * live until it is called for another line of the scan.
+ */
+void json_scan_lazily(struct json_scan *, const char *p, size_t n, bool trust);
+void json_doc_tokens(struct json_doc *);
 
 /*
  * The document of line i. Unless trust, it is validated whole: the grammar of RFC 8259,
@@ -170,6 +190,67 @@ struct json_name {
 };
 struct json_name json_name_of(struct slice key);
 uint32_t json_get_name(const struct json_doc *, uint32_t t, const struct json_name *);
+
+/*
+ * The value of a member without tokens: of the document of a lazy scan, which is taken to be
+ * the whole line. Found: *value is its first byte. The answer is right where it is given;
+ * JSON_UNSURE says that the tokens must tell. It costs a look at the whole block for the
+ * first line of each, and little for any other; lines are best asked in order.
+ */
+enum json_peek { JSON_UNSURE, JSON_ABSENT, JSON_FOUND };
+
+/* Looks for one name in one scan after the other; {0} and json_finder_init. */
+struct json_finder {
+	struct json_name name;
+	char *text;                   /* the name in its quotes */
+	const struct json_scan *scan; /* whose block number was looked through */
+	uint64_t number;
+	uint32_t *hit;                /* where the text may be in it, and two end marks */
+	size_t nhits, cap, at;
+};
+
+/* False: it is no name that can be looked for. The name is borrowed. */
+bool json_finder_init(struct json_finder *, struct slice name);
+void json_finder_release(struct json_finder *);
+
+/* Is the string whose first quote is at p this one, and without escapes? Bytes up to end, the
+ * end of its line, are looked at, and what is readable behind it. */
+static inline bool
+json_is_quoted(const char *p, const char *end, const struct json_name *name)
+{
+	size_t n = name->key.n;
+	uint64_t head;
+
+	memcpy(&head, p + 1, 8);
+	if (*p != '"' || ((head ^ name->head) & name->mask))
+		return false;
+	return n < 8 || ((size_t)(end - p) > n + 1 && p[n + 1] == '"' &&
+		memcmp(p + 9, name->key.p + 8, n - 8) == 0);
+}
+
+enum json_peek json_find_slow(struct json_finder *, const struct json_doc *,
+	const char **value);
+
+static inline enum json_peek
+json_find(struct json_finder *f, const struct json_doc *d, const char **value)
+{
+	const struct json_line *l = d->scan->line + d->line;
+	const char *start = d->base + l->start;
+	const uint32_t *hit = f->hit + f->at;
+
+	/* As it mostly is: the first member, and the only place. */
+	if (__builtin_expect(f->number == d->scan->number && f->scan == d->scan &&
+			hit[0] == l->start + 1 && hit[1] >= l->end && *start == '{' &&
+			!(d->flags & JSON_LINE_ESCAPE) &&
+			json_is_quoted(start + 1, d->base + l->end, &f->name) &&
+			start[f->name.key.n + 3] == ':' &&
+			(unsigned char)start[f->name.key.n + 4] > ' ', 1)) {
+		*value = start + f->name.key.n + 4;
+		f->at++;
+		return JSON_FOUND;
+	}
+	return json_find_slow(f, d, value);
+}
 
 /* Element i of the array at t, counted from the end where i is negative, or JSON_NONE. */
 uint32_t json_at(const struct json_doc *, uint32_t t, int64_t i);

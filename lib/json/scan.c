@@ -1,5 +1,6 @@
 /*
- * The scan of a block: kernels find tokens and line feeds, lines are made of them here.
+ * The scan of a block: machines find tokens and line feeds and judge them, lines are made of
+ * that here.
  *
  * The index is written 16 KiB of input at a time, so that its memory follows the tokens
  * that there are, not those that there could be. Memory grows to what the largest block
@@ -15,11 +16,12 @@
 #endif
 
 #include "base/mem.h"
-#include "json/step.h"
+#include "json/judge.h"
 
 #define PIECE ((size_t)16 << 10)
+#define SHAPELESS_BLOCKS 32 /* without a look at shapes, once that has not paid */
 
-/* ---- the scalar kernel ----------------------------------------------------------------- */
+/* ---- any machine ----------------------------------------------------------------------- */
 
 enum { BACKSLASH = 1, QUOTE = 2, FEED = 4, SPACE = 8, OP = 16, CONTROL = 32, HIGH = 64 };
 
@@ -43,8 +45,8 @@ prefix_xor(uint64_t x)
 	return x;
 }
 
-void
-json_kernel_scalar(struct json_state *state, const char *p, uint32_t at, size_t n,
+STEP void
+steps_scalar(struct json_state *state, const char *p, uint32_t at, size_t n,
 	enum json_mode mode)
 {
 	struct json_state s = *state;
@@ -52,7 +54,7 @@ json_kernel_scalar(struct json_state *state, const char *p, uint32_t at, size_t 
 
 	for (i = 0; i < n; i += 64, at += 64) {
 		struct step m = {0};
-		uint64_t quotes, tok;
+		uint64_t quotes, left;
 		unsigned k;
 
 		for (k = 0; k < 64; k++) {
@@ -67,130 +69,253 @@ json_kernel_scalar(struct json_state *state, const char *p, uint32_t at, size_t 
 			m.control |= (c >> 5 & 1) << k;
 			m.bad_utf8 |= (c >> 6 & 1) << k;
 		}
+		if (mode == JSON_FEEDS_TRUST) {
+			step_feeds(&s, m.feed, m.backslash, at);
+			continue;
+		}
 		if (mode == JSON_TEXT)
 			m.feed = 0;
 		if (mode == JSON_LINES_TRUST)
 			m.bad_utf8 = 0;
 		quotes = step_quotes(&s, &m);
 		step_tokens(&s, &m, quotes, prefix_xor(quotes));
-		for (k = 0, tok = m.tok; tok; k++, tok &= tok - 1) {
-			unsigned bit = (unsigned)__builtin_ctzll(tok);
+		for (k = 0, left = m.tok; left; k++, left &= left - 1) {
+			unsigned bit = (unsigned)__builtin_ctzll(left);
 
-			s.pos[s.ntok + k] = at + bit;
+			if (mode != JSON_LINES_LAZY)
+				s.pos[s.ntok + k] = at + bit;
 			s.first[s.ntok + k] = p[i + bit];
 		}
-		step_lines(&s, &m);
+		if (mode != JSON_LINES_TRUST)
+			for (left = m.scalar; left; left &= left - 1)
+				s.scalar[s.nscalars++] = at + (uint32_t)__builtin_ctzll(left);
+		step_lines(&s, &m, at);
 	}
 	*state = s;
 }
 
-/* ---- which kernel ---------------------------------------------------------------------- */
+#define STEPS(name, mode) static void \
+	name(struct json_state *s, const char *p, uint32_t at, size_t n) \
+	{ \
+		steps_scalar(s, p, at, n, mode); \
+	}
+STEPS(lines_scalar, JSON_LINES)
+STEPS(lazy_scalar, JSON_LINES_LAZY)
+STEPS(trust_scalar, JSON_LINES_TRUST)
+STEPS(feeds_scalar, JSON_FEEDS_TRUST)
+STEPS(text_scalar, JSON_TEXT)
+#undef STEPS
 
-static const struct kernel {
-	const char *name;
-	json_kernel *run;
-} kernels[] = {
-#if defined(__x86_64__)
-	{"avx512", json_kernel_avx512},
-	{"avx2", json_kernel_avx2},
-#endif
-	{"scalar", json_kernel_scalar},
+static void
+judge_scalar(const char *first, size_t n, struct json_feed *feed, uint32_t *skip)
+{
+	struct judge j;
+	size_t i, k;
+
+	judge_begin(&j);
+	for (i = 0; i < n; i += 64) {
+		struct kinds is = {0};
+
+		for (k = 0; k < 64 && i + k < n; k++) {
+			char c = first[i + k];
+
+			is.quote |= (uint64_t)(c == '"') << k;
+			is.feed |= (uint64_t)(c == '\n') << k;
+			is.colon |= (uint64_t)(c == ':') << k;
+			is.comma |= (uint64_t)(c == ',') << k;
+			is.object |= (uint64_t)(c == '{') << k;
+			is.array |= (uint64_t)(c == '[') << k;
+			is.object_end |= (uint64_t)(c == '}') << k;
+			is.array_end |= (uint64_t)(c == ']') << k;
+		}
+		feed = judge_step(&j, &is, (uint32_t)i, n - i, feed, skip);
+	}
+}
+
+static inline bool
+same_scalar(const char *first, size_t n, const char *shape)
+{
+	size_t i;
+
+	for (i = 0; i < n && json_in_shape(first[i]) == shape[i]; i++)
+		;
+	return i == n;
+}
+
+SHAPES(shapes_scalar, , judge_scalar, same_scalar)
+
+static size_t
+find_scalar(const char *p, size_t n, const char *text, size_t len, uint32_t *hit)
+{
+	return find_rest(p, 0, n, text, len, hit, 0);
+}
+
+static long
+depth_scalar(const char *p, size_t n)
+{
+	bool in_string = false;
+	long depth = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		char low = (char)(p[i] | 0x20);
+
+		in_string ^= p[i] == '"';
+		depth += !in_string && low == '{';
+		depth -= !in_string && low == '}';
+	}
+	return depth;
+}
+
+const struct json_machine json_machine_scalar = {
+	"scalar", {lines_scalar, lazy_scalar, trust_scalar, feeds_scalar, text_scalar},
+	judge_scalar, shapes_scalar, find_scalar, depth_scalar,
 };
-#define NKERNELS (sizeof(kernels) / sizeof(kernels[0]))
 
-static _Atomic(const struct kernel *) chosen;
+/* ---- which machine --------------------------------------------------------------------- */
+
+static const struct json_machine *const machines[] = {
+#if defined(__x86_64__)
+	&json_machine_avx512,
+	&json_machine_avx2,
+#endif
+	&json_machine_scalar,
+};
+#define NMACHINES (sizeof(machines) / sizeof(machines[0]))
+
+static _Atomic(const struct json_machine *) chosen;
 
 static bool
-kernel_runs(const struct kernel *k)
+machine_is_here(const struct json_machine *m)
 {
 #if defined(__x86_64__)
 	bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("pclmul") &&
 		__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
 		__builtin_cpu_supports("popcnt");
 
-	if (k->run == json_kernel_avx512)
+	if (m == &json_machine_avx512)
 		return avx2 && __builtin_cpu_supports("avx512bw") &&
 			__builtin_cpu_supports("avx512vl") &&
+			__builtin_cpu_supports("avx512vbmi") &&
 			__builtin_cpu_supports("avx512vbmi2");
-	if (k->run == json_kernel_avx2)
+	if (m == &json_machine_avx2)
 		return avx2;
 #endif
-	return k->run == json_kernel_scalar;
+	return m == &json_machine_scalar;
 }
 
-static const struct kernel *
-kernel_now(void)
+const struct json_machine *
+json_machine_now(void)
 {
-	const struct kernel *k = atomic_load_explicit(&chosen, memory_order_relaxed);
+	const struct json_machine *m = atomic_load_explicit(&chosen, memory_order_relaxed);
+	size_t i;
 
-	if (!k) {
-		for (k = kernels; !kernel_runs(k); k++)
+	if (!m) {
+		for (i = 0; !machine_is_here(machines[i]); i++)
 			;
-		atomic_store_explicit(&chosen, k, memory_order_relaxed);
+		m = machines[i];
+		atomic_store_explicit(&chosen, m, memory_order_relaxed);
 	}
-	return k;
+	return m;
 }
 
 const char *
 json_scanner(void)
 {
-	return kernel_now()->name;
+	return json_machine_now()->name;
 }
 
 bool
 json_use(const char *name)
 {
-	const struct kernel *k = NULL;
+	const struct json_machine *m = NULL;
 	size_t i;
 
-	for (i = 0; name && i < NKERNELS; i++)
-		if (strcmp(kernels[i].name, name) == 0)
-			k = kernels + i;
-	if (name && (!k || !kernel_runs(k)))
+	for (i = 0; name && i < NMACHINES; i++)
+		if (strcmp(machines[i]->name, name) == 0)
+			m = machines[i];
+	if (name && (!m || !machine_is_here(m)))
 		return false;
-	atomic_store_explicit(&chosen, k, memory_order_relaxed);
+	atomic_store_explicit(&chosen, m, memory_order_relaxed);
 	return true;
 }
 
 /* ---- a block --------------------------------------------------------------------------- */
 
 static void
-reserve(struct json_scan *s, struct json_state *st, size_t bytes)
+reserve(struct json_scan *s, struct json_state *st, size_t bytes, enum json_mode mode)
 {
 	size_t need = st->ntok + bytes + JSON_SLACK;
 
-	s->pos = st->pos = mem_grow(s->pos, &s->cap_tok, need, sizeof(*s->pos));
 	s->feed = st->feed = mem_grow(s->feed, &s->cap_feeds, st->nfeeds + bytes + 1,
 		sizeof(*s->feed));
+	if (mode == JSON_FEEDS_TRUST)
+		return;
 	s->first = st->first = mem_grow(s->first, &s->cap_first, need, 1);
+	if (mode != JSON_LINES_LAZY)
+		s->pos = st->pos = mem_grow(s->pos, &s->cap_tok, need, sizeof(*s->pos));
+	if (mode != JSON_LINES_TRUST)
+		s->scalar = st->scalar = mem_grow(s->scalar, &s->cap_scalar,
+			st->nscalars + bytes + JSON_SLACK, sizeof(*s->scalar));
 }
 
-/* Run the kernel over p[0..n), and over end after that, in a step filled up with blanks. */
+/* Step over p[0..n), which begins at position from, and over end after that, in a step filled
+ * up with blanks. */
 static void
-run(struct json_scan *s, struct json_state *st, const char *p, size_t n, const char *end,
-	enum json_mode mode)
+run(struct json_scan *s, struct json_state *st, const char *p, uint32_t from, size_t n,
+	const char *end, enum json_mode mode)
 {
-	json_kernel *kernel = kernel_now()->run;
+	const struct json_machine *machine = json_machine_now();
 	size_t whole = n & ~(size_t)63, at, len;
 	char last[64];
 
 	for (at = 0; at < whole; at += len) {
 		len = whole - at < PIECE ? whole - at : PIECE;
-		reserve(s, st, len);
-		kernel(st, p + at, (uint32_t)at, len, mode);
+		reserve(s, st, len, mode);
+		machine->steps[mode](st, p + at, from + (uint32_t)at, len);
 	}
-	reserve(s, st, 64);
+	reserve(s, st, 64, mode);
 	if (whole == n && !*end)
 		return;
 	memset(last, ' ', sizeof(last));
 	memcpy(last, p + whole, n - whole);
 	memcpy(last + (n - whole), end, strlen(end));
-	kernel(st, last, (uint32_t)whole, 64, mode);
+	machine->steps[mode](st, last, from + (uint32_t)whole, 64);
+}
+
+/* The lines in which a scalar is wrong are odd. */
+static void
+judge_scalars(struct json_scan *s, const struct json_state *st)
+{
+	size_t i = 0, low, high, mid;
+
+	while ((i = json_bad_scalar(s->p, st->scalar, i, st->nscalars)) < st->nscalars) {
+		for (low = 0, high = st->nfeeds; low < high;) {
+			mid = low + (high - low) / 2;
+			if (s->feed[mid].at < st->scalar[i])
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		if (low < st->nfeeds)
+			s->feed[low].flags |= JSON_LINE_ODD;
+		i++;
+	}
+}
+
+/* Is there more than white space in a line that was not looked at for tokens? */
+static inline bool
+is_blank(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r'))
+		p++;
+	return p == end;
 }
 
 static void
 make_lines(struct json_scan *s, size_t nfeeds, bool ended)
 {
+	bool feeds = s->lazy && s->trust;
 	uint32_t start = 0, tok = 0;
 	struct json_line *line;
 	size_t i;
@@ -199,7 +324,7 @@ make_lines(struct json_scan *s, size_t nfeeds, bool ended)
 	line = s->line;
 	for (i = 0; i < nfeeds; i++) {
 		const struct json_feed *f = s->feed + i;
-		uint32_t end = s->pos[f->tok], flags = f->flags;
+		uint32_t end = f->at, flags = f->flags;
 
 		/* Written, then kept or not. */
 		line->start = start;
@@ -211,13 +336,17 @@ make_lines(struct json_scan *s, size_t nfeeds, bool ended)
 		    json_is_utf8((struct slice){s->p + start, end - start}))
 			flags &= ~(uint32_t)JSON_LINE_NOT_UTF8;
 		line->flags = flags;
-		line += f->tok != tok;
+		line += feeds ? !is_blank(s->p + start, s->p + end) : f->tok != tok;
 		start = end + 1;
 		tok = f->tok + 1;
 	}
 	s->nlines = (size_t)(line - s->line);
-	if (!ended && s->nlines && s->line[s->nlines - 1].number == nfeeds - 1)
-		s->line[s->nlines - 1].flags |= JSON_LINE_UNENDED;
+	if (!ended && s->nlines && s->line[s->nlines - 1].number == nfeeds - 1) {
+		line = &s->line[s->nlines - 1];
+		line->flags |= JSON_LINE_UNENDED;
+		if (!s->trust && (s->first[line->tok + line->ntok - 1] | 0x20) != '}')
+			line->flags |= JSON_LINE_ODD;
+	}
 }
 
 /* The brackets and line feeds among 64 tokens, a bit each. */
@@ -246,55 +375,95 @@ brackets_and_feeds(const char *first)
 	return found;
 }
 
-/* What json_walk() does for skip, without asking whether all is as it should be. */
+/* What the judge does for skip, without asking whether all is as it should be. */
 static void
-match_brackets(struct json_scan *s)
+match_brackets(const char *first, size_t n, uint32_t *skip)
 {
 	uint32_t open[JSON_MAX_DEPTH], depth = 0, start = 0, t;
 	uint64_t found;
 	size_t from;
 
-	for (from = 0; from < s->ntok; from += 64) {
-		found = brackets_and_feeds(s->first + from);
-		if (s->ntok - from < 64)
-			found &= (UINT64_C(1) << (s->ntok - from)) - 1;
+	for (from = 0; from < n; from += 64) {
+		found = brackets_and_feeds(first + from);
+		if (n - from < 64)
+			found &= (UINT64_C(1) << (n - from)) - 1;
 		for (; found; found &= found - 1) {
 			char c;
 
 			t = (uint32_t)from + (uint32_t)__builtin_ctzll(found);
-			c = s->first[t];
+			c = first[t];
 			if (c == '\n') {
 				/* What was opened and not closed ends with the line. */
 				while (RARE(depth))
-					s->skip[open[--depth]] = t - start - 1;
+					skip[open[--depth]] = t - start - 1;
 				start = t + 1;
 			} else if (c & 2) {
 				if (RARE(depth == JSON_MAX_DEPTH))
-					s->skip[t] = t - start;
+					skip[t] = t - start;
 				else
 					open[depth++] = t;
 			} else if (depth) {
-				s->skip[open[--depth]] = t - start;
+				skip[open[--depth]] = t - start;
 			}
 		}
 	}
 }
 
-void
-json_scan_block(struct json_scan *s, const char *p, size_t n, bool trust)
+static void
+judge(struct json_scan *s, const struct json_state *st)
+{
+	uint32_t *skip = s->lazy ? NULL : s->skip;
+
+	if (s->shapeless) {
+		s->shapeless--;
+		json_machine_now()->judge(s->first, s->ntok, s->feed, skip);
+		return;
+	}
+	if (!s->shapes)
+		s->shapes = mem_zalloc(sizeof(*s->shapes));
+	json_machine_now()->shapes(s->first, s->feed, st->nfeeds, s->shapes, skip);
+	if (s->shapes->missed > st->nfeeds / 4)
+		s->shapeless = SHAPELESS_BLOCKS;
+}
+
+static void
+scan_block(struct json_scan *s, const char *p, size_t n, bool trust, bool lazy)
 {
 	struct json_state st = {0};
 	bool ended = n == 0 || p[n - 1] == '\n';
 
 	s->p = p;
 	s->n = n;
-	run(s, &st, p, n, ended ? "" : "\n", trust ? JSON_LINES_TRUST : JSON_LINES);
+	s->number++;
+	s->asked = 0;
+	s->lazy = lazy;
+	s->trust = trust;
+	run(s, &st, p, 0, n, ended ? "" : "\n", lazy ?
+		(trust ? JSON_FEEDS_TRUST : JSON_LINES_LAZY) :
+		(trust ? JSON_LINES_TRUST : JSON_LINES));
 	s->ntok = st.ntok;
 	s->feeds = (uint32_t)(st.nfeeds - !ended);
-	s->skip = mem_grow(s->skip, &s->cap_skip, s->ntok, sizeof(*s->skip));
-	if (trust)
-		match_brackets(s);
+	if (!lazy)
+		s->skip = mem_grow(s->skip, &s->cap_skip, s->ntok, sizeof(*s->skip));
+	if (!trust) {
+		judge(s, &st);
+		judge_scalars(s, &st);
+	} else if (!lazy) {
+		match_brackets(s->first, s->ntok, s->skip);
+	}
 	make_lines(s, st.nfeeds, ended);
+}
+
+void
+json_scan_block(struct json_scan *s, const char *p, size_t n, bool trust)
+{
+	scan_block(s, p, n, trust, false);
+}
+
+void
+json_scan_lazily(struct json_scan *s, const char *p, size_t n, bool trust)
+{
+	scan_block(s, p, n, trust, true);
 }
 
 void
@@ -306,6 +475,8 @@ json_scan_release(struct json_scan *s)
 	free(s->line);
 	free(s->copy);
 	free(s->first);
+	free(s->scalar);
+	free(s->shapes);
 	*s = (struct json_scan){0};
 }
 
@@ -316,14 +487,39 @@ json_line_doc(struct json_scan *s, size_t i, bool trust, struct json_doc *d,
 	struct failure *why)
 {
 	const struct json_line *l = s->line + i;
-	uint32_t *skip = s->skip + l->tok;
+	uint32_t *skip = s->lazy ? NULL : s->skip + l->tok;
 
-	if (!trust && !json_walk(s, l) &&
+	if (!trust && RARE(l->flags & ~(uint32_t)JSON_LINE_UNENDED) && !json_is_good(s, l) &&
 	    json_check(s->p + l->start, l->end - l->start, skip, why) != 0)
 		return -1;
-	*d = (struct json_doc){s->p, s->pos + l->tok, skip, s->first + l->tok, l->ntok,
-		l->flags};
+	if (s->lazy)
+		*d = (struct json_doc){.base = s->p, .flags = l->flags, .line = (uint32_t)i,
+			.scan = s};
+	else
+		*d = (struct json_doc){s->p, s->pos + l->tok, skip, s->first + l->tok, l->ntok,
+			l->flags, (uint32_t)i, s};
 	return 0;
+}
+
+void
+json_doc_tokens(struct json_doc *d)
+{
+	struct json_scan *s = d->scan;
+	const struct json_line *l = s->line + d->line;
+	struct json_state st = {0};
+	size_t end = l->end;
+
+	if (d->pos)
+		return;
+	end += end < s->n && s->p[end] == '\r';
+	run(s, &st, s->p + l->start, l->start, end - l->start, "\n", JSON_LINES_TRUST);
+	s->skip = mem_grow(s->skip, &s->cap_skip, st.ntok, sizeof(*s->skip));
+	match_brackets(s->first, st.ntok, s->skip);
+	d->pos = s->pos;
+	d->skip = s->skip;
+	d->first = s->first;
+	d->n = (uint32_t)st.ntok - 1;
+	s->asked++;
 }
 
 int
@@ -331,6 +527,7 @@ json_doc_of(struct json_scan *s, struct slice text, struct json_doc *d, struct f
 {
 	struct json_state st = {0};
 	struct json_line l = {0};
+	struct json_feed feed = {0};
 
 	if (text.n >= JSON_MAX_BLOCK)
 		return fail(why, EXIT_DATA, "longer than 2 GiB");
@@ -342,18 +539,26 @@ json_doc_of(struct json_scan *s, struct slice text, struct json_doc *d, struct f
 	s->n = text.n;
 	s->nlines = 0;
 	s->feeds = 0;
-	run(s, &st, s->copy, text.n, "\n", JSON_TEXT);
+	s->number++;
+	s->lazy = s->trust = false;
+	run(s, &st, s->copy, 0, text.n, "\n", JSON_TEXT);
 	s->ntok = st.ntok;
 	s->pos[s->ntok] = (uint32_t)text.n;
 	s->first[s->ntok] = '\n';
 	s->skip = mem_grow(s->skip, &s->cap_skip, s->ntok + 1, sizeof(*s->skip));
+	json_machine_now()->judge(s->first, s->ntok + 1, &feed, s->skip);
+	s->feed[0] = feed;
+	s->feed[0].at = (uint32_t)text.n;
+	st.nfeeds = 1;
+	judge_scalars(s, &st);
 	l.end = (uint32_t)text.n;
 	l.ntok = (uint32_t)s->ntok;
-	l.flags = st.flags | (st.in_string ? JSON_LINE_OPEN_STRING : 0u);
+	l.flags = st.flags | s->feed[0].flags | (st.in_string ? JSON_LINE_OPEN_STRING : 0u) |
+		(s->ntok ? 0u : JSON_LINE_ODD);
 	if (l.flags & JSON_LINE_NOT_UTF8 && json_is_utf8((struct slice){s->copy, text.n}))
 		l.flags &= ~(uint32_t)JSON_LINE_NOT_UTF8;
-	if (!json_walk(s, &l) && json_check(s->copy, text.n, s->skip, why) != 0)
+	if (!json_is_good(s, &l) && json_check(s->copy, text.n, s->skip, why) != 0)
 		return -1;
-	*d = (struct json_doc){s->copy, s->pos, s->skip, s->first, l.ntok, l.flags};
+	*d = (struct json_doc){s->copy, s->pos, s->skip, s->first, l.ntok, l.flags, 0, s};
 	return 0;
 }

@@ -9,8 +9,10 @@
 
 #include "json/json.h"
 
-/* A line feed: the index of its token, and what was noticed in the line before it. */
+/* A line feed: its position, the index of its token, and what was noticed in the line before
+ * it. */
 struct json_feed {
+	uint32_t at;
 	uint32_t tok;
 	uint32_t flags;
 };
@@ -20,37 +22,90 @@ struct json_state {
 	uint32_t *pos;
 	struct json_feed *feed;
 	char *first;
-	size_t ntok, nfeeds;
+	uint32_t *scalar;       /* positions of tokens that are no operator and no string */
+	size_t ntok, nfeeds, nscalars;
 	uint64_t in_string;     /* all ones: within a string */
 	uint64_t escaped;       /* 1: the next byte is escaped */
 	uint64_t in_scalar;     /* 1: the last byte belonged to a scalar other than a string */
 	uint32_t flags;         /* of the line so far */
-	unsigned char tail[32]; /* the last bytes seen, for UTF-8 */
+	bool high;              /* the last step had bytes that are not ASCII: */
+	unsigned char tail[32]; /* its last bytes, for UTF-8; else zeros */
 };
 
 enum json_mode {
 	JSON_LINES,       /* to be validated */
-	JSON_LINES_TRUST, /* UTF-8 is not looked at */
+	JSON_LINES_LAZY,  /* the same, without pos */
+	JSON_LINES_TRUST, /* UTF-8 is not looked at, scalars are not listed */
+	JSON_FEEDS_TRUST, /* line feeds and backslashes, and nothing else */
 	JSON_TEXT,        /* to be validated; a line feed is white space */
+	JSON_MODES,
 };
 
-/* Steps over p[0..n), n a multiple of 64; at: the position that p[0] has. */
-typedef void json_kernel(struct json_state *, const char *p, uint32_t at, size_t n,
-	enum json_mode);
+/*
+ * Lines that were judged good are remembered by their tokens, what is neither operator nor
+ * string being a 0. A line that has the same ones is good too, and its skip is theirs.
+ */
+#define JSON_SHAPE_TOKENS 256
+#define JSON_SHAPES 64 /* of a number of tokens each, modulo this: two */
+struct json_shapes {
+	struct json_shape {
+		uint32_t n;    /* tokens; 0: none is remembered */
+		bool has_skip;
+		char text[JSON_SHAPE_TOKENS];
+		uint32_t skip[JSON_SHAPE_TOKENS];
+	} shape[JSON_SHAPES][2];
+	size_t missed;         /* lines of the last call that had no known shape */
+};
 
-json_kernel json_kernel_scalar;
+static inline char
+json_in_shape(char c)
+{
+	return c == '{' || c == '}' || c == '[' || c == ']' || c == ':' || c == ',' ||
+		c == '"' ? c : 0;
+}
+
+/*
+ * What a machine does in its own way. The same answers from each:
+ *
+ * steps   over p[0..n), n a multiple of 64; at: the position that p[0] has.
+ * judge   the tokens first[0..n), the last of which is a line feed: what stands next to
+ *         what, and in which bracket. It marks the lines that are odd in feed, and fills
+ *         skip, if not NULL, for those that aren't. Scalars are taken to be right.
+ * shapes  the same, of all the lines that end with these feeds, by their shapes.
+ * find    where text[0..len), which begins and ends with a quote, is in p[0..n), or may be:
+ *         into hit, which has room for n + 1. Returns how many.
+ * depth   how much more brackets were opened than closed, outside of strings, in p[0..n);
+ *         JSON_PADDING bytes after it are readable.
+ */
+struct json_machine {
+	const char *name;
+	void (*steps[JSON_MODES])(struct json_state *, const char *p, uint32_t at, size_t n);
+	void (*judge)(const char *first, size_t n, struct json_feed *feed, uint32_t *skip);
+	void (*shapes)(const char *first, struct json_feed *feed, size_t nfeeds,
+		struct json_shapes *, uint32_t *skip);
+	size_t (*find)(const char *p, size_t n, const char *text, size_t len, uint32_t *hit);
+	long (*depth)(const char *p, size_t n);
+};
+
+extern const struct json_machine json_machine_scalar;
 #if defined(__x86_64__)
-json_kernel json_kernel_avx2, json_kernel_avx512;
+extern const struct json_machine json_machine_avx2, json_machine_avx512;
 #endif
+const struct json_machine *json_machine_now(void);
 
-/* pos[] and first[] may be written this far beyond the last token of a step. */
+/* pos[], first[] and scalar[] may be written this far beyond the last token of a step. */
 #define JSON_SLACK 80
 
 /*
- * The fast verdict, from the tokens. Fills skip. It refuses a scalar that ends with the
- * block: the bytes behind could seem to go on with it.
+ * The fast verdict on a line: what the judge and the look at its scalars made of it, and its
+ * escapes. It refuses a scalar that ends with the block: the bytes behind could seem to go
+ * on with it.
  */
-bool json_walk(const struct json_scan *, const struct json_line *);
+bool json_is_good(const struct json_scan *, const struct json_line *);
+
+/* The first of the scalars i .. n-1, at these positions from p on, that is no number and no
+ * literal up to what ends it; n if there is none. Bytes behind them are readable. */
+size_t json_bad_scalar(const char *p, const uint32_t *scalar, size_t i, size_t n);
 
 /*
  * The careful verdict, from the bytes alone, by another way than the fast one: it says

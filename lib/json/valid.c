@@ -1,11 +1,10 @@
 /*
  * Is it JSON? Asked twice.
  *
- * json_walk() follows the tokens: the place in this function is the state of the parser,
- * so that each kind of place has branches of its own and a stream of like records is
- * predicted. It only says yes or no. json_check() is for the lines that got a no, and for
- * those that the walk can't take; it goes byte by byte and knows what to say. Neither
- * recurses.
+ * A block's tokens are judged 64 at a time (judge.h), its scalars one by one, and the
+ * escapes of a line here: that only says yes or no. json_check() is for the lines that got a
+ * no, and for those that can't be judged so; it goes byte by byte and knows what to say.
+ * Neither recurses.
  */
 #include "json/scan.h"
 
@@ -69,7 +68,8 @@ number_is_valid_slow(const char *p)
 	return p && is_end(*p);
 }
 
-/* How many digits there are is nothing a branch could learn: count them in a mask. */
+/* How many digits there are, and whether there is a point, is nothing that a branch could
+ * learn: it is counted in a mask. */
 static inline bool
 number_is_valid(const char *p)
 {
@@ -77,20 +77,15 @@ number_is_valid(const char *p)
 	__m128i v = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8('0'));
 	__m128i digit = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(9)), v);
 	uint32_t m = (uint32_t)_mm_movemask_epi8(digit);
-	unsigned minus = *p == '-', whole, fraction, n;
+	unsigned minus = *p == '-', whole, point, fraction, n;
 
 	m >>= minus;
 	whole = (unsigned)__builtin_ctz(~m);
-	n = minus + whole;
-	if (whole == 0 || (whole > 1 && p[minus] == '0'))
-		return false;
-	if (p[n] == '.') {
-		fraction = (unsigned)__builtin_ctz(~(m >> whole >> 1));
-		if (fraction == 0)
-			return n >= 14 && number_is_valid_slow(p);
-		n += 1 + fraction;
-	}
-	if (__builtin_expect(n < 16 && is_end(p[n]), 1))
+	point = p[minus + whole] == '.';
+	fraction = (unsigned)__builtin_ctz(~(m >> whole >> 1));
+	n = minus + whole + (-point & (1 + fraction));
+	if (__builtin_expect((whole > 0) & ((whole == 1) | (p[minus] != '0')) &
+			((fraction > 0) | !point) & (n < 16) & is_end(p[n]), 1))
 		return true;
 #endif
 	return number_is_valid_slow(p);
@@ -111,84 +106,16 @@ literal_is_valid(const char *p, char first)
 	}
 }
 
-#define BYTE(t) (first[t])
-
-/* The value at t: go on behind it if it is a scalar, else into it. */
-#define VALUE(next) do { \
-	char c_ = BYTE(t); \
-	if (c_ == '"') \
-		; \
-	else if (c_ == '{') \
-		goto object; \
-	else if (c_ == '[') \
-		goto array; \
-	else if (c_ == '-' || is_digit(c_)) { \
-		if (!number_is_valid(base + pos[t])) \
-			return false; \
-	} else if (!literal_is_valid(base + pos[t], c_)) \
-		return false; \
-	t++; \
-	goto next; \
-} while (0)
-
-static bool
-walk(const char *base, const uint32_t *pos, const char *first, uint32_t n, uint32_t *skip)
+size_t
+json_bad_scalar(const char *base, const uint32_t *scalar, size_t i, size_t n)
 {
-	/* The tokens that opened what we are in; the top bit says that it is an object. */
-	uint32_t open[JSON_MAX_DEPTH];
-	const uint32_t is_object = (uint32_t)1 << 31;
-	uint32_t depth = 0, t = 0, top;
+	for (; i < n; i++) {
+		const char *p = base + scalar[i];
 
-	VALUE(root_end);
-
-object:
-	if (depth == JSON_MAX_DEPTH)
-		return false;
-	open[depth++] = t++ | is_object;
-	if (BYTE(t) == '}')
-		goto close;
-name:
-	if (BYTE(t) != '"' || BYTE(t + 1) != ':')
-		return false;
-	t += 2;
-	VALUE(object_next);
-object_next:
-	if (BYTE(t) == ',') {
-		t++;
-		goto name;
+		if (!(*p == '-' || is_digit(*p) ? number_is_valid(p) : literal_is_valid(p, *p)))
+			break;
 	}
-	if (BYTE(t) == '}')
-		goto close;
-	return false;
-
-array:
-	if (depth == JSON_MAX_DEPTH)
-		return false;
-	open[depth++] = t++;
-	if (BYTE(t) == ']')
-		goto close;
-element:
-	VALUE(array_next);
-array_next:
-	if (BYTE(t) == ',') {
-		t++;
-		goto element;
-	}
-	if (BYTE(t) == ']')
-		goto close;
-	return false;
-
-close:
-	skip[open[--depth] & ~is_object] = t++;
-	if (depth == 0)
-		goto root_end;
-	top = open[depth - 1];
-	if (top & is_object)
-		goto object_next;
-	goto array_next;
-
-root_end:
-	return t == n;
+	return i;
 }
 
 static inline bool
@@ -216,15 +143,10 @@ escapes_are_valid(const char *p, const char *end)
 }
 
 bool
-json_walk(const struct json_scan *s, const struct json_line *l)
+json_is_good(const struct json_scan *s, const struct json_line *l)
 {
-	const char *first = s->first + l->tok;
-
-	if (l->flags & (JSON_LINE_NOT_UTF8 | JSON_LINE_OPEN_STRING | JSON_LINE_CONTROL))
-		return false;
-	if (l->flags & JSON_LINE_UNENDED && (first[l->ntok - 1] | 0x20) != '}')
-		return false;
-	if (!walk(s->p, s->pos + l->tok, first, l->ntok, s->skip + l->tok))
+	if (l->flags & (JSON_LINE_NOT_UTF8 | JSON_LINE_OPEN_STRING | JSON_LINE_CONTROL |
+			JSON_LINE_ODD))
 		return false;
 	return !(l->flags & JSON_LINE_ESCAPE) ||
 		escapes_are_valid(s->p + l->start, s->p + l->end);

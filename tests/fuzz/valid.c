@@ -27,7 +27,7 @@ judge(struct json_scan *s)
 		MUST(good || (why.status == EXIT_DATA && why.text[0] && why.column >= 1 &&
 			why.column <= text.n + 1));
 		if (!good || !(l->flags & JSON_LINE_UNENDED))
-			MUST(json_walk(s, l) == good);
+			MUST(json_is_good(s, l) == good);
 		MUST((json_line_doc(s, i, false, &d, &why) == 0) == good);
 		for (t = 0; good && t < d.n; t++)
 			MUST(!json_opens(&d, t) || d.skip[t] == skip[t]);

@@ -192,7 +192,7 @@ test_backslashes(void)
 					s.line[1].flags != 0 ||
 					s.line[0].ntok != (run % 2 ? 1 : 3) ||
 					s.line[0].flags != ((run ? JSON_LINE_ESCAPE : 0u) |
-					(run % 2 ? JSON_LINE_OPEN_STRING : 0u));
+					(run % 2 ? JSON_LINE_OPEN_STRING : JSON_LINE_ODD));
 			}
 	}
 	json_use(NULL);
