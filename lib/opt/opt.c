@@ -475,9 +475,10 @@ find_long(const struct opt_command *c, struct slice name, int *status)
 	const struct opt *near;
 	size_t at, n = 0;
 
-	for (struct opt *o = opt_next(c, NULL, &at); o; o = opt_next(c, o, &at)) {
+	for (struct opt *o = opt_next(c, NULL, &at); o; o = opt_next(c, o, &at))
 		if (slice_eq(slice_str(o->name), name))
 			return o;
+	for (struct opt *o = opt_next(c, NULL, &at); o; o = opt_next(c, o, &at)) {
 		if (o->hidden || !name.n || !slice_starts(slice_str(o->name), name))
 			continue;
 		buf_addf(&said, "%s--%s", n ? ", " : "", o->name);

@@ -87,6 +87,40 @@ setup() {
 	jq -c -s 'reverse[]' parts | $together | sort | cmp - <(jq -c '.items // empty' in | sort)
 }
 
+@test "split and aggregate: what JSON lets stand in many ways stays as it was split" {
+	printf '%s\n' '{"i":[{"a": 1.0 , "b":"\u0041"},{"n":12345678901234567890,"x":[ 1 ,2]}]}' \
+		'{"i":[{ "e":1E2,"\u0065":-0 },{"s":"\/\"_split\":"},{"t" :{"_split":1}}]}' >odd
+	sk-map .i odd >want
+	together="sk-aggregate -k ._split.id --size ._split.count --merge array"
+	sk-split .i --correlate odd | $together | cmp - want
+	sk-split .i --correlate odd | tac | $together | tac | cmp - want
+}
+
+@test "aggregate: one run is two runs over halves with state" {
+	part='if .type=="order-created" then {id:.orderId,userId}
+		elif .type=="payment-processed" then {paymentId,amount} else {inventoryReserved:true} end'
+	shuf --random-source=in in >mixed
+	while read -r args; do
+		# shellcheck disable=SC2086  # words
+		sk-aggregate -k .orderId --part "$part" $args --at-end emit mixed >want
+		for cut in 1 700 1500 2999; do
+			rm -rf state
+			head -n $cut mixed | sk-aggregate -k .orderId --part "$part" $args --state state >got
+			tail -n +$((cut + 1)) mixed | sk-aggregate -k .orderId --part "$part" $args \
+				--at-end emit --state state >>got
+			cmp want got
+		done
+	done <<-end
+		--require id,paymentId,inventoryReserved
+		--size 3 --merge array --meta
+		--size 2 --closed 100 --field amount=sum
+		--merge deep --complete-when .paymentId --closed 5
+		--time .ts --delay 1h --timeout 5m --size 3 --closed 1h
+		--time .ts --delay 1h --max-age 10m --merge array --meta
+		--sorted --field id=array
+	end
+}
+
 @test "-w and select drop the same records" {
 	sk-cat -w '.amount > 50' in | cmp - <(sk-map 'select(.amount > 50)' in)
 }

@@ -248,6 +248,27 @@ test_forms(void)
 	ok(parse("--secret x") == -1 && same(secret, "x"), "a hidden option is parsed");
 }
 
+/* A name that others begin with, and that stands behind them. */
+static void
+test_exact(void)
+{
+	static const char *partition, *party, *part;
+	static struct opt own_parts[] = {
+		{.name = "partition", .kind = OPT_STRING, .to = &partition, .arg = "N"},
+		{.name = "party", .kind = OPT_STRING, .to = &party, .arg = "P"},
+		{.name = "part", .kind = OPT_STRING, .to = &part, .arg = "EXPR"},
+		{0},
+	};
+	static const struct opt_group parts[] = {{"Options", own_parts}, {NULL, NULL}};
+	static const struct opt_command c = {"sk-toy", "plays", "", parts, examples, ""};
+
+	ok(parse_with(&c, "--part .a --partition 3") == -1 && same(part, ".a") &&
+		same(partition, "3") && !party, "a whole name is no cut one");
+	ok(parse_with(&c, "--part=.b") == -1 && same(part, ".b") && !party, "nor with =");
+	ok(parse_with(&c, "--par x") == 64 && tells(1, "--partition, --party, --part"),
+		"a cut one is ambiguous");
+}
+
 static void
 test_operands(void)
 {
@@ -660,6 +681,7 @@ int
 main(void)
 {
 	test_forms();
+	test_exact();
 	test_operands();
 	test_optional();
 	test_set();
