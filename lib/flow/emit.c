@@ -321,8 +321,9 @@ add_value(struct buf *b, const struct record *r)
 {
 	const struct meta *m = r->meta;
 	struct slice bytes = m && m->odd.p ? m->odd : r->bytes;
-	bool null_text = m && !m->tombstone && r->root != JSON_NONE &&
-		json_type_at(r->doc, r->root) == JSON_NULL;
+	/* Of the bytes: the line may have no tokens yet. */
+	bool null_text = m && !m->tombstone && r->root != JSON_NONE && bytes.n == 4 &&
+		memcmp(bytes.p, "null", 4) == 0;
 
 	if (r->root != JSON_NONE && !(m && m->odd.p) && !null_text) {
 		buf_add_slice(b, bytes);

@@ -294,15 +294,12 @@ tell_time(struct worker *w, struct record *r, struct failure *why)
 }
 
 static void
-one_record(struct worker *w, struct record *r)
+take_record(struct worker *w, struct record *r)
 {
 	const struct operator *op = w->flow->op;
 	struct failure why;
 	int rc;
 
-	w->balance.in++;
-	emit_record_begin(&w->emit);
-	w->emit.hand = r;
 	if (worker_read_value(w, r, &why) < 0) {
 		worker_note_bad(w, r, "malformed", &why);
 		return;
@@ -345,6 +342,17 @@ one_record(struct worker *w, struct record *r)
 	account(w);
 	if (rc == OP_ENOUGH)
 		w->enough = true;
+}
+
+/* In hand for its own turn and no longer, whatever becomes of it. */
+static inline void
+one_record(struct worker *w, struct record *r)
+{
+	w->balance.in++;
+	emit_record_begin(&w->emit);
+	w->emit.hand = r;
+	take_record(w, r);
+	w->emit.hand = NULL;
 }
 
 /* ---- one block ---------------------------------------------------------------------------- */

@@ -83,6 +83,7 @@ every_offset_once() {
 		{"partition":0,"ts":2000,"headers":[],"key":null,"value":null}
 		{"partition":0,"ts":3000,"headers":[],"key":"","value":""}
 		{"partition":1,"ts":4000,"headers":[],"key":"k","value":{"b64":"/woA"}}
+		{"partition":1,"ts":5000,"headers":[],"key":"text","value":"null"}
 	END
 	admin produce "$topic" <in
 	admin dump "$topic" >want
