@@ -540,6 +540,9 @@ value_add_canonical(struct buf *b, const struct value *v)
 			json_number_canonical(b, buf_slice(&text));
 		buf_release(&text);
 		return;
+	case VALUE_STRING:
+		json_add_canonical_string(b, v->u.text);
+		return;
 	case VALUE_ARRAY:
 		buf_addc(b, '[');
 		for (i = 0; i < v->u.array.n; i++) {
@@ -560,7 +563,7 @@ value_add_canonical(struct buf *b, const struct value *v)
 		for (i = 0; i < n; i++) {
 			if (i)
 				buf_addc(b, ',');
-			json_add_string(b, m[i].name);
+			json_add_canonical_string(b, m[i].name);
 			buf_addc(b, ':');
 			value_add_canonical(b, &m[i].value);
 		}

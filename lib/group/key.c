@@ -22,8 +22,7 @@ group_key_of(const struct value *output, size_t n, bool null_key, struct buf *ro
 	if (n == 1 && output->kind == VALUE_TOKEN && !(d->flags & JSON_LINE_ESCAPE) &&
 		d->first[output->t] == '"') {
 		*identity = json_text(d, output->t);
-		if (!memchr(identity->p, 0x7F, identity->n))
-			return 0;
+		return 0;
 	}
 	if (!null_key && !n)
 		return fail_record(why, "key", "-k gives nothing");

@@ -324,6 +324,15 @@ sort_members(struct members *o)
 	}
 }
 
+static inline void
+add_string(struct buf *b, struct slice raw, bool canonical)
+{
+	if (canonical)
+		json_add_canonical_raw(b, raw);
+	else
+		json_add_raw_string(b, raw);
+}
+
 static void
 add_value(struct buf *b, const struct json_doc *d, uint32_t t, bool canonical, int depth)
 {
@@ -334,7 +343,7 @@ add_value(struct buf *b, const struct json_doc *d, uint32_t t, bool canonical, i
 
 	switch (*p) {
 	case '"':
-		json_add_raw_string(b, string_raw(d, t));
+		add_string(b, string_raw(d, t), canonical);
 		return;
 	case '[':
 	case '{':
@@ -368,7 +377,7 @@ add_value(struct buf *b, const struct json_doc *d, uint32_t t, bool canonical, i
 	for (i = 0; i < o.n; i++) {
 		if (i)
 			buf_addc(b, ',');
-		json_add_raw_string(b, string_raw(d, o.m[i].key));
+		add_string(b, string_raw(d, o.m[i].key), canonical);
 		buf_addc(b, ':');
 		add_value(b, d, o.m[i].value, canonical, depth + 1);
 	}

@@ -334,8 +334,9 @@ bool json_is_utf8(struct slice);
 /* Compare as exact decimals, whatever their length: <0, 0, >0. 1, 1.0 and 10e-1 are equal. */
 int json_number_cmp(struct slice a, struct slice b);
 
-/* Append the canonical form: equal numbers, and only those, have equal bytes. An integer
- * below 10^17 in plain digits, else d.ddde±x without trailing zeros; -0 is 0. */
+/* Append the canonical form: equal numbers, and only those, have equal bytes. All
+ * significant digits and no more, laid out as RFC 8785 does it: plain from 10^-6 to below
+ * 10^21, else d.ddde±x; -0 is 0. */
 void json_number_canonical(struct buf *, struct slice s);
 
 /* Append the exact sum, in plain digits, with as many decimals as the longer of the two. False,
@@ -355,8 +356,14 @@ bool json_number_fits_double(struct slice s);
 /* ---- canonical form -------------------------------------------------------------------- */
 
 /* Append a form of the value at t that equal values, and only those, share: compact, object
- * names sorted by bytes, numbers canonical, strings in their shortest escapes. The identity
- * of keys and of content. */
+ * names sorted by code point, numbers canonical, strings in their shortest escapes. The
+ * identity of keys and of content. It is RFC 8785, but that numbers keep all digits, names
+ * are not sorted by UTF-16, of a repeated name the last value counts, and half a surrogate
+ * pair is U+FFFD. */
 void json_canonical(struct buf *, const struct json_doc *, uint32_t t);
+
+/* A string in that form: decoded, and what stands between the quotes in a document. */
+void json_add_canonical_string(struct buf *, struct slice s);
+void json_add_canonical_raw(struct buf *, struct slice raw);
 
 #endif

@@ -235,11 +235,38 @@ json_number_cmp(struct slice a, struct slice b)
 	return sx < 0 ? -c : c;
 }
 
+/* Digits in a row, the point after the first at of them; with at < 1, zeros before them. */
+static void
+add_plain(struct buf *b, const struct decimal *x, int64_t at)
+{
+	size_t whole = at < 1 ? 0 : (size_t)at, zeros;
+	char *p;
+
+	buf_reserve(b, x->digits + 32);
+	if (at < 1) {
+		zeros = (size_t)-at;
+		memcpy(b->p + b->n, "0.000000", 2 + zeros);
+		b->n += 2 + zeros;
+	}
+	p = b->p + b->n;
+	copy_digits(x, p, x->digits);
+	b->n += x->digits;
+	if (x->digits < whole) {
+		memset(p + x->digits, '0', whole - x->digits);
+		b->n += whole - x->digits;
+	} else if (whole && x->digits > whole) {
+		memmove(p + whole + 1, p + whole, x->digits - whole);
+		p[whole] = '.';
+		b->n++;
+	}
+}
+
+/* Laid out as ECMAScript does it (Number::toString), and so RFC 8785. */
 void
 json_number_canonical(struct buf *b, struct slice s)
 {
 	struct decimal x;
-	int64_t v, zeros;
+	int64_t v;
 
 	if (s.n < 18 && small_integer(s, &v)) {
 		if (v)
@@ -255,14 +282,11 @@ json_number_canonical(struct buf *b, struct slice s)
 	}
 	if (x.negative)
 		buf_addc(b, '-');
-	buf_reserve(b, x.digits + 20);
-	if (!x.huge.n && x.exp >= 0 && x.exp < 17 && x.digits <= (size_t)x.exp + 1) {
-		copy_digits(&x, b->p + b->n, x.digits);
-		b->n += x.digits;
-		for (zeros = x.exp + 1 - (int64_t)x.digits; zeros; zeros--)
-			buf_addc(b, '0');
+	if (!x.huge.n && x.exp >= -6 && x.exp <= 20) {
+		add_plain(b, &x, x.exp + 1);
 		return;
 	}
+	buf_reserve(b, x.digits + 20);
 	copy_digits(&x, b->p + b->n + 1, x.digits);
 	b->p[b->n] = b->p[b->n + 1];
 	b->p[b->n + 1] = '.';

@@ -54,16 +54,40 @@ add_exponent(struct buf *b, struct slice digits, bool negative)
 		complement(b, from);
 }
 
-/* From the canonical form: 120 (no point, no exponent) or -1.2e+2. */
+/* What the canonical form of a number other than 0 says, its sign taken off: 120, 12.5,
+ * 0.0012 or 1.2e+21. */
+struct parts {
+	struct slice before, after; /* digits before the point and behind it */
+	struct slice exponent;      /* digits */
+	bool negative;              /* exponent */
+};
+
+static struct parts
+parts_of(struct slice s)
+{
+	const char *e = memchr(s.p, 'e', s.n), *point;
+	struct parts x = {0};
+
+	if (e) {
+		x.negative = e[1] == '-';
+		x.exponent = slice_of(e + 2, s.n - (size_t)(e + 2 - s.p));
+		s.n = (size_t)(e - s.p);
+	}
+	point = memchr(s.p, '.', s.n);
+	x.before = slice_of(s.p, point ? (size_t)(point - s.p) : s.n);
+	if (point)
+		x.after = slice_of(point + 1, s.n - x.before.n - 1);
+	return x;
+}
+
 static void
 add_number(struct buf *b, struct slice s)
 {
 	struct buf canonical = {0};
-	struct slice exponent;
+	struct parts x;
 	char room[32];
-	const char *e;
+	size_t from, zeros = 0;
 	bool negative;
-	size_t from;
 
 	buf_reserve(&canonical, s.n + 64);
 	json_number_canonical(&canonical, s);
@@ -78,25 +102,27 @@ add_number(struct buf *b, struct slice s)
 	}
 	buf_addc(b, negative ? NEGATIVE : POSITIVE);
 	from = b->n;
-	e = memchr(s.p, 'e', s.n);
-	if (e) {
-		exponent = slice_of(e + 2, s.n - (size_t)(e + 2 - s.p));
-	} else {
-		snprintf(room, sizeof(room), "%zu", s.n - 1);
-		exponent = slice_str(room);
+	x = parts_of(s);
+	if (!x.exponent.p && x.before.p[0] != '0') {
+		snprintf(room, sizeof(room), "%zu", x.before.n - 1);
+		x.exponent = slice_str(room);
+	} else if (!x.exponent.p) {
+		while (x.after.p[zeros] == '0')
+			zeros++;
+		x.after.p += zeros;
+		x.after.n -= zeros;
+		x.before.n = 0;
+		x.negative = true;
+		snprintf(room, sizeof(room), "%zu", zeros + 1);
+		x.exponent = slice_str(room);
 	}
-	if (slice_eq(exponent, SLICE("0")))
-		exponent.n = 0;
-	add_exponent(b, exponent, e && e[1] == '-');
-	if (e) {
-		buf_addc(b, s.p[0]);
-		if (e - s.p > 2)
-			buf_add(b, s.p + 2, (size_t)(e - s.p) - 2);
-	} else {
-		while (s.p[s.n - 1] == '0')
-			s.n--;
-		buf_add_slice(b, s);
-	}
+	if (slice_eq(x.exponent, SLICE("0")))
+		x.exponent.n = 0;
+	add_exponent(b, x.exponent, x.negative);
+	while (!x.after.n && x.before.p[x.before.n - 1] == '0')
+		x.before.n--;
+	buf_add_slice(b, x.before);
+	buf_add_slice(b, x.after);
 	buf_addc(b, LIST_END);
 	if (negative)
 		complement(b, from);

@@ -10,6 +10,9 @@
 
 #define REPLACEMENT 0xFFFD
 
+/* jq 1.6 escapes DEL; the canonical form does not. */
+enum { JQ, CANONICAL };
+
 /* The high bit of each byte that needs work, the lowest one exact. */
 static inline uint64_t
 marks_to_encode(uint64_t x)
@@ -98,7 +101,7 @@ write_utf8(char *out, uint32_t cp)
 
 /* A character as it stands in a JSON string: at most six bytes. */
 static inline char *
-write_encoded(char *out, uint32_t cp)
+write_encoded(char *out, uint32_t cp, int style)
 {
 	static const char hex[] = "0123456789abcdef";
 	char letter;
@@ -124,7 +127,7 @@ write_encoded(char *out, uint32_t cp)
 		letter = 't';
 		break;
 	default:
-		if (cp >= 0x20 && cp != 0x7F)
+		if (cp >= 0x20 && (cp != 0x7F || style == CANONICAL))
 			return write_utf8(out, cp);
 		memcpy(out, "\\u00", 4);
 		out[4] = hex[cp >> 4];
@@ -277,8 +280,8 @@ json_raw_equals(struct slice raw, struct slice s)
 	return n == (size_t)(qend - q) && (!n || memcmp(p, q, n) == 0);
 }
 
-void
-json_add_string(struct buf *b, struct slice s)
+static inline void
+add_string(struct buf *b, struct slice s, int style)
 {
 	const char *p = s.p, *end = s.p + s.n;
 	bool good;
@@ -298,7 +301,7 @@ json_add_string(struct buf *b, struct slice s)
 		buf_reserve(b, (size_t)(end - p) + 24);
 		out = b->p + b->n;
 		if ((unsigned char)*p < 0x80) {
-			out = write_encoded(out, (unsigned char)*p++);
+			out = write_encoded(out, (unsigned char)*p++, style);
 			continue;
 		}
 		n = utf8_sequence((const unsigned char *)p, (size_t)(end - p), &good);
@@ -315,7 +318,19 @@ json_add_string(struct buf *b, struct slice s)
 }
 
 void
-json_add_raw_string(struct buf *b, struct slice raw)
+json_add_string(struct buf *b, struct slice s)
+{
+	add_string(b, s, JQ);
+}
+
+void
+json_add_canonical_string(struct buf *b, struct slice s)
+{
+	add_string(b, s, CANONICAL);
+}
+
+static inline void
+add_raw(struct buf *b, struct slice raw, int style)
 {
 	const char *p = raw.p, *end = raw.p + raw.n;
 	uint32_t cp;
@@ -338,10 +353,22 @@ json_add_raw_string(struct buf *b, struct slice raw)
 			p = read_escape(p + 1, end, &cp);
 		else
 			cp = (unsigned char)*p++;
-		out = write_encoded(out, cp);
+		out = write_encoded(out, cp, style);
 	}
 	*out++ = '"';
 	b->n = (size_t)(out - b->p);
+}
+
+void
+json_add_raw_string(struct buf *b, struct slice raw)
+{
+	add_raw(b, raw, JQ);
+}
+
+void
+json_add_canonical_raw(struct buf *b, struct slice raw)
+{
+	add_raw(b, raw, CANONICAL);
 }
 
 bool
