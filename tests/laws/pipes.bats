@@ -40,6 +40,33 @@ setup() {
 	done
 }
 
+@test "lines that are told at a glance go where they go with libjq" {
+	SK_WRITE=1 SK_BLOCKS=2000 "$SK_BUILD/laws/ask_property" >lines
+	for program in '.type=="paid"' '.id != null' '.a > 1 and .type != "a"' \
+		'.eightxyz == "12345678" or .ninechars' '(.id == "x y") | not'; do
+		for tool in sk-map sk-cat sk-route; do
+			case $tool in
+			sk-map) tool=(sk-map "select($program)") ;;
+			sk-cat) tool=(sk-cat -w "$program") ;;
+			sk-route) tool=(sk-route --drop-unmatched -r "$program => -") ;;
+			esac
+			rm -f libjq.bad
+			SK_EXPR=libjq "${tool[@]}" -v --dead-letter libjq.bad lines >libjq \
+				2>libjq.said || [ $? = 1 ]
+			for how in --jobs=1 --jobs=2; do
+				rm -f native.bad
+				"${tool[@]}" $how -v --dead-letter native.bad lines >native 2>native.said ||
+					[ $? = 1 ]
+				[ -s native ]
+				[ -s native.bad ]
+				cmp native libjq
+				cmp native.bad libjq.bad
+				cmp native.said libjq.said
+			done
+		done
+	done
+}
+
 @test "what jq says of integers, strings and objects" {
 	for program in '.type' '{orderId,userId}' '.items|length' '[.items[]?|.quantity]|add' \
 		'.note // "none"' 'has("items")' '.items|map(.product)?|first?'; do
