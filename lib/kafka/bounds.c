@@ -244,6 +244,10 @@ consumer_take(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, s
 			goto out;
 	if (c->ask.merge)
 		lanes_open(c, list);
+	/* One that ended when it was ours before is still at rest. To wake it once it is ours
+	 * would make librdkafka forget the beginning that it asks for, and ask again half a
+	 * second later. */
+	rd_kafka_resume_partitions(c->client.rk, list);
 	err = rd_kafka_assign(c->client.rk, list);
 	if (err) {
 		kafka_fail(&c->client, why, err, "assignment");
@@ -252,8 +256,6 @@ consumer_take(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, s
 	c->assigned = true;
 	c->running = (size_t)list->cnt;
 	c->moved++;
-	/* One that ended when it was ours before is still at rest. */
-	rd_kafka_resume_partitions(c->client.rk, list);
 	for (i = 0; i < list->cnt; i++) {
 		p = consumer_place(c, list->elems[i].topic, list->elems[i].partition, true);
 		if (p->bound <= p->first || list->elems[i].offset >= p->bound)

@@ -55,6 +55,9 @@ int kafka_client_connect(struct kafka_client *c, int wait_ms, struct failure *wh
  * process, and so must be c and its config. */
 int kafka_client_stop(struct kafka_client *c, int wait_ms);
 
+/* A consumer's fetchers look again at once whether there is room in the queue. */
+void kafka_client_wake(struct kafka_client *c);
+
 /* True, after a short sleep, if err is of the kind that passes (a leader or coordinator is
  * moving) and *tries, which begins at 0, leaves hope: some ten seconds of them. */
 bool kafka_again(rd_kafka_resp_err_t err, int *tries);

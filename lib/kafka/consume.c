@@ -23,7 +23,7 @@ enum { COMMIT_MS = 20000, CLOSE_MS = 10000 };
  * shared out anew waits so long at the most. */
 #define PATIENCE_NS 10000000000LL
 /* Merged partitions have a queue each, and this bounds each of them. */
-#define MERGE_KBYTES "16384"
+#define MERGE_KBYTES "4096"
 
 /* ---- places ------------------------------------------------------------------------ */
 
@@ -346,6 +346,9 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 	if (ask->group)
 		rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
 	n = sizeof(text);
+	if (rd_kafka_conf_get(conf, "queued.max.messages.kbytes", text, &n) == RD_KAFKA_CONF_OK)
+		c->wake_at = (size_t)strtoull(text, NULL, 10) << 8;
+	n = sizeof(text);
 	if (rd_kafka_conf_get(conf, "max.poll.interval.ms", text, &n) == RD_KAFKA_CONF_OK)
 		c->patience_ns = strtoll(text, NULL, 10) * 1000000 / 3;
 	if (c->patience_ns > PATIENCE_NS)
@@ -428,6 +431,7 @@ consumer_hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_plac
 		mem_grow(c->message, &c->message_cap, c->nheld + 1, sizeof(*c->message));
 	c->held[c->nheld] = m;
 	c->message[c->nheld++].place = place;
+	c->unwoken += m->len + m->key_len;
 	place->next = m->offset + 1;
 	place->at_end = false;
 	/* The headers stand behind the value, in memory that another thread has filled: by
@@ -634,6 +638,10 @@ kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t 
 	}
 	status = c->ask.merge ? lanes_read(c, max, max_bytes, wait_ms, why) :
 		read_batch(c, max, max_bytes, wait_ms, why);
+	if (c->unwoken >= c->wake_at) {
+		c->unwoken = 0;
+		kafka_client_wake(&c->client);
+	}
 	c->batch_era = c->era;
 	c->read_ns = time_monotonic_ns();
 	pthread_mutex_unlock(&c->lock);

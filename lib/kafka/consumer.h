@@ -54,6 +54,7 @@ struct kafka_consumer {
 	rd_kafka_message_t **held; /* of the batch that is out */
 	struct kafka_message *message;
 	size_t nheld, held_cap, message_cap;
+	size_t unwoken, wake_at; /* bytes handed out since the fetchers were woken; to be */
 	struct header *header; /* of all its messages, one after the other */
 	size_t nheaders, header_cap;
 

@@ -282,3 +282,14 @@ EOF
 	run admin committed "g-$topic" "$topic"
 	assert_output --regexp '^0 300000'
 }
+
+@test "a queue that was full is filled again at once, not a second later" {
+	fresh_topic 4
+	seq 160000 | sed 's/.*/{"n":&,"text":"so that the queue is full a hundred times"}/' |
+		admin lines "$topic"
+	run_tool timeout 20 sk-cat -X queued.max.messages.kbytes=64 \
+		-X fetch.message.max.bytes=20000 "kafka:$topic?until=end" -o out
+	assert_success
+	assert_silent
+	[[ $(wc -l <out) == 160000 ]]
+}
