@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "group/rules.h"
+#include "group/ending.h"
 #include "job/job.h"
 
 static struct plan plan;
@@ -49,128 +49,59 @@ aggregate_close(void *self)
 	free(a);
 }
 
-/* ---- the end of a group ------------------------------------------------------------ */
-
-/* parent: the record that completed it, or NULL. */
-static void
-finish(struct aggregate *a, const struct group *g, enum outcome outcome, const char *by,
-	const struct record *parent)
-{
-	char message[64];
-
-	if (outcome == OUTCOME_EMIT) {
-		group_add_json(&a->rules.work, emit_begin(a->emit, 0, parent), g,
-			plan.meta ? by : NULL);
-		emit_end(a->emit);
-	} else if (outcome == OUTCOME_DEAD) {
-		buf_reset(&a->rules.room);
-		group_add_json(&a->rules.work, &a->rules.room, g, NULL);
-		snprintf(message, sizeof(message), "a group is incomplete: %s", by);
-		emit_dead(a->emit, "incomplete", message, group_key(g),
-			buf_slice(&a->rules.room));
-	}
-}
-
-/* All groups that are due before us, in the order of (deadline, key). */
-static int
-finish_due(struct aggregate *a, uint32_t task, int64_t us, bool at_end, struct emit *e,
-	struct failure *why)
-{
-	struct due due;
-
-	a->emit = e;
-	while (groups_due(a->groups, task, us, &due)) {
-		group_load(&a->other, due.kept);
-		finish(a, &a->other, at_end ? plan.at_end : plan.on_timeout,
-			at_end ? "end" : due.by, NULL);
-		if (groups_close(a->groups, task, due.key, true,
-				at_end ? a->other.h.last_us : due.us, why) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int
 aggregate_watermark(void *self, uint32_t task, int64_t us, struct emit *e, struct failure *why)
 {
 	struct aggregate *a = self;
 
-	if (finish_due(a, task, us, false, e, why) < 0)
+	if (groups_finish_due(a->groups, &a->rules, &a->other, task, us, false, e, why) < 0)
 		return -1;
 	return groups_watermark(a->groups, task, us, why);
-}
-
-/* What was lost on the way and what is left over, if that is anything. */
-static int
-account(struct aggregate *a, uint64_t left, struct failure *why)
-{
-	uint64_t lost = groups_evicted(a->groups);
-
-	if (lost)
-		fail(why, EXIT_SOME_BAD, "%llu group%s given up for the bounds of the state",
-			(unsigned long long)lost, lost == 1 ? " was" : "s were");
-	if (!left)
-		return lost ? -1 : 0;
-	if (lost)
-		fail_within(why, "%llu incomplete at the end of the input, and not written; ",
-			(unsigned long long)left);
-	else
-		fail(why, EXIT_SOME_BAD, "%llu group%s incomplete at the end of the input, and "
-			"not written", (unsigned long long)left, left == 1 ? " is" : "s are");
-	fail_hint(why, "--at-end emit writes them all the same, --at-end drop does not mind, "
-		"--dead-letter SINK keeps them");
-	return -1;
 }
 
 static int
 aggregate_end(void *self, bool complete, struct emit *e, struct failure *why)
 {
 	struct aggregate *a = self;
-	uint64_t left = 0;
-	size_t i;
 
-	if (complete && plan.at_end == OUTCOME_STAY && !plan.stays)
-		left = groups_open(a->groups);
-	if (!complete || plan.at_end == OUTCOME_STAY)
-		return account(a, left, why);
-	groups_all_due(a->groups);
-	for (i = 0; i < groups_ntasks(a->groups); i++)
-		if (finish_due(a, groups_task(a->groups, i), INT64_MAX, true, e, why) < 0)
-			return -1;
-	return account(a, 0, why);
+	if (!complete)
+		return groups_leave(a->groups, why);
+	return groups_finish_all(a->groups, &a->rules, &a->other, e, why);
 }
 
 /* ---- one record -------------------------------------------------------------------- */
 
 static void
-begin_group(struct aggregate *a, const struct group_head *was)
+begin_group(struct aggregate *a, struct key128 key, const struct group_head *was)
 {
-	int64_t us = a->rules.record->time_us;
+	const struct record *r = a->rules.record;
 	struct group_head *h = &a->group.h;
 
 	if (!was)
-		group_begin(&a->group, rules_key_text(&a->rules));
-	if (us != TIME_NONE && (h->first_us == TIME_NONE || us < h->first_us))
-		h->first_us = us;
-	if (us != TIME_NONE && us > h->last_us)
-		h->last_us = us;
+		groups_begin(a->groups, r->task, key, rules_key_text(&a->rules), &a->group);
+	if (r->time_us != TIME_NONE && (h->first_us == TIME_NONE || r->time_us < h->first_us))
+		h->first_us = r->time_us;
+	if (r->time_us != TIME_NONE && r->time_us > h->last_us)
+		h->last_us = r->time_us;
 }
 
 /* Of a sorted input: this key is not that of the open group, which is thereby complete. */
 static int
 end_other(struct aggregate *a, uint32_t task, struct key128 key, bool write)
 {
+	struct group_head head;
 	struct key128 other;
 	struct slice kept;
 
 	if (!plan.groups.sorted || !groups_other(a->groups, task, key, &other, &kept))
 		return 0;
-	if (!write)
-		return groups_close(a->groups, task, other, true,
-			group_head_of(kept).last_us, a->rules.why);
-	group_load(&a->other, kept);
-	finish(a, &a->other, OUTCOME_EMIT, "key-change", NULL);
-	return 0;
+	if (!write) {
+		head = group_head_of(kept);
+		return groups_close(a->groups, task, other, &head, head.last_us, a->rules.why);
+	}
+	groups_load(a->groups, task, other, kept, &a->other);
+	return group_finish(&a->rules, &a->other, OUTCOME_EMIT, "key-change", NULL, a->emit,
+		a->rules.why);
 }
 
 /* The parts go in one by one. Nothing is kept before all of them are good. */
@@ -178,19 +109,17 @@ static int
 take_parts(struct aggregate *a, struct key128 key, const struct group_head *was,
 	const struct value *part, size_t n)
 {
-	uint32_t task = a->rules.record->task;
-	bool there = was, finished = false, remember = plan.groups.closed ||
-		plan.groups.closed_us;
+	const struct record *r = a->rules.record;
+	bool finished = false, remember = plan.groups.closed || plan.groups.closed_us;
 	int64_t closed_us = TIME_NONE;
 	uint64_t size = was ? was->size : 0;
 	const char *by;
 	size_t i;
 	int rc;
 
-	if (rules_size(&a->rules, &size) < 0)
+	if (rules_size(&a->rules, &size) < 0 || end_other(a, r->task, key, true) < 0)
 		return -1;
-	end_other(a, task, key, true);
-	begin_group(a, was);
+	begin_group(a, key, was);
 	for (i = 0; i < n && !(finished && remember); i++) {
 		a->group.h.size = size;
 		if (rules_merge(&a->rules, &a->group, &part[i]) < 0 ||
@@ -198,18 +127,22 @@ take_parts(struct aggregate *a, struct key128 key, const struct group_head *was,
 			return -1;
 		if (!rc)
 			continue;
-		finish(a, &a->group, OUTCOME_EMIT, by, a->rules.record);
+		if (group_finish(&a->rules, &a->group, OUTCOME_EMIT, by, r, a->emit,
+				a->rules.why) < 0)
+			return -1;
 		closed_us = a->group.h.last_us;
 		finished = true;
-		begin_group(a, NULL);
+		begin_group(a, key, NULL);
 	}
 	emit_hold(a->emit);
-	if (end_other(a, task, key, false) < 0)
+	if (end_other(a, r->task, key, false) < 0)
 		return -1;
-	if (a->group.h.count)
-		return groups_keep(a->groups, task, key, &a->group, finished ? NULL : was,
-			a->rules.why);
-	return groups_close(a->groups, task, key, there, closed_us, a->rules.why);
+	if (!a->group.h.count)
+		return groups_close(a->groups, r->task, key, was, closed_us, a->rules.why);
+	if (finished && was && groups_drop_pieces(a->groups, r->task, key, was, a->rules.why) < 0)
+		return -1;
+	return groups_keep(a->groups, r->task, key, &a->group, finished ? NULL : was,
+		a->rules.why);
 }
 
 static int
@@ -243,7 +176,7 @@ one_record(struct aggregate *a)
 		return 0;
 	}
 	if (is == GROUP_IS_OPEN) {
-		group_load(&a->group, kept);
+		groups_load(a->groups, r->task, key, kept, &a->group);
 		was = a->group.h;
 	}
 	return take_parts(a, key, is == GROUP_IS_OPEN ? &was : NULL, part, (size_t)n);

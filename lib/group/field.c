@@ -133,9 +133,10 @@ longest(struct group_work *w, struct buf *b, struct slice old, const struct valu
 
 /* Strings and arrays are joined as texts: what ends one and begins the other goes. */
 static int
-concat(struct buf *b, struct slice old, const struct value *v, struct failure *why)
+concat(struct buf *b, const struct stored_field *f, const struct value *v, struct failure *why)
 {
 	enum json_type type = value_type(v);
+	struct slice old = f->value;
 	size_t at;
 
 	if (type != JSON_STRING && type != JSON_ARRAY)
@@ -144,12 +145,12 @@ concat(struct buf *b, struct slice old, const struct value *v, struct failure *w
 		value_add_json(b, v);
 		return 1;
 	}
-	if ((old.p[0] == '"') != (type == JSON_STRING))
+	if ((old.p[old.n - 1] == '"') != (type == JSON_STRING))
 		return fail_record(why, "type", "concat of a string and an array");
 	buf_add(b, old.p, old.n - 1);
 	at = b->n;
 	value_add_json(b, v);
-	if (type == JSON_ARRAY && old.n > 2 && b->n - at > 2)
+	if (type == JSON_ARRAY && (old.n > 2 || f->pieces) && b->n - at > 2)
 		b->p[at] = ',';
 	else {
 		memmove(b->p + at, b->p + at + 1, b->n - at - 1);
@@ -169,13 +170,25 @@ is_among(struct group_work *w, const struct value *list, const struct value *v)
 	return false;
 }
 
-static int
-collect(struct group_work *w, struct buf *b, enum field_rule rule, struct slice old,
-	const struct value *v, struct failure *why)
+static struct slice
+canonical(struct group_work *w, const struct value *v)
 {
+	buf_reset(&w->canonical);
+	value_add_canonical(&w->canonical, v);
+	return buf_slice(&w->canonical);
+}
+
+static int
+collect(struct group_work *w, struct group *g, struct buf *b, enum field_rule rule,
+	const struct stored_field *f, const struct value *v, struct failure *why)
+{
+	struct slice old = f->value;
 	struct value list;
 
-	if (old.p && rule == FIELD_UNIQUE) {
+	if (f->pieces && rule == FIELD_UNIQUE) {
+		if (pieces_saw(&g->pieces, f->stream, canonical(w, v)))
+			return 0;
+	} else if (old.p && rule == FIELD_UNIQUE) {
 		if (read_old(w, old, &list, why) < 0)
 			return -1;
 		if (is_among(w, &list, v))
@@ -189,6 +202,43 @@ collect(struct group_work *w, struct buf *b, enum field_rule rule, struct slice 
 	}
 	value_add_json(b, v);
 	buf_addc(b, ']');
+	return 1;
+}
+
+/* The number of the texts of a field: by its place among the rules. */
+static uint32_t
+stream_of(const struct group_work *w, struct slice name, enum field_rule rule)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->nfields && !slice_eq(w->field[i].name, name); i++)
+		;
+	return (i + 1) | (rule == FIELD_UNIQUE ? STREAM_UNIQUE : 0);
+}
+
+int
+field_spill(struct group_work *w, struct group *g, struct buf *b, size_t begin,
+	struct stored_field *f, enum field_rule rule, struct failure *why)
+{
+	size_t at = field_value_at(b, begin);
+	struct slice text = slice_of(b->p + at, b->n - at);
+	char end = b->p[b->n - 1];
+	struct value list;
+	struct value_iter it;
+
+	if (!f->pieces) {
+		f->stream = stream_of(w, f->name, rule);
+		if (rule == FIELD_UNIQUE && read_old(w, text, &list, why) < 0)
+			return -1;
+		if (rule == FIELD_UNIQUE)
+			for (value_enter(&list, &it, &w->arena); value_step(&it);)
+				pieces_saw(&g->pieces, f->stream, canonical(w, &it.value));
+	}
+	pieces_add(&g->pieces, f->stream, f->pieces++, slice_of(text.p, text.n - 1));
+	g->h.spilled += text.n - 1;
+	b->n = begin;
+	field_begin(b, f);
+	buf_addc(b, end);
 	return 1;
 }
 
@@ -253,9 +303,10 @@ add_deep(struct group_work *w, struct buf *b, const struct value *x, const struc
 /* ---- all of them ------------------------------------------------------------------- */
 
 int
-field_combine(struct group_work *w, struct buf *b, enum field_rule rule, struct slice old,
-	const struct value *v, struct failure *why)
+field_combine(struct group_work *w, struct group *g, struct buf *b, enum field_rule rule,
+	const struct stored_field *f, const struct value *v, struct failure *why)
 {
+	struct slice old = f->value;
 	struct value was;
 
 	switch (rule) {
@@ -282,10 +333,10 @@ field_combine(struct group_work *w, struct buf *b, enum field_rule rule, struct 
 			return 0;
 		break;
 	case FIELD_CONCAT:
-		return concat(b, old, v, why);
+		return concat(b, f, v, why);
 	case FIELD_ARRAY:
 	case FIELD_UNIQUE:
-		return collect(w, b, rule, old, v, why);
+		return collect(w, g, b, rule, f, v, why);
 	case FIELD_COUNT:
 		count(b, old);
 		return 1;

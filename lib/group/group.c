@@ -19,21 +19,12 @@ struct element {
 void
 group_begin(struct group *g, struct slice key)
 {
-	g->h = (struct group_head){.expires_us = INT64_MAX, .first_us = TIME_NONE,
-		.last_us = TIME_NONE, .key_n = (uint32_t)key.n};
+	g->h = (struct group_head){.e = {.expires_us = INT64_MAX, .key_n = (uint32_t)key.n},
+		.first_us = TIME_NONE, .last_us = TIME_NONE};
 	buf_reset(&g->bytes);
 	buf_reserve(&g->bytes, sizeof(g->h) + key.n);
 	g->bytes.n = sizeof(g->h);
 	buf_add_slice(&g->bytes, key);
-}
-
-struct group_head
-group_head_of(struct slice kept)
-{
-	struct group_head h;
-
-	memcpy(&h, kept.p, sizeof(h));
-	return h;
 }
 
 void
@@ -55,12 +46,14 @@ void
 group_release(struct group *g)
 {
 	buf_release(&g->bytes);
+	pieces_release(&g->pieces);
 }
 
 void
 group_work_release(struct group_work *w)
 {
 	buf_release(&w->next);
+	buf_release(&w->canonical);
 	arena_release(&w->arena);
 	json_scan_release(&w->scan);
 	json_scan_release(&w->other);
@@ -69,16 +62,19 @@ group_work_release(struct group_work *w)
 /* ---- fields ------------------------------------------------------------------------ */
 
 /* Append "name":value. */
-static void
-add_field(struct buf *b, const struct stored_field *f)
+static int
+add_field(struct buf *b, const struct pieces *pieces, const struct stored_field *f,
+	struct failure *why)
 {
 	char *p;
 
-	if (!f->plain) {
+	if (!f->plain || f->pieces) {
 		json_add_string(b, f->name);
 		buf_addc(b, ':');
+		if (f->pieces && pieces_add_text(pieces, f->stream, f->pieces, b, why) < 0)
+			return -1;
 		buf_add_slice(b, f->value);
-		return;
+		return 0;
 	}
 	buf_reserve(b, f->name.n + f->value.n + 3);
 	p = b->p + b->n;
@@ -89,13 +85,15 @@ add_field(struct buf *b, const struct stored_field *f)
 	*p++ = ':';
 	memcpy(p, f->value.p, f->value.n);
 	b->n += f->name.n + f->value.n + 3;
+	return 0;
 }
 
 /* The fields as an object, but for _aggregate where that is to be added; its bracket is left
  * open. */
-static void
-open_object(struct buf *b, struct slice fields, bool meta)
+static int
+open_object(struct buf *b, const struct group *g, bool meta, struct failure *why)
 {
+	struct slice fields = group_whole(g);
 	struct stored_field f;
 
 	buf_reserve(b, fields.n + 2); /* as much as all of them take, without escapes */
@@ -105,8 +103,10 @@ open_object(struct buf *b, struct slice fields, bool meta)
 			continue;
 		if (b->p[b->n - 1] != '{')
 			buf_addc(b, ',');
-		add_field(b, &f);
+		if (add_field(b, &g->pieces, &f, why) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 /* ---- lists ------------------------------------------------------------------------- */
@@ -234,19 +234,38 @@ by_index(const void *a, const void *b)
 	return (x->place > y->place) - (x->place < y->place);
 }
 
-static void
-add_list(struct buf *b, struct slice list)
+/* All elements of a list, in a new array. */
+static struct element *
+list_elements(const struct group *g, size_t *n, bool *sorted, struct piece_iter *it)
 {
 	struct element *e = NULL, one;
-	size_t n = 0, cap = 0, i;
-	bool sorted = true;
+	size_t cap = 0;
+	struct slice left;
+	bool more;
 
-	while (element_step(&list, &one)) {
-		one.place = n;
-		e = mem_grow(e, &cap, n + 1, sizeof(*e));
-		sorted &= !n || e[n - 1].index <= one.index;
-		e[n++] = one;
-	}
+	*n = 0;
+	*sorted = true;
+	do {
+		more = pieces_step(&g->pieces, it);
+		left = more ? it->text : group_whole(g);
+		while (element_step(&left, &one)) {
+			one.place = *n;
+			e = mem_grow(e, &cap, *n + 1, sizeof(*e));
+			*sorted &= !*n || e[*n - 1].index <= one.index;
+			e[(*n)++] = one;
+		}
+	} while (more);
+	return e;
+}
+
+static int
+add_list(struct buf *b, const struct group *g, struct failure *why)
+{
+	struct piece_iter it = {.stream = 0, .n = (uint32_t)g->h.pieces};
+	size_t n, i;
+	bool sorted;
+	struct element *e = list_elements(g, &n, &sorted, &it);
+
 	if (!sorted)
 		qsort(e, n, sizeof(*e), by_index);
 	buf_addc(b, '[');
@@ -257,30 +276,30 @@ add_list(struct buf *b, struct slice list)
 	}
 	buf_addc(b, ']');
 	free(e);
+	return it.index == it.n ? 0 : pieces_missing(&it, why);
 }
 
 /* ---- the whole --------------------------------------------------------------------- */
 
-static void
-add_whole(struct buf *b, const struct group *g)
+static int
+add_whole(struct buf *b, const struct group *g, struct failure *why)
 {
-	struct slice whole = group_whole(g);
-
-	switch ((enum whole_kind)g->h.kind) {
+	switch ((enum whole_kind)g->h.e.kind) {
 	case WHOLE_NONE:
 		buf_adds(b, "null");
-		return;
+		break;
 	case WHOLE_FIELDS:
-		open_object(b, whole, false);
+		if (open_object(b, g, false, why) < 0)
+			return -1;
 		buf_addc(b, '}');
-		return;
+		break;
 	case WHOLE_LIST:
-		add_list(b, whole);
-		return;
+		return add_list(b, g, why);
 	case WHOLE_TEXT:
-		buf_add_slice(b, whole);
-		return;
+		buf_add_slice(b, group_whole(g));
+		break;
 	}
+	return 0;
 }
 
 static void
@@ -313,7 +332,7 @@ add_made_object(struct group_work *w, struct buf *b, const struct group *g, cons
 	struct failure ignored;
 	struct value object;
 
-	if (g->h.kind != WHOLE_TEXT || whole.p[0] != '{' ||
+	if (g->h.e.kind != WHOLE_TEXT || whole.p[0] != '{' ||
 		json_doc_of(&w->scan, whole, &w->doc, &ignored) < 0)
 		return false;
 	buf_reset(&w->next);
@@ -325,35 +344,38 @@ add_made_object(struct group_work *w, struct buf *b, const struct group *g, cons
 	return value_add_extended(b, &object, &meta, 1, true, &w->arena, &clash);
 }
 
-void
-group_add_json(struct group_work *w, struct buf *b, const struct group *g, const char *by)
+int
+group_add_json(struct group_work *w, struct buf *b, const struct group *g, const char *by,
+	struct failure *why)
 {
-	if (!by) {
-		add_whole(b, g);
-		return;
-	}
-	if (g->h.kind == WHOLE_FIELDS) {
-		open_object(b, group_whole(g), true);
+	if (!by)
+		return add_whole(b, g, why);
+	if (g->h.e.kind == WHOLE_FIELDS) {
+		if (open_object(b, g, true, why) < 0)
+			return -1;
 		if (b->p[b->n - 1] != '{')
 			buf_addc(b, ',');
 	} else if (add_made_object(w, b, g, by)) {
 		arena_reset(&w->arena);
-		return;
+		return 0;
 	} else {
 		buf_adds(b, "{\"value\":");
-		add_whole(b, g);
+		if (add_whole(b, g, why) < 0)
+			return -1;
 		buf_addc(b, ',');
 	}
 	buf_adds(b, "\"_aggregate\":");
 	add_meta(b, g, by);
 	buf_addc(b, '}');
+	return 0;
 }
 
 int
 group_value(struct group_work *w, const struct group *g, struct value *v, struct failure *why)
 {
 	buf_reset(&w->next);
-	add_whole(&w->next, g);
+	if (add_whole(&w->next, g, why) < 0)
+		return -1;
 	if (json_doc_of(&w->scan, buf_slice(&w->next), &w->doc, why) < 0)
 		return fail_record(why, "merge", "the whole cannot be read: %s", why->text);
 	*v = value_token(&w->doc, 0);
@@ -364,7 +386,7 @@ int
 group_set(struct group_work *w, struct group *g, const struct value *v, struct failure *why)
 {
 	buf_reset(&w->next);
-	buf_add(&w->next, g->bytes.p, sizeof(g->h) + g->h.key_n);
+	buf_add(&w->next, g->bytes.p, sizeof(g->h) + g->h.e.key_n);
 	value_add_json(&w->next, v);
 	return group_take(w, g, WHOLE_TEXT, why);
 }
@@ -378,7 +400,7 @@ group_has(struct group_work *w, const struct group *g, const struct slice *name,
 	struct value whole, v;
 	size_t i, found = 0;
 
-	if (g->h.kind == WHOLE_TEXT) {
+	if (g->h.e.kind == WHOLE_TEXT) {
 		if (group_value(w, g, &whole, &ignored) < 0)
 			return false;
 		for (i = 0; i < n; i++)
@@ -386,11 +408,11 @@ group_has(struct group_work *w, const struct group *g, const struct slice *name,
 				return false;
 		return true;
 	}
-	if (g->h.kind != WHOLE_FIELDS)
+	if (g->h.e.kind != WHOLE_FIELDS)
 		return false;
 	while (field_step(&left, &f))
 		for (i = 0; i < n; i++)
 			if (slice_eq(f.name, name[i]))
-				found += f.value.p[0] != 'n' && f.value.p[0] != 'f';
+				found += f.pieces || (f.value.p[0] != 'n' && f.value.p[0] != 'f');
 	return found == n;
 }

@@ -9,12 +9,14 @@
  *
  *	head | key, as JSON text | whole
  *
- * Every part costs time in proportion to the whole, which is copied.
+ * What only grows, the elements of a list and the fields that are concat, array or unique,
+ * goes to pieces of its own once it is long (pieces.h), so to put a part in costs time in
+ * proportion to the part; where it replaces or goes deep, to the whole.
  */
 #ifndef SK_GROUP_GROUP_H
 #define SK_GROUP_GROUP_H
 
-#include "expr/expr.h"
+#include "group/pieces.h"
 #include "time/time.h"
 
 #define GROUP_MAX ((size_t)256 << 20) /* bytes of one group; more makes a bad record */
@@ -36,25 +38,47 @@ struct group_field {
 /* "amount=sum"; the name is borrowed. -1: EXIT_USAGE. */
 int group_field_parse(const char *text, struct group_field *, struct failure *why);
 
-/* Of the process's own representation: a state is read where it was written. */
+/* What an entry of the state is. */
+enum entry_is {
+	ENTRY_OPEN,   /* a group */
+	ENTRY_CLOSED, /* the key of one that is finished: what comes for it is late */
+	ENTRY_PIECE,  /* of a group */
+	ENTRY_SEEN,   /* a value of a field that is unique */
+};
+
+/* How every entry begins. Of the process's own representation: a state is read where it was
+ * written. */
+struct entry_head {
+	int64_t expires_us; /* INT64_MAX but for closed ones; state_expire's */
+	uint8_t is;         /* enum entry_is */
+	uint8_t kind;       /* of a group's whole: group.c's */
+	uint8_t pad[2];
+	uint32_t key_n;     /* of a group's key */
+};
+
+struct closed_entry {
+	struct entry_head e;
+	uint64_t number;    /* the order in which they were closed */
+};
+
 struct group_head {
-	int64_t expires_us; /* INT64_MAX while it is open; state_expire's */
+	struct entry_head e;
 	int64_t first_us;   /* event times of its parts, TIME_NONE where there is none */
 	int64_t last_us;
 	uint64_t count;     /* parts */
-	uint64_t size;      /* parts that make it whole, 0: not known. Closed: its number */
-	uint32_t key_n;
-	uint8_t closed;     /* only remembered, so that what comes for it is late */
-	uint8_t kind;       /* of the whole: group.c's */
-	uint8_t pad[2];
+	uint64_t size;      /* parts that make it whole, 0: not known */
+	uint64_t spilled;   /* bytes in pieces */
+	uint64_t pieces;    /* of a list */
+	uint64_t made;      /* no other group has this number: of its pieces' keys */
 };
 
 struct group {
 	struct group_head h;
 	struct buf bytes;   /* head (made by group_keep), key, whole */
+	struct pieces pieces;
 };
 
-/* An empty group; its memory is used again. */
+/* An empty group; its memory is used again. Its pieces are the caller's to place. */
 void group_begin(struct group *, struct slice key_json);
 void group_load(struct group *, struct slice kept);
 /* The bytes to keep. Borrowed until the group changes. */
@@ -62,12 +86,28 @@ struct slice group_keep(struct group *);
 void group_release(struct group *);
 
 /* Look at kept bytes without taking a copy. */
-struct group_head group_head_of(struct slice kept);
+static inline struct entry_head
+entry_head_of(struct slice kept)
+{
+	struct entry_head e;
+
+	memcpy(&e, kept.p, sizeof(e));
+	return e;
+}
+
+static inline struct group_head
+group_head_of(struct slice kept)
+{
+	struct group_head h;
+
+	memcpy(&h, kept.p, sizeof(h));
+	return h;
+}
 
 static inline struct slice
 group_key(const struct group *g)
 {
-	return slice_of(g->bytes.p + sizeof(struct group_head), g->h.key_n);
+	return slice_of(g->bytes.p + sizeof(struct group_head), g->h.e.key_n);
 }
 
 /* The memory in which groups are worked on, one a thread; {0} but for what it is told. */
@@ -76,7 +116,7 @@ struct group_work {
 	const struct group_field *field; /* borrowed */
 	size_t nfields;
 	/* The room's own. */
-	struct buf next;
+	struct buf next, canonical;
 	struct arena arena;
 	struct json_scan scan, other;
 	struct json_doc doc, other_doc;
@@ -101,8 +141,9 @@ bool group_has(struct group_work *, const struct group *, const struct slice *na
 bool group_whole_number(const struct value *, uint64_t *n);
 
 /* Append the whole as JSON. by: with a member _aggregate {key, count, by, first, last}; what is
- * no object is then written as {"value":...,"_aggregate":...}. */
-void group_add_json(struct group_work *, struct buf *, const struct group *, const char *by);
+ * no object is then written as {"value":...,"_aggregate":...}. -1: the state has lost a piece. */
+int group_add_json(struct group_work *, struct buf *, const struct group *, const char *by,
+	struct failure *why);
 
 /* ---- between the files of the room ------------------------------------------------- */
 
@@ -110,16 +151,24 @@ enum whole_kind { WHOLE_NONE, WHOLE_FIELDS, WHOLE_LIST, WHOLE_TEXT };
 
 struct stored_field {
 	struct slice name;  /* decoded */
-	struct slice value; /* JSON text */
+	struct slice value; /* JSON text; with pieces, what comes behind them */
 	bool plain;         /* the name needs no escapes */
+	uint32_t stream;    /* with pieces: of those */
+	uint32_t pieces;
 };
+
+static inline struct slice
+group_whole_of(struct slice kept, uint32_t key_n)
+{
+	size_t at = sizeof(struct group_head) + key_n;
+
+	return slice_of(kept.p + at, kept.n - at);
+}
 
 static inline struct slice
 group_whole(const struct group *g)
 {
-	size_t at = sizeof(struct group_head) + g->h.key_n;
-
-	return slice_of(g->bytes.p + at, g->bytes.n - at);
+	return group_whole_of(buf_slice(&g->bytes), g->h.e.key_n);
 }
 
 /* work->next becomes the group, one part richer; or it is too large. */
@@ -129,10 +178,15 @@ int group_take(struct group_work *, struct group *, enum whole_kind, struct fail
 void group_add_element(struct buf *, const struct value *part);
 
 #define NAME_PLAIN UINT32_C(0x80000000)
+#define IN_PIECES UINT32_C(0x40000000) /* struct field_pieces comes before the name */
 
 struct field_sizes {
-	uint32_t name_n; /* | NAME_PLAIN */
+	uint32_t name_n; /* | NAME_PLAIN | IN_PIECES */
 	uint32_t value_n;
+};
+
+struct field_pieces {
+	uint32_t stream, pieces;
 };
 
 /* Take a field from the front. */
@@ -140,31 +194,55 @@ static inline bool
 field_step(struct slice *left, struct stored_field *f)
 {
 	struct field_sizes sizes;
-	size_t n;
+	struct field_pieces pieces = {0, 0};
+	const char *p = left->p + sizeof(sizes);
 
 	if (!left->n)
 		return false;
 	memcpy(&sizes, left->p, sizeof(sizes));
+	if (__builtin_expect(sizes.name_n & IN_PIECES, 0)) {
+		memcpy(&pieces, p, sizeof(pieces));
+		p += sizeof(pieces);
+	}
 	f->plain = sizes.name_n & NAME_PLAIN;
-	f->name = slice_of(left->p + sizeof(sizes), sizes.name_n & ~NAME_PLAIN);
-	f->value = slice_of(f->name.p + f->name.n, sizes.value_n);
-	n = sizeof(sizes) + f->name.n + f->value.n;
-	*left = slice_of(left->p + n, left->n - n);
+	f->stream = pieces.stream;
+	f->pieces = pieces.pieces;
+	f->name = slice_of(p, sizes.name_n & ~(NAME_PLAIN | IN_PIECES));
+	f->value = slice_of(p + f->name.n, sizes.value_n);
+	p = f->value.p + f->value.n;
+	*left = slice_of(p, (size_t)(left->p + left->n - p));
 	return true;
 }
 
 /* Append a field up to its value; field_end after that. Returns where it begins. */
 static inline size_t
-field_begin(struct buf *b, struct slice name, bool plain)
+field_begin(struct buf *b, const struct stored_field *f)
 {
-	struct field_sizes sizes = {(uint32_t)name.n | (plain ? NAME_PLAIN : 0), 0};
-	size_t at = b->n;
+	struct field_sizes sizes = {(uint32_t)f->name.n | (f->plain ? NAME_PLAIN : 0) |
+		(f->pieces ? IN_PIECES : 0), 0};
+	struct field_pieces pieces = {f->stream, f->pieces};
+	size_t at = b->n, head = sizeof(sizes);
 
-	buf_reserve(b, sizeof(sizes) + name.n);
+	buf_reserve(b, sizeof(sizes) + sizeof(pieces) + f->name.n);
 	memcpy(b->p + at, &sizes, sizeof(sizes));
-	memcpy(b->p + at + sizeof(sizes), name.p, name.n);
-	b->n += sizeof(sizes) + name.n;
+	if (__builtin_expect(f->pieces, 0)) {
+		memcpy(b->p + at + head, &pieces, sizeof(pieces));
+		head += sizeof(pieces);
+	}
+	memcpy(b->p + at + head, f->name.p, f->name.n);
+	b->n += head + f->name.n;
 	return at;
+}
+
+/* Where the value of the field that begins at that place begins. */
+static inline size_t
+field_value_at(const struct buf *b, size_t begin)
+{
+	struct field_sizes sizes;
+
+	memcpy(&sizes, b->p + begin, sizeof(sizes));
+	return begin + sizeof(sizes) + (sizes.name_n & ~(NAME_PLAIN | IN_PIECES)) +
+		(sizes.name_n & IN_PIECES ? sizeof(struct field_pieces) : 0);
 }
 
 static inline void
@@ -173,14 +251,17 @@ field_end(struct buf *b, size_t begin)
 	struct field_sizes sizes;
 
 	memcpy(&sizes, b->p + begin, sizeof(sizes));
-	sizes.value_n = (uint32_t)(b->n - begin - sizeof(sizes) -
-		(sizes.name_n & ~NAME_PLAIN));
+	sizes.value_n = (uint32_t)(b->n - field_value_at(b, begin));
 	memcpy(b->p + begin, &sizes, sizeof(sizes));
 }
 
-/* Append what becomes of a field that is old (p NULL: not there) and gets a new value: 1; 0:
- * nothing, the field stays as it is; -1: a bad record. */
-int field_combine(struct group_work *, struct buf *, enum field_rule, struct slice old,
-	const struct value *new_value, struct failure *why);
+/* Append what becomes of a field that was old (value.p NULL: not there) and gets a new value:
+ * 1; 0: nothing, the field stays as it is; -1: a bad record. */
+int field_combine(struct group_work *, struct group *, struct buf *, enum field_rule,
+	const struct stored_field *old, const struct value *new_value, struct failure *why);
+
+/* The field that ends b is long and may go on growing: it goes to a piece. */
+int field_spill(struct group_work *, struct group *, struct buf *, size_t begin,
+	struct stored_field *, enum field_rule, struct failure *why);
 
 #endif

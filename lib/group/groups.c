@@ -31,6 +31,9 @@ struct groups {
 	size_t ntasks, cap_tasks;
 	bool ending;
 	uint64_t evicted;
+	uint64_t made;         /* the number of the group made next */
+	struct key128 hand;    /* of the group loaded last, */
+	bool hand_gone;        /* and whether it was given up since */
 	struct json_scan scan;
 	struct buf order;
 };
@@ -41,8 +44,10 @@ given_up(void *arg, uint32_t task, struct key128 key, struct slice kept)
 	struct groups *g = arg;
 
 	(void)task;
-	(void)key;
-	g->evicted += !group_head_of(kept).closed;
+	if (entry_head_of(kept).is != ENTRY_OPEN)
+		return 0;
+	g->evicted++;
+	g->hand_gone |= key128_eq(key, g->hand);
 	return 0;
 }
 
@@ -64,6 +69,7 @@ groups_new(const struct groups_options *options, const struct state_options *sta
 	own.expires = options->closed_us > 0;
 	g->state = state_new(&own, ctx);
 	state_on_evict(g->state, given_up, g);
+	g->made = keyed_draw().k0;
 	return g;
 }
 
@@ -146,7 +152,7 @@ static void
 add_timer(struct groups *g, struct task *t, int64_t us, struct key128 key, struct slice kept)
 {
 	struct slice text = slice_of(kept.p + sizeof(struct group_head),
-		group_head_of(kept).key_n);
+		entry_head_of(kept).key_n);
 	struct failure ignored;
 	struct json_doc d;
 
@@ -190,14 +196,17 @@ static int
 take_up(void *arg, struct key128 key, struct slice kept)
 {
 	struct visit *v = arg;
-	struct group_head h = group_head_of(kept);
+	struct closed_entry closed;
+	struct group_head h;
 	const char *by;
 
-	if (h.closed) {
-		if (v->g->opt.closed)
-			closed_found(&v->t->closed, h.size, key);
-		return 0;
+	if (entry_head_of(kept).is == ENTRY_CLOSED && v->g->opt.closed) {
+		memcpy(&closed, kept.p, sizeof(closed));
+		closed_found(&v->t->closed, closed.number, key);
 	}
+	if (entry_head_of(kept).is != ENTRY_OPEN)
+		return 0;
+	h = group_head_of(kept);
 	v->t->open = true;
 	v->t->current = key;
 	if (is_timed(v->g) || v->g->ending)
@@ -223,7 +232,7 @@ count_open(void *arg, struct key128 key, struct slice kept)
 	struct visit *v = arg;
 
 	(void)key;
-	v->open += !group_head_of(kept).closed;
+	v->open += entry_head_of(kept).is == ENTRY_OPEN;
 	return 0;
 }
 
@@ -330,7 +339,26 @@ groups_find(struct groups *g, uint32_t task, struct key128 key, struct slice *ke
 {
 	if (!state_get(g->state, task, key, kept))
 		return GROUP_IS_NEW;
-	return group_head_of(*kept).closed ? GROUP_IS_CLOSED : GROUP_IS_OPEN;
+	return entry_head_of(*kept).is == ENTRY_OPEN ? GROUP_IS_OPEN : GROUP_IS_CLOSED;
+}
+
+void
+groups_load(struct groups *g, uint32_t task, struct key128 key, struct slice kept,
+	struct group *group)
+{
+	group_load(group, kept);
+	pieces_place(&group->pieces, g->state, task, key, group->h.made);
+	g->hand = key;
+	g->hand_gone = false;
+}
+
+void
+groups_begin(struct groups *g, uint32_t task, struct key128 key, struct slice key_json,
+	struct group *group)
+{
+	group_begin(group, key_json);
+	group->h.made = g->made++;
+	pieces_place(&group->pieces, g->state, task, key, group->h.made);
 }
 
 bool
@@ -345,6 +373,12 @@ groups_other(struct groups *g, uint32_t task, struct key128 key, struct key128 *
 	return groups_find(g, task, t->current, kept) == GROUP_IS_OPEN;
 }
 
+/*
+ * Where groups are given up for the bounds, the eldest entries go. A group has to be older than
+ * its pieces, so it is put before them; and one with pieces that goes while a part is put in
+ * has gone with the part. Pieces that are left behind are nobody's, since a group that is made
+ * again has another number, and go when they are the eldest.
+ */
 int
 groups_keep(struct groups *g, uint32_t task, struct key128 key, struct group *group,
 	const struct group_head *was, struct failure *why)
@@ -354,6 +388,8 @@ groups_keep(struct groups *g, uint32_t task, struct key128 key, struct group *gr
 	const char *by;
 	int64_t us;
 
+	if (was && was->spilled && g->hand_gone)
+		return 0;
 	t->open = true;
 	t->current = key;
 	if (is_timed(g)) {
@@ -361,25 +397,46 @@ groups_keep(struct groups *g, uint32_t task, struct key128 key, struct group *gr
 		if (!was || us < deadline_of(g, was, &by))
 			add_timer(g, t, us, key, kept);
 	}
-	return state_put(g->state, task, key, kept, why);
+	if (state_put(g->state, task, key, kept, why) < 0)
+		return -1;
+	return pieces_keep(&group->pieces, why);
 }
 
 int
-groups_close(struct groups *g, uint32_t task, struct key128 key, bool there, int64_t us,
-	struct failure *why)
+groups_drop_pieces(struct groups *g, uint32_t task, struct key128 key,
+	const struct group_head *was, struct failure *why)
 {
-	struct group_head mark = {.expires_us = us, .closed = 1};
-	struct slice bytes = slice_of((const char *)&mark, sizeof(mark));
+	struct pieces p = {0};
+	struct buf copy = {0};
+	struct slice kept;
+	int rc;
+
+	if (!was->spilled || groups_find(g, task, key, &kept) != GROUP_IS_OPEN)
+		return 0;
+	buf_add_slice(&copy, kept);
+	pieces_place(&p, g->state, task, key, was->made);
+	rc = pieces_remove(&p, buf_slice(&copy), why);
+	buf_release(&copy);
+	return rc;
+}
+
+int
+groups_close(struct groups *g, uint32_t task, struct key128 key, const struct group_head *was,
+	int64_t us, struct failure *why)
+{
+	struct closed_entry mark = {.e = {.expires_us = us, .is = ENTRY_CLOSED}};
 	struct task *t = task_of(g, task);
 	struct key128 eldest;
 
 	if (t->open && key128_eq(t->current, key))
 		t->open = false;
+	if (was && groups_drop_pieces(g, task, key, was, why) < 0)
+		return -1;
 	if (!g->opt.closed && !g->opt.closed_us)
-		return there ? state_remove(g->state, task, key, why) : 0;
+		return was ? state_remove(g->state, task, key, why) : 0;
 	if (g->opt.closed)
-		mark.size = closed_add(&t->closed, key);
-	if (state_put(g->state, task, key, bytes, why) < 0)
+		mark.number = closed_add(&t->closed, key);
+	if (state_put(g->state, task, key, slice_of((const char *)&mark, sizeof(mark)), why) < 0)
 		return -1;
 	while (closed_eldest(&t->closed, g->opt.closed, &eldest))
 		if (state_remove(g->state, task, eldest, why) < 0)

@@ -37,6 +37,12 @@ enum group_is { GROUP_IS_NEW, GROUP_IS_OPEN, GROUP_IS_CLOSED };
 /* *kept: the bytes of an open one, until anything changes. */
 enum group_is groups_find(struct groups *, uint32_t task, struct key128, struct slice *kept);
 
+/* Load a group that was found, or begin the one of a new key. */
+void groups_load(struct groups *, uint32_t task, struct key128, struct slice kept,
+	struct group *);
+void groups_begin(struct groups *, uint32_t task, struct key128, struct slice key_json,
+	struct group *);
+
 /* Sorted: is another group than this the open one? Its key and bytes then. */
 bool groups_other(struct groups *, uint32_t task, struct key128, struct key128 *other,
 	struct slice *kept);
@@ -45,9 +51,13 @@ bool groups_other(struct groups *, uint32_t task, struct key128, struct key128 *
 int groups_keep(struct groups *, uint32_t task, struct key128, struct group *,
 	const struct group_head *was, struct failure *why);
 
-/* A group is finished, in event time us. there: it lies in the state. */
-int groups_close(struct groups *, uint32_t task, struct key128, bool there, int64_t us,
-	struct failure *why);
+/* A group is finished, in event time us. was: how it lies in the state, NULL if it does not. */
+int groups_close(struct groups *, uint32_t task, struct key128, const struct group_head *was,
+	int64_t us, struct failure *why);
+
+/* What a group has beside it in the state goes: where a record ends it and begins it again. */
+int groups_drop_pieces(struct groups *, uint32_t task, struct key128,
+	const struct group_head *was, struct failure *why);
 
 struct due {
 	struct key128 key;

@@ -4,17 +4,25 @@
 
 #define FEW 8 /* members that are looked for one by one */
 
+static int
+check_size(const struct group *g, size_t bytes, struct failure *why)
+{
+	if (bytes + g->h.spilled <= GROUP_MAX)
+		return 0;
+	return fail_record(why, "too-large", "the whole would be larger than %zu MiB",
+		GROUP_MAX >> 20);
+}
+
 int
 group_take(struct group_work *w, struct group *g, enum whole_kind kind, struct failure *why)
 {
 	struct buf was = g->bytes;
 
-	if (w->next.n > GROUP_MAX)
-		return fail_record(why, "too-large", "the whole would be larger than %zu MiB",
-			GROUP_MAX >> 20);
+	if (check_size(g, w->next.n, why) < 0)
+		return -1;
 	g->bytes = w->next;
 	w->next = was;
-	g->h.kind = (uint8_t)kind;
+	g->h.e.kind = (uint8_t)kind;
 	g->h.count++;
 	return 0;
 }
@@ -30,30 +38,47 @@ rule_of(const struct group_work *w, struct slice name)
 	return FIELD_MERGED;
 }
 
+/* How long a field may be before it goes to a piece; those that are unique are searched. */
+static size_t
+most(enum field_rule rule)
+{
+	switch (rule) {
+	case FIELD_CONCAT:
+	case FIELD_ARRAY:
+		return PIECE_BYTES;
+	case FIELD_UNIQUE:
+		return PIECE_BYTES / 8;
+	default:
+		return SIZE_MAX;
+	}
+}
+
 /* The field's new form; what becomes of nothing is that there is no field, or the old one. */
 static int
-put_field(struct group_work *w, struct buf *b, struct slice name, bool plain, struct slice old,
+put_field(struct group_work *w, struct group *g, struct buf *b, struct stored_field f,
 	const struct value *v, struct failure *why)
 {
-	size_t at = field_begin(b, name, plain);
+	struct stored_field old = f;
+	enum field_rule rule = w->nfields ? rule_of(w, f.name) : FIELD_MERGED;
+	size_t at = field_begin(b, &f);
 	int rc = 1;
 
-	if (!w->nfields && !old.p)
+	if (!w->nfields && !old.value.p)
 		value_add_json(b, v);
 	else
-		rc = field_combine(w, b, rule_of(w, name), old, v, why);
-
+		rc = field_combine(w, g, b, rule, &old, v, why);
+	if (rc > 0 && old.value.p && b->n - field_value_at(b, at) > most(rule))
+		rc = field_spill(w, g, b, at, &f, rule, why);
 	if (rc < 0)
-		return fail_within(why, "field '%.*s': ", name.n > 100 ? 100 : (int)name.n,
-			name.p);
-	if (rc > 0)
-		field_end(b, at);
-	else if (!old.p)
+		return fail_within(why, "field '%.*s': ", f.name.n > 100 ? 100 : (int)f.name.n,
+			f.name.p);
+	if (rc == 0 && !old.value.p) {
 		b->n = at;
-	else {
-		buf_add_slice(b, old);
-		field_end(b, at);
+		return 0;
 	}
+	if (rc == 0)
+		buf_add_slice(b, old.value);
+	field_end(b, at);
 	return 0;
 }
 
@@ -70,6 +95,13 @@ has_any(struct slice fields, const struct value_member *m, size_t n)
 	return false;
 }
 
+static struct stored_field
+new_field(const struct value_member *m)
+{
+	return (struct stored_field){.name = m->name,
+		.plain = m->value.flags & VALUE_NAME_PLAIN};
+}
+
 /* All of the part's fields are new: they go behind the others. */
 static int
 append_fields(struct group_work *w, struct group *g, const struct value_member *m, size_t n,
@@ -78,13 +110,11 @@ append_fields(struct group_work *w, struct group *g, const struct value_member *
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (put_field(w, &g->bytes, m[i].name, m[i].value.flags & VALUE_NAME_PLAIN,
-				(struct slice){0}, &m[i].value, why) < 0)
+		if (put_field(w, g, &g->bytes, new_field(&m[i]), &m[i].value, why) < 0)
 			return -1;
-	if (g->bytes.n > GROUP_MAX)
-		return fail_record(why, "too-large", "the whole would be larger than %zu MiB",
-			GROUP_MAX >> 20);
-	g->h.kind = WHOLE_FIELDS;
+	if (check_size(g, g->bytes.n, why) < 0)
+		return -1;
+	g->h.e.kind = WHOLE_FIELDS;
 	g->h.count++;
 	return 0;
 }
@@ -108,26 +138,43 @@ merge_fields(struct group_work *w, struct group *g, const struct value *part,
 	taken = arena_alloc(&w->arena, o.n + 1);
 	memset(taken, 0, o.n + 1);
 	buf_reset(&w->next);
-	buf_add(&w->next, g->bytes.p, sizeof(g->h) + g->h.key_n);
+	buf_add(&w->next, g->bytes.p, sizeof(g->h) + g->h.e.key_n);
 	while (field_step(&left, &f)) {
 		at = object_find(&o, f.name);
 		if (at < 0) {
-			i = field_begin(&w->next, f.name, f.plain);
+			i = field_begin(&w->next, &f);
 			buf_add_slice(&w->next, f.value);
 			field_end(&w->next, i);
 			continue;
 		}
 		taken[at] = true;
-		if (put_field(w, &w->next, f.name, f.plain, f.value, &o.member[at].value,
-				why) < 0)
+		if (put_field(w, g, &w->next, f, &o.member[at].value, why) < 0)
 			return -1;
 	}
 	for (i = 0; i < o.n; i++)
-		if (!taken[i] && put_field(w, &w->next, o.member[i].name,
-				o.member[i].value.flags & VALUE_NAME_PLAIN, (struct slice){0},
+		if (!taken[i] && put_field(w, g, &w->next, new_field(&o.member[i]),
 				&o.member[i].value, why) < 0)
 			return -1;
 	return group_take(w, g, WHOLE_FIELDS, why);
+}
+
+static int
+add_to_list(struct group *g, const struct value *part, struct failure *why)
+{
+	struct slice whole;
+
+	group_add_element(&g->bytes, part);
+	g->h.e.kind = WHOLE_LIST;
+	g->h.count++;
+	if (check_size(g, g->bytes.n, why) < 0)
+		return -1;
+	whole = group_whole(g);
+	if (whole.n > PIECE_BYTES) {
+		pieces_add(&g->pieces, 0, (uint32_t)g->h.pieces++, whole);
+		g->h.spilled += whole.n;
+		g->bytes.n -= whole.n;
+	}
+	return 0;
 }
 
 int
@@ -136,20 +183,13 @@ group_add(struct group_work *w, struct group *g, const struct value *part,
 {
 	int rc;
 
-	if (w->merge == MERGE_ARRAY) {
-		group_add_element(&g->bytes, part);
-		g->h.kind = WHOLE_LIST;
-		g->h.count++;
-		rc = 0;
-		if (g->bytes.n > GROUP_MAX)
-			rc = fail_record(why, "too-large", "the whole would be larger than "
-				"%zu MiB", GROUP_MAX >> 20);
-	} else if (value_type(part) != JSON_OBJECT) {
+	if (w->merge == MERGE_ARRAY)
+		return add_to_list(g, part, why);
+	if (value_type(part) == JSON_OBJECT)
+		rc = merge_fields(w, g, part, why);
+	else
 		rc = fail_record(why, "not-object", "a part is no object: --merge array "
 			"takes any value");
-	} else {
-		rc = merge_fields(w, g, part, why);
-	}
 	if (w->arena.chunks)
 		arena_reset(&w->arena);
 	return rc;

@@ -520,3 +520,87 @@ rule() {
 	run_tool sk-aggregate -k .k --size 3 --state dir < <(lines '{"k":1,"a":2}' '{"k":1,"b":3}')
 	assert_output '{"k":1,"a":2,"b":3}'
 }
+
+# ---- groups of many parts ------------------------------------------------------------------------
+
+# Parts of ten groups, 20,000 each, whose lists and texts are long.
+many() {
+	jq -nc 'range(200000) | {k: (. % 10), v: "value \(.)", n: (. * 7919 % 5003)}' >many
+	jq -cs 'group_by(.k)[] | {v: map(.v), n: (map(.n) | reduce .[] as $n ({l: [], s: {}};
+		if .s["\($n)"] then . else .s["\($n)"] = 1 | .l += [$n] end) | .l),
+		t: (map(.v) | add)}' many >fields
+	jq -cs 'group_by(.k)[] | map(.v)' many >lists
+}
+
+@test "a part costs the same whether its group has ten or 20,000 of them, in the log too" {
+	many
+	for args in '--merge array --part .v' \
+		'--part {v,n,t:.v} --field v=array --field n=unique --field t=concat'; do
+		[ "$args" = '--merge array --part .v' ] && want=lists || want=fields
+		timeout 30 sk-aggregate -k .k $args --at-end emit many | cmp - $want
+		rm -rf state out
+		timeout 60 sk-aggregate -k .k $args --size 20000 --state state --checkpoint 1ms many \
+			-o out
+		sort out | cmp - <(sort $want)
+		# Each changed group is written once an epoch, as is each piece once.
+		echo "$(du -sk state | cut -f1) KiB of state"
+		[ "$(du -sk state | cut -f1)" -lt 15000 ]
+		rm -rf state
+		split -n l/5 many part.
+		for file in part.?? ; do
+			sk-aggregate -k .k $args --state state --size 20000 $file
+		done >got
+		sort got | cmp - <(sort $want)
+	done
+}
+
+@test "a group of 300,000 parts takes no longer than as many groups" {
+	jq -nc 'range(300000) | {k: 1, v: "value \(.)"}' >in
+	timeout 20 sk-aggregate -k .k --part .v --merge array --size 300000 in |
+		cmp - <(jq -cs 'map(.v)' in)
+}
+
+@test "one record of many parts: groups that end and begin within it" {
+	jq -nc '[range(30000)] | {k: 1, p: (map({v: "value \(.)", n: (. % 977)}))},
+		{k: 1, p: (map({v: "v \(.)", n: (. % 1009)})[:10000])}' >in
+	args='--part .p[] --field v=array --field n=unique --size 8000 --at-end emit'
+	jq -cs '[.[].p[]] | [range(0; length; 8000) as $i | .[$i:$i + 8000]][] |
+		{v: map(.v), n: (map(.n) | reduce .[] as $n ({l: [], s: {}};
+		if .s["\($n)"] then . else .s["\($n)"] = 1 | .l += [$n] end) | .l)}' in >want
+	timeout 60 sk-aggregate -k .k $args in | cmp - want
+	head -1 in | sk-aggregate -k .k --part '.p[]' --field v=array --field n=unique --size 8000 \
+		--state state >got
+	tail -1 in | sk-aggregate -k .k $args --state state >>got
+	cmp got want
+}
+
+@test "a bad part leaves no trace in a long group either" {
+	jq -nc 'range(2000) | {k: 1, v: "value \(.)", n: (if . % 7 == 3 then "x" else . end)}' >in
+	sk-aggregate -k .k --part '{v,u:.v,n}' --field v=array --field u=unique --field n=sum \
+		--at-end emit --on-error skip -q in >got || [ $? = 1 ]
+	jq -cs 'map(select(.n | type == "number")) | {v: map(.v), u: map(.v), n: (map(.n) | add)}' in |
+		cmp - got
+}
+
+@test "the pieces of a long group go with it, however it ends" {
+	jq -nc 'range(60) as $g | range(300) | {k: $g, v: "value \(. % 100) of \($g)", t: ($g * 1000 + .)}' >in
+	for args in '--size 300' '--sorted' '--time .t --timeout 10m' \
+		'--time .t --timeout 10m --on-timeout drop' '--size 300 --closed 10'; do
+		sk-aggregate -k .k --field v=array --max-keys 30 $args in >out
+		sk-aggregate -k .k --field v=unique --max-keys 230 $args in >out
+		sk-aggregate -k .k --merge array --max-keys 30 $args in >out
+	done
+}
+
+@test "--on-full evict: a long group goes whole" {
+	# Groups begin at different times and grow side by side.
+	jq -nc 'range(40000) as $i | {k: ("g\(($i / 400 | floor) + $i % 5)"), v: $i}' >in
+	for args in '--merge array --part .v' '--part {v} --field v=array' '--part {v} --field v=unique'; do
+		run_tool sk-aggregate -k .k $args --max-keys 12 --on-full evict --at-end emit in
+		assert_status 1
+		assert_says 'given up for the bounds of the state'
+		# What is there is in order, and a group is a run of what came for it.
+		jq -c '(if type == "object" then .v else . end) | . == sort' <<<"$output" | sort -u >sorted
+		assert_file sorted true
+	done
+}
