@@ -81,14 +81,17 @@ struct fold_work {
 };
 void fold_work_release(struct fold_work *);
 
-/* jq's order, numbers as exact decimals; equal values by length and bytes of their texts. */
+/* jq's order of values, numbers as exact decimals: <0, 0, >0. */
+int fold_cmp(struct fold_work *, const struct fold_value *, const struct fold_value *);
+
+/* The same, and equal values by length and bytes of their texts. */
 int fold_order(struct fold_work *, const struct fold_value *, const struct fold_value *);
 
 /* ---- cells ------------------------------------------------------------------------------- */
 
 struct fold_room {
-	char *p;                  /* NULL: none */
-	size_t n;
+	char *p;
+	size_t n;                 /* 0: there is none */
 };
 
 /* What is kept of a cell, and how its rooms grow. */
