@@ -84,6 +84,7 @@ struct state {
 	uint64_t max_memory, max_keys; /* 0: no bound */
 	uint64_t keys;        /* of all tasks, those included that expired and still lie there */
 	uint64_t tables, values, buffers; /* bytes */
+	uint64_t version;     /* state_version() */
 	uint64_t rest;        /* keys given up before all parts are swept again for a bound */
 
 	/* With a folder. */

@@ -135,6 +135,7 @@ write_dirty(struct state *s, struct task *t, struct failure *why)
 {
 	size_t i;
 
+	s->version += t->log.ndirty > 0;
 	for (i = 0; i < t->log.ndirty; i++) {
 		if (i + 16 < t->log.ndirty)
 			parts_prefetch(&t->parts, t->log.dirty[i + 16]);

@@ -129,6 +129,7 @@ state_set_value(struct state *s, char *slot, struct slice value, bool fresh)
 			h->dirty = 0;
 		} else {
 			h = mem_realloc(h, sizeof(*h) + cap);
+			s->version++;
 		}
 		h->cap = (uint32_t)cap & 0x7fffffff;
 		memcpy(slot + sizeof(struct key128), &h, sizeof(h));
@@ -147,6 +148,7 @@ drop_value(struct state *s, char *slot)
 		return;
 	h = held_of(slot);
 	s->values -= held_bytes(h->cap);
+	s->version++;
 	free(h);
 }
 
@@ -408,6 +410,30 @@ state_set(struct state *s, uint32_t task, struct key128 key, struct slice value,
 		return fail(why, EXIT_INTERNAL, "a value is set that state does not have");
 	state_set_value(s, slot, value, false);
 	return log_put(s, t, slot, why);
+}
+
+char *
+state_edit(struct state *s, uint32_t task, struct key128 key, size_t *n, struct failure *why)
+{
+	struct task *t = task_of(s, task);
+	struct held *h;
+	bool there = false;
+	char *slot = t ? parts_look(&t->parts, key, &there) : NULL;
+
+	why->status = 0;
+	if (!t)
+		unassigned(task, why);
+	if (!there || state_gone(s, t, slot) || log_put(s, t, slot, why) < 0)
+		return NULL;
+	h = held_of(slot);
+	*n = h->n;
+	return h->p;
+}
+
+const uint64_t *
+state_version(const struct state *s)
+{
+	return &s->version;
 }
 
 int

@@ -103,6 +103,13 @@ int state_put(struct state *, uint32_t task, struct key128, struct slice value,
 int state_set(struct state *, uint32_t task, struct key128, struct slice value,
 	struct failure *why);
 
+/* The value of a key, of a state of variable values, to be changed where it lies; *n bytes,
+ * no more and no less. NULL: it is not there, with why->status 0, or a failed write. What is
+ * changed there belongs to this epoch as long as *state_version() is what it was behind the
+ * call; then it may have moved, be gone, or stand in the log already. */
+char *state_edit(struct state *, uint32_t task, struct key128, size_t *n, struct failure *why);
+const uint64_t *state_version(const struct state *);
+
 int state_remove(struct state *, uint32_t task, struct key128, struct failure *why);
 
 /* Values with a time before us are gone from now on. One record in the log; memory is given
