@@ -82,6 +82,11 @@ $(O)/kafka/%: $(O)/tests/kafka/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $< $(LIB) $(LIBS)
 
+# What state costs: build/bench/state 100000000 0 DIR.
+$(O)/bench/state: $(O)/tests/bench/state.o $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $< $(LIB) $(LIBS)
+
 # The generator of order events, and the preloaded faults.
 $(O)/examples/generate: examples/generate.c
 	@mkdir -p $(@D)

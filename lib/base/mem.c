@@ -8,8 +8,8 @@
 
 #include "base/failure.h"
 
-static _Noreturn void
-out_of_memory(void)
+void
+mem_none(void)
 {
 	static const char text[] = "streamkit: out of memory\n";
 
@@ -25,7 +25,7 @@ mem_alloc(size_t n)
 	void *p = malloc(n ? n : 1);
 
 	if (!p)
-		out_of_memory();
+		mem_none();
 	return p;
 }
 
@@ -35,7 +35,7 @@ mem_zalloc(size_t n)
 	void *p = calloc(1, n ? n : 1);
 
 	if (!p)
-		out_of_memory();
+		mem_none();
 	return p;
 }
 
@@ -44,7 +44,7 @@ mem_realloc(void *p, size_t n)
 {
 	p = realloc(p, n ? n : 1);
 	if (!p)
-		out_of_memory();
+		mem_none();
 	return p;
 }
 
@@ -54,7 +54,7 @@ mem_array(size_t count, size_t size)
 	void *p = calloc(count ? count : 1, size ? size : 1);
 
 	if (!p)
-		out_of_memory();
+		mem_none();
 	return p;
 }
 
@@ -67,11 +67,11 @@ mem_grow(void *p, size_t *cap, size_t need, size_t size)
 		return p;
 	while (n < need) {
 		if (n > SIZE_MAX / 2)
-			out_of_memory();
+			mem_none();
 		n *= 2;
 	}
 	if (size && n > SIZE_MAX / size)
-		out_of_memory();
+		mem_none();
 	*cap = n;
 	return mem_realloc(p, n * size);
 }

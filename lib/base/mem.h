@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+_Noreturn void mem_none(void);            /* say so, and end */
+
 void *mem_alloc(size_t n);                /* not zeroed */
 void *mem_zalloc(size_t n);               /* zeroed */
 void *mem_realloc(void *p, size_t n);     /* p may be NULL */

@@ -166,7 +166,7 @@ static uint64_t
 taken(const struct state *s)
 {
 	if (s->evict)
-		return (s->keys + s->ntasks * PARTS * 8) * s->entry * 3 / 2 + s->values +
+		return (s->keys + s->ntasks * PARTS * 16) * s->entry * 7 / 4 + s->values +
 			s->buffers;
 	return s->tables + s->values + s->buffers;
 }
@@ -221,7 +221,7 @@ state_room(struct state *s, struct task *t, struct key128 key, uint64_t bytes,
 		if (keys && !parts_look(&t->parts, key, &there))
 			more += s->evict ? 0 : parts_growth(&t->parts, key);
 		if (s->evict)
-			more += keys * s->entry * 3 / 2;
+			more += keys * s->entry * 7 / 4;
 		if (!beyond(s, more, keys))
 			break;
 		if (s->opt.expires && s->rest == 0) {
@@ -242,7 +242,8 @@ state_room(struct state *s, struct task *t, struct key128 key, uint64_t bytes,
 	}
 	if (keys && !parts_look(&t->parts, key, &there)) {
 		before = t->parts.memory;
-		parts_grow(&t->parts, key);
+		parts_grow(&t->parts, key, s->evict ? UINT64_MAX
+			: s->max_memory - taken(s) - bytes);
 		s->tables += t->parts.memory - before;
 	}
 	if (!s->evict)

@@ -1,14 +1,14 @@
 /* Parts of a table: where they lie, how they grow and shrink. */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "state/parts.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/mem.h"
+#include "base/pages.h"
 
 #define LEAST 8             /* slots of a part */
-#define MAPPED (64u << 10)  /* bytes from which a part has pages of its own */
+#define REGION (4u << 20)   /* bytes from which a table is one region */
+#define AT_ONCE 4           /* parts that move together */
 
 void
 parts_init(struct parts *t, size_t entry)
@@ -18,115 +18,267 @@ parts_init(struct parts *t, size_t entry)
 	t->zero_slot = mem_zalloc(entry);
 }
 
-/* Memory as the system counts it. */
-static uint64_t
-part_bytes(const struct parts *t, uint64_t slots)
-{
-	uint64_t n = slots * t->entry;
-
-	return n < MAPPED ? n : (n + 4095) & ~UINT64_C(4095);
-}
-
-/* Pages that are mapped are zero, and go back to the system the moment that they are free:
- * the heap would keep some of what a hundred growing parts leave behind. */
 static void
-part_new(struct parts *t, struct part *p, uint64_t slots)
+part_is(struct part *p, char *slot, uint64_t slots)
 {
-	uint64_t bytes = part_bytes(t, slots);
-	void *m = MAP_FAILED;
-
-	if (bytes >= MAPPED)
-		m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
-	p->mapped = m != MAP_FAILED;
-	p->slot = p->mapped ? m : mem_zalloc(bytes);
+	p->slot = slot;
 	p->slots = (uint32_t)slots;
-	p->full = (uint32_t)(slots - slots / 10 - (slots < 10));
+	p->full = (uint32_t)(slots - slots / 4);
 	p->n = 0;
-	t->memory += bytes;
+}
+
+/* Put an entry into a part that has room and does not have it. */
+static inline void
+put(struct part *p, const char *from, size_t entry)
+{
+	size_t at = part_home(p, slot_key(from));
+
+	while (!slot_free(p->slot + at * entry))
+		at = at + 1 == p->slots ? 0 : at + 1;
+	memcpy(p->slot + at * entry, from, entry);
+	p->n++;
+}
+
+/* The same for all of some slots. Both are walked in order. */
+static void
+put_all(struct part *p, const char *slot, uint64_t slots, size_t entry)
+{
+	for (; slots; slots--, slot += entry)
+		if (!slot_free(slot))
+			put(p, slot, entry);
+}
+
+/* ---- a region -------------------------------------------------------------------------- */
+
+static uint64_t
+bytes_of(const struct parts *t, uint64_t slots)
+{
+	return pages_round(slots * PARTS * t->entry);
+}
+
+/* Part i goes to its new place, which reaches over its old one, if it is one of the first,
+ * and over old places of parts that have left them. */
+static void
+move_part(struct parts *t, unsigned i)
+{
+	struct part *p = &t->part[i], old = *p;
+	uint64_t was = t->slots * t->entry, is = t->wide * t->entry, end = was * PARTS;
+	char *to = t->region + i * is, *copy = NULL;
+
+	if (i * is < (i + 1) * was)
+		old.slot = copy = mem_dup(old.slot, was);
+	if (i * is < end)
+		memset(to, 0, (i + 1) * is < end ? is : end - i * is);
+	part_is(p, to, t->wide);
+	put_all(p, old.slot, old.slots, t->entry);
+	free(copy);
 }
 
 static void
-part_release(struct parts *t, struct part *p)
+move_down_to(struct parts *t, unsigned i)
 {
-	uint64_t bytes = part_bytes(t, p->slots);
+	while (t->unmoved > i)
+		move_part(t, --t->unmoved);
+	if (!t->unmoved)
+		t->slots = t->wide;
+}
 
-	if (!p->slots)
-		return;
-	t->memory -= bytes;
-	if (p->mapped)
-		munmap(p->slot, bytes);
-	else
-		free(p->slot);
-	p->slot = NULL;
-	p->slots = p->full = p->n = 0;
+static void
+widen(struct parts *t, uint64_t slots)
+{
+	uint64_t bytes = bytes_of(t, slots);
+	unsigned i;
+
+	if (bytes > t->reach) {
+		t->region = pages_grow(t->region, t->reach, bytes);
+		t->memory += bytes - t->reach;
+		t->reach = bytes;
+	}
+	for (i = 0; i < PARTS; i++)
+		t->part[i].slot = t->region + i * t->slots * t->entry;
+	t->wide = slots;
+	t->unmoved = PARTS;
+}
+
+static void
+free_all(struct parts *t)
+{
+	unsigned i;
+
+	if (t->region)
+		pages_free(t->region, t->reach);
+	for (i = 0; i < PARTS && !t->region; i++)
+		free(t->part[i].slot);
+	memset(t->part, 0, sizeof(t->part));
+	t->region = NULL;
+	t->memory = t->reach = t->slots = t->wide = t->unmoved = 0;
 }
 
 void
 parts_release(struct parts *t)
 {
-	unsigned i;
-
-	for (i = 0; i < PARTS; i++)
-		part_release(t, &t->part[i]);
+	free_all(t);
 	free(t->zero_slot);
 	memset(t, 0, sizeof(*t));
 }
 
-/* Move all entries of p into a part of so many slots. Both are walked in order. */
-static void
-part_resize(struct parts *t, struct part *p, uint64_t slots)
+/* The slots that each part gets for so many keys in all, spread as a hash does. */
+static uint64_t
+slots_for(uint64_t n)
 {
-	size_t entry = t->entry, i, at;
-	struct part old = *p;
-	char *slot;
+	uint64_t each = n / PARTS;
 
-	part_new(t, p, slots);
-	for (i = 0, slot = old.slot; i < old.slots; i++, slot += entry) {
-		if (slot_free(slot))
-			continue;
-		at = part_home(p, slot_key(slot));
-		while (!slot_free(p->slot + at * entry))
-			at = at + 1 == p->slots ? 0 : at + 1;
-		memcpy(p->slot + at * entry, slot, entry);
-		p->n++;
-	}
-	part_release(t, &old);
+	return each + each / 3 + each / 32 + LEAST;
 }
+
+/* Have all entries in a table that is as large as n keys need. What is moved is given back
+ * on the way. */
+static void
+refit(struct parts *t, uint64_t n)
+{
+	uint64_t slots = slots_for(n), i;
+	struct parts next = {.entry = t->entry};
+	struct part *p;
+
+	for (i = 0; i < PARTS; i++)
+		while (slots - slots / 4 < t->part[i].n + t->part[i].n / 16)
+			slots += slots / 8;
+	if (slots * PARTS * t->entry >= REGION) {
+		next.memory = next.reach = bytes_of(t, slots);
+		next.region = pages_new(next.reach);
+		next.slots = next.wide = slots;
+	} else {
+		next.memory = slots * PARTS * t->entry;
+	}
+	for (i = 0; i < PARTS; i++) {
+		p = &next.part[i];
+		part_is(p, next.region ? next.region + i * slots * t->entry
+				       : mem_zalloc(slots * t->entry), slots);
+		p->swept = t->part[i].swept;
+		put_all(p, t->part[i].slot, t->part[i].slots, t->entry);
+		if (t->region)
+			pages_forget(t->region, 0,
+				(size_t)(t->part[i].slot - t->region));
+	}
+	free_all(t);
+	memcpy(t->part, next.part, sizeof(t->part));
+	t->region = next.region;
+	t->memory = next.memory;
+	t->reach = next.reach;
+	t->slots = next.slots;
+	t->wide = next.wide;
+}
+
+/* ---- growing --------------------------------------------------------------------------- */
 
 static uint64_t
 next_size(const struct part *p)
 {
-	uint64_t slots = p->slots ? p->slots + (p->slots + 2) / 3 : LEAST;
+	uint64_t slots = p->slots + p->slots / 4 + LEAST / 2;
 
 	return slots < UINT32_MAX ? slots : UINT32_MAX;
+}
+
+static bool
+becomes_region(const struct parts *t, const struct part *p)
+{
+	return t->memory + (next_size(p) - p->slots) * t->entry >= REGION;
 }
 
 uint64_t
 parts_growth(const struct parts *t, struct key128 key)
 {
 	const struct part *p = &t->part[part_of(key)];
+	uint64_t bytes;
 
-	return part_bytes(t, next_size(p)) - part_bytes(t, p->slots);
+	if (t->unmoved)
+		return 0;
+	if (t->region)
+		return bytes_of(t, t->slots + t->slots / 16) - t->reach;
+	if (!becomes_region(t, p))
+		return (next_size(p) - p->slots) * t->entry;
+	bytes = bytes_of(t, slots_for(t->n + t->n / 16));
+	return bytes > t->memory ? bytes - t->memory : 0;
 }
 
-void
-parts_grow(struct parts *t, struct key128 key)
+/* Up to a quarter more, of a part or of the region. */
+static void
+begin(struct parts *t, uint64_t most)
 {
-	struct part *p = &t->part[part_of(key)];
+	uint64_t least = t->slots + t->slots / 16, slots = t->slots + t->slots / 4;
 
-	part_resize(t, p, next_size(p));
+	while (slots > least && bytes_of(t, slots) - t->reach > most)
+		slots -= slots / 64;
+	widen(t, slots > least ? slots : least);
 }
 
-void
-parts_expect(struct parts *t, unsigned i, uint64_t n)
+static void
+grow_part(struct parts *t, struct part *p)
 {
+	struct part old = *p;
+	uint64_t slots = next_size(p);
+
+	part_is(p, mem_zalloc(slots * t->entry), slots);
+	put_all(p, old.slot, old.slots, t->entry);
+	t->memory += (slots - old.slots) * t->entry;
+	free(old.slot);
+}
+
+/* As much as a part may hold while others are still to catch up, or it is to move. */
+static uint32_t
+utmost(const struct part *p)
+{
+	return p->slots - p->slots / 6;
+}
+
+/* Parts reach their bound one soon after the other, so each moves some of the last ones, and
+ * goes on with a little more until its turn comes. */
+void
+parts_grow(struct parts *t, struct key128 key, uint64_t most)
+{
+	unsigned i = part_of(key);
 	struct part *p = &t->part[i];
-	uint64_t slots = n + n / 4 + LEAST;
 
-	if (n > p->full && slots < UINT32_MAX)
-		part_resize(t, p, slots);
+	if (!t->region && !becomes_region(t, p)) {
+		grow_part(t, p);
+		return;
+	}
+	if (!t->region)
+		refit(t, t->n + t->n / 16);
+	if (p->n < p->full)
+		return;
+	if (!t->unmoved && p->n < utmost(p) && t->n < t->slots * PARTS / 4 * 3) {
+		p->full = utmost(p);
+		return;
+	}
+	if (!t->unmoved)
+		begin(t, most);
+	move_down_to(t, t->unmoved > AT_ONCE ? t->unmoved - AT_ONCE : 0);
+	if (i < t->unmoved && p->full < utmost(p))
+		p->full = utmost(p);
+	if (p->n >= p->full)
+		move_down_to(t, i);
+	if (p->n >= p->full)
+		parts_grow(t, key, UINT64_MAX);
 }
+
+void
+parts_expect(struct parts *t, uint64_t n)
+{
+	uint64_t slots = slots_for(n);
+
+	if (slots * PARTS * t->entry < REGION)
+		return;
+	move_down_to(t, 0);
+	if (!t->region) {
+		refit(t, n > t->n ? n : t->n);
+	} else if (slots > t->slots) {
+		widen(t, slots);
+		move_down_to(t, 0);
+	}
+}
+
+/* ---- single slots ---------------------------------------------------------------------- */
 
 /* The entries behind it that want to be nearer to their home close the gap. */
 void
@@ -174,14 +326,15 @@ parts_next(const struct parts *t, unsigned i, char *slot)
 	return i == 0 && t->zero && slot != t->zero_slot ? t->zero_slot : NULL;
 }
 
-/* A blanked entry leaves a gap in the order of probing, so a part that lost any is made
- * anew. */
+/* A blanked entry leaves a gap in the order of probing, so a part that lost any is put
+ * together again. */
 uint64_t
 parts_sweep(struct parts *t, unsigned i, bool (*gone)(void *arg, char *slot), void *arg)
 {
 	struct part *p = &t->part[i];
-	uint64_t before = t->n, left = 0, slots, k;
-	char *slot = p->slot;
+	uint64_t before = t->n, left = 0, k;
+	uint32_t full = p->full;
+	char *slot = p->slot, *kept;
 
 	if (i == 0 && t->zero && gone(arg, t->zero_slot))
 		parts_remove(t, t->zero_slot);
@@ -193,10 +346,30 @@ parts_sweep(struct parts *t, unsigned i, bool (*gone)(void *arg, char *slot), vo
 		else
 			left++;
 	}
-	if (left < p->n) {
-		t->n -= p->n - left;
-		slots = left + left / 3 + LEAST;
-		part_resize(t, p, slots < p->slots / 4 * 3 ? slots : p->slots);
+	if (left == p->n)
+		return before - t->n;
+	t->n -= p->n - left;
+	kept = mem_alloc(left * t->entry);
+	for (k = 0, slot = kept; k < p->slots; k++) {
+		if (slot_free(p->slot + k * t->entry))
+			continue;
+		memcpy(slot, p->slot + k * t->entry, t->entry);
+		slot += t->entry;
 	}
+	if (!t->region && left < p->slots / 3) {
+		t->memory -= p->slots * t->entry;
+		free(p->slot);
+		k = left + left / 2 + LEAST;
+		part_is(p, mem_zalloc(k * t->entry), k);
+		t->memory += k * t->entry;
+	} else {
+		memset(p->slot, 0, p->slots * t->entry);
+		part_is(p, p->slot, p->slots);
+		p->full = full;
+	}
+	put_all(p, kept, left, t->entry);
+	free(kept);
+	if (t->region && t->n < t->slots * PARTS / 4)
+		refit(t, t->n + t->n / 4);
 	return before - t->n;
 }

@@ -1,5 +1,5 @@
 /*
- * parts: the table itself, keys to entries of one size, cut into parts that grow one by one.
+ * parts: the table itself, keys to entries of one size, cut into parts.
  *
  * The upper bits of a key choose the part, its lower word, scaled to the number of slots,
  * the place in it; from there on the next free slot is taken. That order is kept by growing
@@ -8,7 +8,11 @@
  * the number of its making. A free slot is the key of zeros; that key itself has a slot
  * beside the parts.
  *
- * A part is full at nine tenths and then grows by a third: 16 bytes of key cost 17.8 to 23.7.
+ * Parts of a small table grow one by one. Those of a larger one lie side by side in one
+ * region of large pages, each of the same size, for their keys are spread by a hash. A region
+ * grows where it is: its end moves out, and the parts move to their new places, the last one
+ * first, a few at a time. A part is full at three quarters and grows by a quarter, so 16 bytes
+ * of key cost 21 to 27, and growing takes what is added and one part.
  */
 #ifndef SK_STATE_PARTS_H
 #define SK_STATE_PARTS_H
@@ -20,7 +24,6 @@
 struct part {
 	char *slot;
 	uint32_t slots, n, full; /* full: no more than that many */
-	bool mapped;             /* memory of its own, given back at once */
 	int64_t swept;           /* expired entries up to here are gone */
 };
 
@@ -31,6 +34,10 @@ struct parts {
 	uint64_t memory;         /* bytes of all parts */
 	bool zero;               /* the key of zeros is there */
 	char *zero_slot;
+	char *region;            /* of all parts; NULL: each has its own on the heap */
+	uint64_t reach;          /* bytes of it */
+	uint64_t slots, wide;    /* of each part; wide: of those that have moved */
+	unsigned unmoved;        /* parts up to here are still to move */
 };
 
 void parts_init(struct parts *, size_t entry);
@@ -105,7 +112,12 @@ parts_prefetch(const struct parts *t, struct key128 key)
 {
 	const struct part *p = &t->part[part_of(key)];
 
-	__builtin_prefetch(p->slot + part_home(p, key) * t->entry, 1);
+	const char *slot = p->slot + part_home(p, key) * t->entry;
+
+	/* A function that but prefetches has no effect, thinks gcc 12, and drops its calls. */
+	__asm__ volatile("" : : "r"(slot));
+	__builtin_prefetch(slot, 1);
+	//	__builtin_prefetch(slot + 64, 1);
 }
 
 /* Put key into the slot that parts_look gave; the rest of it is the caller's to fill. */
@@ -123,11 +135,12 @@ parts_take(struct parts *t, struct key128 key, char *slot)
 /* Free a slot; others may move into its place. */
 void parts_remove(struct parts *, char *slot);
 
-/* Bytes that the part of key takes more once it has grown. */
+/* Bytes at the least by which the table grows when the part of key is full. */
 uint64_t parts_growth(const struct parts *, struct key128 key);
-void parts_grow(struct parts *, struct key128 key);
-/* Make part i fit for n keys; never smaller. */
-void parts_expect(struct parts *, unsigned i, uint64_t n);
+/* Make room in that part, with so many bytes more at the most, if that can be. */
+void parts_grow(struct parts *, struct key128 key, uint64_t most);
+/* Make the table fit for n keys; never smaller. */
+void parts_expect(struct parts *, uint64_t n);
 
 /* Take out of part i what gone() says is gone (it frees what the value points to), and give
  * memory back where a good deal is. Returns how many. */

@@ -391,10 +391,10 @@ take_records(struct state *s, struct task *t, const char *p, const char *end)
 }
 
 static void
-expect(struct state *s, struct task *t, unsigned part, uint64_t keys)
+expect(struct state *s, struct task *t, uint64_t keys)
 {
 	s->tables -= t->parts.memory;
-	parts_expect(&t->parts, part, keys);
+	parts_expect(&t->parts, keys);
 	s->tables += t->parts.memory;
 }
 
@@ -405,7 +405,6 @@ read_blocks(struct state *s, struct task *t, struct file *f, enum block_kind kin
 {
 	struct buf body = {0};
 	uint64_t at, behind;
-	struct part_head h;
 	struct block_head b;
 	size_t skip;
 	int rc = 1;
@@ -423,14 +422,11 @@ read_blocks(struct state *s, struct task *t, struct file *f, enum block_kind kin
 			rc = kind == BLOCK_CHANGES;
 			continue;
 		}
-		skip = kind == BLOCK_PART ? sizeof(h) : 0;
+		skip = kind == BLOCK_PART ? sizeof(struct part_head) : 0;
 		if (body.n < skip) {
 			rc = 0;
 			break;
 		}
-		memcpy(&h, body.p, skip);
-		if (skip && h.part < PARTS && h.keys < f->size / sizeof(struct key128))
-			expect(s, t, h.part, h.keys);
 		rc = take_records(s, t, body.p + skip, body.p + body.n);
 		if (rc == 0)
 			break;
@@ -462,23 +458,17 @@ read_snapshot(struct state *s, const struct plan *p, struct failure *why)
 static int
 load(struct state *s, struct plan *p, struct failure *why)
 {
-	uint64_t seq = p->snapshot ? p->snapshot_seq : 1, bytes = 0;
+	uint64_t seq = p->snapshot ? p->snapshot_seq : 1;
 	struct task *t = p->t;
 	struct file f;
 	unsigned part;
 	char *path;
-	size_t i;
 	int rc;
 
 	state_empty(s, t);
+	expect(s, t, p->snapshot && p->end.keys > p->keys ? p->end.keys : p->keys);
 	if (p->snapshot && read_snapshot(s, p, why) < 0)
 		return -1;
-	for (i = 0; i < p->nlogs; i++)
-		if (p->file[i].seq >= seq)
-			bytes += p->file[i].bytes;
-	if (p->keys < bytes / sizeof(struct key128) || p->snapshot)
-		for (part = 0; part < PARTS && p->keys > 1 << 16; part++)
-			expect(s, t, part, p->keys / PARTS + p->keys / PARTS / 32);
 	t->log.since = 0;
 	for (; seq <= p->seq; seq++) {
 		path = folder_path(&s->folder, t->id, seq, false);

@@ -497,7 +497,7 @@ state_apply(struct state *s, struct task *t, const struct change *c)
 	if (!there) {
 		if (!slot) {
 			before = t->parts.memory;
-			parts_grow(&t->parts, c->key);
+			parts_grow(&t->parts, c->key, UINT64_MAX);
 			s->tables += t->parts.memory - before;
 			slot = parts_look(&t->parts, c->key, &there);
 		}

@@ -29,9 +29,8 @@
  *
  * The table: keys are hashed (base/keyed.h) under a secret that is drawn when the state is
  * made and kept with it, so that no input can be written that makes keys collide or probes
- * long. It is cut by the upper bits into parts that grow one by one, by a third each, so
- * that growing never needs much memory at once: 16 bytes of key and the value at a load of
- * 0.68 to 0.9 for values of a fixed size, an allocation more for the others.
+ * long. It grows by a quarter, where it is (parts.h): 16 bytes of key and the value at a load
+ * of 0.6 to 0.75 for values of a fixed size, a pointer and an allocation for the others.
  */
 #ifndef SK_STATE_STATE_H
 #define SK_STATE_STATE_H

@@ -263,6 +263,91 @@ bounds(void)
 	ok(state_default_memory() > 1 << 20, "a default for --max-memory");
 }
 
+/* ---- a table of one region -------------------------------------------------------------- */
+
+#define MANY 900000
+
+/* Of key i the value is i and how often it was set; 0: it is not there. */
+static unsigned char times[MANY];
+
+static struct key128
+spread(const struct state *s, uint64_t i)
+{
+	return i == 7 ? (struct key128){0, 0} : state_key(s, slice_of((char *)&i, 8));
+}
+
+static bool
+all_there(struct state *s, uint64_t gone)
+{
+	uint64_t i, n = 0, value[2];
+	unsigned visited = 0;
+	struct slice v;
+
+	for (i = 0; i < MANY; i++) {
+		bool there = state_get(s, 3, spread(s, i), &v);
+
+		if (there != (times[i] && i >= gone))
+			return false;
+		if (there)
+			memcpy(value, v.p, sizeof(value));
+		if (there && (value[0] != i || value[1] != times[i]))
+			return false;
+		n += there;
+	}
+	state_each(s, 3, count, &visited);
+	return visited == n;
+}
+
+/* Keys up to a number come, go and come again, while the table grows under them; then they
+ * expire up to another. */
+static void
+region(void)
+{
+	struct state *s = make(16, true, 0, 0, false);
+	const struct parts *p = &state_task(s, 3)->parts;
+	unsigned moving = 0, checks = 0, step;
+	bool good = true, whole = true;
+	uint64_t i, reach = 0, value[2], most;
+	struct failure why;
+
+	memset(times, 0, sizeof(times));
+	for (step = 0; step < 40 && good; step++) {
+		for (i = 0; i < 40000 && good; i++) {
+			value[0] = random64() % (MANY / 40 * (step + 1));
+			if (random64() % 4 == 0) {
+				times[value[0]] = 0;
+				good = state_remove(s, 3, spread(s, value[0]), &why) == 0;
+				continue;
+			}
+			value[1] = ++times[value[0]] ? times[value[0]] : ++times[value[0]];
+			good = state_put(s, 3, spread(s, value[0]),
+				slice_of((char *)value, sizeof(value)), &why) == 0;
+			/* In the midst of growing, now and then. */
+			if (p->unmoved && p->unmoved < PARTS && checks < 12 &&
+				random64() % 64 == 0) {
+				checks++;
+				moving++;
+				whole = whole && all_there(s, 0);
+			}
+		}
+		reach = p->reach > reach ? p->reach : reach;
+	}
+	ok(good && whole && moving > 5 && reach > 12 << 20 && all_there(s, 0),
+		"a table of one region, looked at %u times while it grows, to %llu MiB",
+		moving, (unsigned long long)reach >> 20);
+	most = state_memory(s);
+	for (i = 0; i <= MANY / 10 * 9 && good; i += MANY / 10) {
+		for (step = 0; step < 4000; step++)
+			good = good && state_expire(s, 3, (int64_t)i, &why) == 0;
+		for (step = 0; step < PARTS; step++)
+			state_sweep(s, state_task(s, 3), step);
+		good = good && all_there(s, i);
+	}
+	ok(good && state_memory(s) < most / 5, "expires and shrinks: from %llu MiB to %llu",
+		(unsigned long long)most >> 20, (unsigned long long)state_memory(s) >> 20);
+	state_free(s);
+}
+
 /* ---- bytes a key ------------------------------------------------------------------------ */
 
 static void
@@ -279,7 +364,7 @@ density(void)
 		if (i > 10000 && now > most)
 			most = now;
 	}
-	ok(most < 25 && state_keys(s) == 3000000,
+	ok(most < 27 && state_keys(s) == 3000000,
 		"%.1f bytes of memory a key of 16 at the most, from 10,000 keys on", most);
 	state_free(s);
 }
@@ -294,6 +379,7 @@ main(void)
 	ok(walk(24, true, 100000), "values of 24 bytes that expire");
 	ok(walk(STATE_VARIABLE, false, 100000), "values of any size");
 	bounds();
+	region();
 	density();
 	return done();
 }

@@ -1,0 +1,27 @@
+/*
+ * pages: zeroed memory right from the system, in large pages where it gives them (2 MiB: a
+ * table of gigabytes is walked at random without missing the processor's table of pages at
+ * each step). It grows without being copied, by moving entries of the page table, and goes
+ * back to the system at once. Where there is none to be had the process ends, as mem.h says.
+ */
+#ifndef SK_BASE_PAGES_H
+#define SK_BASE_PAGES_H
+
+#include <stddef.h>
+
+/* Round up to what pages_new and pages_grow take: whole pages. */
+static inline size_t
+pages_round(size_t bytes)
+{
+	return (bytes + 4095) & ~(size_t)4095;
+}
+
+char *pages_new(size_t bytes);
+/* The same memory with more behind it; it may lie elsewhere. */
+char *pages_grow(char *p, size_t bytes, size_t more);
+void pages_free(char *p, size_t bytes);
+/* What lies in p[from..to) is not needed: the pages that are wholly in there become zero and
+ * are the system's until they are written to. */
+void pages_forget(char *p, size_t from, size_t to);
+
+#endif
