@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "expr/node.h"
+#include "expr/outline.h"
 
 /* An empty string has an address, or it would be no string: arenas begin with a block. */
 static void
@@ -302,4 +303,22 @@ expr_all(struct expr_run *r, const struct value *input, const struct expr_env *e
 		return -1;
 	*out = a.v;
 	return (ptrdiff_t)a.n;
+}
+
+static struct value
+same_for_all(void *value, unsigned index)
+{
+	(void)index;
+	return *(const struct value *)value;
+}
+
+int
+expr_leaf(struct expr_run *r, const struct expr_leaf *leaf, const struct value *of,
+	struct value *out, struct failure *why)
+{
+	struct value v = *of;
+	struct expr_env env = {same_for_all, &v};
+
+	begin(r, &env);
+	return eval_one(r, leaf->path, of, out) < 0 ? failed(r, why) : 0;
 }
