@@ -26,12 +26,12 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototype
 SK_CFLAGS  = -std=c11 -D_POSIX_C_SOURCE=200809L -pthread -ffunction-sections \
 	-fdata-sections -Ilib $(WARN)
 SK_LDFLAGS = -pthread -Wl,--gc-sections -Wl,--as-needed
-LIBS = -ljq -lrdkafka -lzstd -lxxhash -lcurl -lcrypto -lm
+LIBS = -ljq -lrdkafka -lzstd -lxxhash -lcurl -lcrypto -lsqlite3 -lm
 
 # What Debian 12 calls the parts: to build, and to test.
 # COMMAND:PACKAGE installs the package only where there is no such command.
 BUILD_DEBS = gcc:gcc libc6-dev libjq-dev librdkafka-dev libzstd-dev libxxhash-dev \
-	libcurl4-openssl-dev libssl-dev
+	libcurl4-openssl-dev libssl-dev libsqlite3-dev
 TEST_DEBS  = bats bats-assert bats-support jq:jq mandoc:mandoc zstd:zstd zsh:zsh fish:fish \
 	script:bsdutils valgrind:valgrind python3:python3 ps:procps openssl:openssl \
 	flock:util-linux java:openjdk-17-jre-headless mvn:maven

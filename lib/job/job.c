@@ -181,6 +181,7 @@ take_options(struct whole_job *w, const struct job_tool *tool, struct failure *w
 		strcmp(o->progress, "never") == 0 ? 0 : -1;
 	w->job.to_given = o->to != NULL;
 	w->job.time_given = o->time != NULL;
+	w->job.from_given = o->from.n > 0;
 	w->job.explain = o->explain;
 	w->job.allow = &o->allow;
 	run->commit_written = strcmp(o->commit, "written") == 0;

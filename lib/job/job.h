@@ -18,6 +18,7 @@ struct job {
 	const struct opt_list *allow; /* --allow: globs of names that data may choose */
 	int late;                   /* outlet of --late, or -1: late records are counted */
 	bool time_given;            /* --time */
+	bool from_given;            /* -i */
 	bool explain;               /* nothing will run */
 	bool follow;                /* prepare() may set it: files are followed */
 	bool shown;                 /* and that "-" is shown to people: shown.h */

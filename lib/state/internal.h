@@ -142,8 +142,6 @@ slot_stamp(const struct state *s, const char *slot)
 
 /* ---- bounds.c ------------------------------------------------------------------------------ */
 
-/* A quarter of what the machine, or the control group, has. */
-uint64_t state_default_memory(void);
 /* Make the part of key fit for one more, and room for so many bytes and keys. */
 int state_room(struct state *, struct task *, struct key128, uint64_t bytes,
 	unsigned keys, struct failure *why);

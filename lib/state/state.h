@@ -131,4 +131,7 @@ void state_prefetch(const struct state *, uint32_t task, struct key128);
 uint64_t state_keys(const struct state *); /* what expired and is not swept yet is counted */
 uint64_t state_memory(const struct state *); /* bytes: tables, values, buffers */
 
+/* What state may take where nobody says: a quarter of what the machine, or the cgroup, has. */
+uint64_t state_default_memory(void);
+
 #endif

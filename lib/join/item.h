@@ -1,0 +1,88 @@
+/*
+ * item: a record as a join keeps it: its key, its event time, and what the results take of
+ * it. One block of memory from a pool, a cache line and the bytes.
+ */
+#ifndef SK_JOIN_ITEM_H
+#define SK_JOIN_ITEM_H
+
+#include "join/pool.h"
+#include "time/time.h"
+
+enum join_side { SIDE_LEFT, SIDE_RIGHT };
+
+#define ITEM_NO_KAFKA_KEY UINT32_MAX
+
+struct item {
+	int64_t us;           /* event time */
+	int64_t until_us;     /* the event time of the last partner that it may find */
+	uint64_t hash;        /* of the key */
+	uint64_t id;          /* under which the state has it; 0: not yet */
+	struct item *next, *prev; /* of its key and side, in their order: a ring */
+	uint32_t key_n;       /* bytes: the key as canonical JSON, */
+	uint32_t kafka_n;     /* that of the message, or ITEM_NO_KAFKA_KEY, */
+	uint32_t content_n;   /* and what results take (contents.h) */
+	uint8_t side;         /* enum join_side */
+	bool paired;          /* has found a partner */
+	bool removes;         /* a row of a table: takes the row of its key away */
+	bool done;            /* waits for its time alone: nobody finds it any more */
+	char p[];
+};
+
+static inline struct slice
+item_key(const struct item *i)
+{
+	return slice_of(i->p, i->key_n);
+}
+
+static inline size_t
+item_kafka_bytes(const struct item *i)
+{
+	return i->kafka_n == ITEM_NO_KAFKA_KEY ? 0 : i->kafka_n;
+}
+
+/* Absent if the record had none. */
+static inline struct slice
+item_kafka_key(const struct item *i)
+{
+	return i->kafka_n == ITEM_NO_KAFKA_KEY ? slice_of(NULL, 0) :
+		slice_of(i->p + i->key_n, i->kafka_n);
+}
+
+static inline struct slice
+item_content(const struct item *i)
+{
+	return slice_of(i->p + i->key_n + item_kafka_bytes(i), i->content_n);
+}
+
+static inline size_t
+item_bytes(const struct item *i)
+{
+	return sizeof(*i) + i->key_n + item_kafka_bytes(i) + i->content_n;
+}
+
+/* What an item is made of. */
+struct item_parts {
+	int64_t us, until_us;
+	uint64_t hash;
+	struct slice key, kafka_key, content;
+	enum join_side side;
+	bool removes, paired;
+};
+
+struct item *item_new(struct pool *, const struct item_parts *);
+void item_free(struct pool *, struct item *);
+
+/*
+ * The order in which records count: by event time; then by key, as jq orders values; then
+ * left before right; then by content. Two that are equal by it give the same results, so
+ * that what a join writes doesn't depend on the order of arrival.
+ */
+int item_cmp(const struct item *, const struct item *);
+
+/* The keys alone. */
+int item_cmp_keys(struct slice a, struct slice b);
+
+/* Sort by item_cmp. */
+void items_sort(struct item **, size_t n);
+
+#endif

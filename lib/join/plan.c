@@ -1,0 +1,197 @@
+/* The command line of sk-join, read. */
+#include "join/plan.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+
+const char *const join_expr_name[PLAN_EXPRS] = {"--left", "--right", "--table-where",
+	"--left-key", "--right-key", "--expires", "--emit"};
+
+const char *const join_emit_vars[] = {"left", "right", NULL};
+
+/* ---- the two sides ----------------------------------------------------------------------- */
+
+static int
+choose_sides(struct join_plan *p, int noperands, struct failure *why)
+{
+	bool sides = p->text[PLAN_LEFT] || p->text[PLAN_RIGHT];
+	bool rows = p->topic || p->text[PLAN_ROWS];
+
+	if ((p->table != NULL) + sides + rows > 1)
+		return fail(why, EXIT_USAGE, "--table, --table-topic or --table-where, and --left or "
+			"--right exclude each other: each says what the right side is");
+	if (p->topic && p->text[PLAN_ROWS])
+		return fail(why, EXIT_USAGE, "--table-topic and --table-where exclude each other");
+	if (p->query && !p->table)
+		return fail(why, EXIT_USAGE, "--query belongs to --table FILE");
+	p->with = p->table ? WITH_TABLE : rows ? WITH_ROWS : sides ? WITH_STREAM : WITH_INPUT;
+	if (p->with != WITH_INPUT || noperands == 2)
+		return 0;
+	fail(why, EXIT_USAGE, "nothing says what is joined with what");
+	fail_hint(why, "two files, --left and --right, --table FILE, or --table-topic TOPIC");
+	return -1;
+}
+
+static int
+read_inputs(struct join_plan *p, const struct plan_around *around, char **operands,
+	struct failure *why)
+{
+	struct stat st;
+	int i;
+
+	if (around->from)
+		return fail(why, EXIT_USAGE, "LEFT and RIGHT are the inputs: -i does not go with "
+			"them");
+	if (around->checkpoint || around->state) {
+		fail(why, EXIT_USAGE, "a join of two inputs has no state to go on from");
+		fail_hint(why, "one source holds both sides: --left and --right");
+		return -1;
+	}
+	for (i = 0; i < 2; i++) {
+		p->input[i] = operands[i];
+		if (strpbrk(operands[i], "*?[") && stat(operands[i], &st) < 0)
+			return fail(why, EXIT_USAGE, "%s: %s is one input, not a pattern",
+				operands[i], i ? "RIGHT" : "LEFT");
+	}
+	return 0;
+}
+
+/* ---- time -------------------------------------------------------------------------------- */
+
+/* "1h", or "5m,1h": before and after. */
+static int
+read_within(struct join_plan *p, struct failure *why)
+{
+	const char *comma = strchr(p->within, ',');
+	struct slice first = slice_str(p->within);
+
+	if (comma)
+		first.n = (size_t)(comma - p->within);
+	if (time_of_duration(first, &p->before_us) == 0 &&
+		time_of_duration(comma ? slice_str(comma + 1) : first, &p->after_us) == 0)
+		return 0;
+	return fail(why, EXIT_USAGE, "--within '%s' is no duration: 1h, or 0s,1h for how much "
+		"earlier and later than the left record the right one may be", p->within);
+}
+
+static int
+read_time(struct join_plan *p, struct failure *why)
+{
+	bool streams = p->with == WITH_STREAM || p->with == WITH_INPUT;
+
+	if (!streams && p->within)
+		return fail(why, EXIT_USAGE, "--within joins streams; a table is there or not");
+	if (!streams && p->text[PLAN_EXPIRES])
+		return fail(why, EXIT_USAGE, "--expires joins streams; a table is there or not");
+	if (streams && !p->within == !p->text[PLAN_EXPIRES])
+		return fail(why, EXIT_USAGE, "--within D or --expires EXPR says how long a record "
+			"waits for its partner%s", p->within ? ": one of them" : "");
+	if (p->wait_us && p->with != WITH_ROWS)
+		return fail(why, EXIT_USAGE, "--wait is for a table whose rows come in the stream: "
+			"--table-topic, --table-where");
+	p->timed = p->with != WITH_TABLE;
+	if (p->with == WITH_ROWS)
+		p->after_us = p->wait_us;
+	return p->within ? read_within(p, why) : 0;
+}
+
+/* ---- results ----------------------------------------------------------------------------- */
+
+static int
+read_type(struct join_plan *p, const struct plan_around *around, struct failure *why)
+{
+	const char *type = p->type_text ? p->type_text : "inner", *missing = p->missing_text;
+
+	p->type = strcmp(type, "left") == 0 ? JOIN_LEFT :
+		strcmp(type, "anti") == 0 ? JOIN_ANTI : JOIN_INNER;
+	p->missing = p->type == JOIN_INNER ? MISSING_DROP : MISSING_EMIT;
+	if (!missing)
+		return 0;
+	if (p->type == JOIN_ANTI)
+		return fail(why, EXIT_USAGE, "--missing says what becomes of what --type anti is "
+			"after");
+	p->missing = strcmp(missing, "null") == 0 ? MISSING_EMIT :
+		strcmp(missing, "drop") == 0 ? MISSING_DROP : MISSING_DEAD;
+	if ((p->type == JOIN_LEFT && p->missing != MISSING_EMIT) ||
+		(p->type_text && p->type == JOIN_INNER && p->missing == MISSING_EMIT))
+		return fail(why, EXIT_USAGE, "--missing %s contradicts --type %s", missing, type);
+	if (p->missing == MISSING_DEAD && !around->dead_letter)
+		return fail(why, EXIT_USAGE, "--missing dead-letter needs --dead-letter SINK");
+	return 0;
+}
+
+/* The options that decide what the bytes in the state mean. */
+static void
+describe_shape(struct join_plan *p)
+{
+	static const char *const name[PLAN_EXPRS] = {"left", "right", "rows", "leftKey",
+		"rightKey", "expires", "emit"};
+	static const char *const type[] = {"inner", "left", "anti"};
+	static const char *const missing[] = {"drop", "null", "dead-letter"};
+	struct buf *b = &p->shape;
+	size_t i;
+
+	buf_addf(b, "{\"type\":\"%s\",\"missing\":\"%s\",\"within\":[%lld,%lld],\"nullKey\":%s",
+		type[p->type], missing[p->missing], (long long)p->before_us,
+		(long long)p->after_us, p->null_key ? "true" : "false");
+	if (p->topic) {
+		buf_adds(b, ",\"topic\":");
+		json_add_string(b, slice_str(p->topic));
+	}
+	for (i = 0; i < PLAN_EXPRS; i++) {
+		if (!p->text[i])
+			continue;
+		buf_addf(b, ",\"%s\":", name[i]);
+		json_add_string(b, slice_str(p->text[i]));
+	}
+	buf_addc(b, '}');
+}
+
+int
+join_plan_read(struct join_plan *p, const struct plan_around *around, char **operands, int n,
+	struct failure *why)
+{
+	if (choose_sides(p, n, why) < 0 ||
+		(p->with == WITH_INPUT && read_inputs(p, around, operands, why) < 0) ||
+		read_time(p, why) < 0 || read_type(p, around, why) < 0)
+		return -1;
+	if (!p->text[PLAN_KEY_LEFT])
+		p->text[PLAN_KEY_LEFT] = p->key;
+	if (!p->text[PLAN_KEY_RIGHT])
+		p->text[PLAN_KEY_RIGHT] = p->key;
+	if (!p->text[PLAN_KEY_LEFT] || !p->text[PLAN_KEY_RIGHT])
+		return fail(why, EXIT_USAGE, "-k EXPR is missing: what has to be equal on both "
+			"sides");
+	if (p->with == WITH_TABLE && around->late)
+		return fail(why, EXIT_USAGE, "--late: nothing comes too late for a table that is "
+			"there");
+	if (p->at_end && strcmp(p->at_end, "stay") == 0) {
+		p->stays = true;
+		if (!around->state || p->with == WITH_TABLE)
+			return fail(why, EXIT_USAGE, "--at-end stay needs --state DIR, where what "
+				"waits can stay");
+	}
+	if (!p->text[PLAN_EMIT])
+		p->text[PLAN_EMIT] = p->type == JOIN_ANTI ? "$left" :
+			"{left: $left, right: $right}";
+	p->on_error = around->on_error;
+	p->unit = around->unit;
+	describe_shape(p);
+	return 0;
+}
+
+void
+join_plan_compiled(struct join_plan *p)
+{
+	p->outlined = expr_outline(p->expr[PLAN_EMIT], FLOW_NVARS, 2, &p->outline);
+	p->whole = p->missing == MISSING_DEAD;
+}
+
+void
+join_plan_release(struct join_plan *p)
+{
+	expr_outline_release(&p->outline);
+	buf_release(&p->shape);
+}

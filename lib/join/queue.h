@@ -1,0 +1,47 @@
+/* queue: items, first in, first out. A ring that doubles. {0} is empty. */
+#ifndef SK_JOIN_QUEUE_H
+#define SK_JOIN_QUEUE_H
+
+#include "base/mem.h"
+#include "join/item.h"
+
+struct queue {
+	struct item **v;
+	size_t first, n, cap;  /* cap: 0 or a power of two */
+};
+
+void queue_grow(struct queue *);
+
+static inline void
+queue_add(struct queue *q, struct item *i)
+{
+	if (__builtin_expect(q->n == q->cap, 0))
+		queue_grow(q);
+	q->v[(q->first + q->n++) & (q->cap - 1)] = i;
+}
+
+/* The one that has k before it, or NULL. */
+static inline struct item *
+queue_at(const struct queue *q, size_t k)
+{
+	return k < q->n ? q->v[(q->first + k) & (q->cap - 1)] : NULL;
+}
+
+static inline struct item *
+queue_first(const struct queue *q)
+{
+	return queue_at(q, 0);
+}
+
+/* Take the first out. */
+static inline void
+queue_take(struct queue *q)
+{
+	q->first = (q->first + 1) & (q->cap - 1);
+	q->n--;
+}
+
+/* The items are the caller's. */
+void queue_release(struct queue *);
+
+#endif

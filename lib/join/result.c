@@ -1,0 +1,338 @@
+/*
+ * Where --emit is an outline a result is put together from texts. Any other filter is run: the
+ * values are scanned again then, each once for all results that it takes part in at one time.
+ */
+#include "join/result.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct kept {
+	const struct item *item;   /* whose value doc is; NULL: of none */
+	struct json_scan scan;
+	struct json_doc doc;
+};
+
+struct result {
+	const struct join_plan *plan;
+	const char *stage;
+	struct expr_run *run;
+	unsigned *place;           /* of a leaf, among those of its side */
+	size_t nleaves[2];         /* by side; of the left one the whole value too */
+	struct slice none;         /* the content of a right record that is not there */
+	struct buf none_room;
+	struct kept kept[2];
+	/* What the derived record seems to come from. */
+	struct input input;
+	struct block block;
+	struct meta meta;
+	struct record parent;
+	/* Of the result in hand: */
+	struct value side[2];
+	const struct record *record;
+	struct emit *emit;
+	const struct item *left;
+	uint64_t skipped;
+	char *first;
+};
+
+/* What the paths give of null. */
+static int
+make_none(struct result *r)
+{
+	const struct join_plan *p = r->plan;
+	struct value null = value_null();
+	struct sides *s = sides_new(p, r->stage);
+	struct failure ignored;
+	struct slice content;
+	int rc = sides_content(s, SIDE_RIGHT, &null, &content, &ignored);
+
+	if (rc == 0) {
+		buf_add_slice(&r->none_room, content);
+		r->none = buf_slice(&r->none_room);
+	}
+	sides_free(s);
+	return rc;
+}
+
+struct result *
+result_new(const struct join_plan *plan, const char *stage)
+{
+	struct result *r = mem_zalloc(sizeof(*r));
+	unsigned seen[2] = {0, 0};
+	size_t i;
+
+	r->plan = plan;
+	r->stage = stage;
+	r->run = expr_run_new(plan->expr[PLAN_EMIT]);
+	r->place = mem_array(plan->outline.nleaves + 1, sizeof(*r->place));
+	for (i = 0; i < plan->outline.nleaves; i++)
+		r->place[i] = seen[plan->outline.leaf[i].of == 2]++;
+	r->nleaves[SIDE_LEFT] = seen[SIDE_LEFT] + plan->whole;
+	r->nleaves[SIDE_RIGHT] = seen[SIDE_RIGHT];
+	r->input.name = "-";
+	r->block.input = &r->input;
+	r->meta = (struct meta){.offset = -1, .ts_ms = TIME_NONE, .time_us = TIME_NONE};
+	r->parent = (struct record){.meta = &r->meta, .block = &r->block, .root = JSON_NONE};
+	if (plan->outlined && make_none(r) < 0) {
+		result_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void
+result_free(struct result *r)
+{
+	if (!r)
+		return;
+	expr_run_free(r->run);
+	free(r->place);
+	free(r->first);
+	buf_release(&r->none_room);
+	json_scan_release(&r->kept[0].scan);
+	json_scan_release(&r->kept[1].scan);
+	free(r);
+}
+
+void
+result_forget(struct result *r)
+{
+	r->kept[0].item = r->kept[1].item = NULL;
+}
+
+uint64_t
+result_skipped(const struct result *r, const char **first)
+{
+	*first = r->first;
+	return r->skipped;
+}
+
+/* ---- by outline -------------------------------------------------------------------------- */
+
+/* Leaf i of a content with n of them. */
+static inline struct slice
+leaf_of(struct slice content, size_t n, size_t i)
+{
+	uint32_t from = 0, to;
+
+	if (i)
+		memcpy(&from, content.p + (i - 1) * sizeof(from), sizeof(from));
+	memcpy(&to, content.p + i * sizeof(to), sizeof(to));
+	return slice_of(content.p + n * sizeof(to) + from, to - from);
+}
+
+static inline void
+put_together(const struct result *r, struct buf *b, struct slice left, struct slice right)
+{
+	const struct expr_outline *o = &r->plan->outline;
+	struct slice s;
+	size_t i;
+
+	buf_reserve(b, o->text.n + left.n + right.n);
+	for (i = 0; i < o->npieces; i++) {
+		int leaf = o->piece[i].leaf;
+
+		if (leaf < 0)
+			s = o->piece[i].text;
+		else if (o->leaf[leaf].of == 2)
+			s = leaf_of(right, r->nleaves[SIDE_RIGHT], r->place[leaf]);
+		else
+			s = leaf_of(left, r->nleaves[SIDE_LEFT], r->place[leaf]);
+		buf_add_slice(b, s);
+	}
+}
+
+/* ---- by running the filter --------------------------------------------------------------- */
+
+static struct value
+side_var(void *self, unsigned index)
+{
+	return ((const struct result *)self)->side[index - FLOW_NVARS];
+}
+
+/* A record that was kept is of no topic and no partition any more. */
+static struct value
+kept_var(void *self, unsigned index)
+{
+	const struct result *r = self;
+
+	return index >= FLOW_NVARS ? r->side[index - FLOW_NVARS] :
+		index == FLOW_NVARS - 1 ? value_string(slice_str(r->stage)) : value_null();
+}
+
+static int
+put_output(void *self, const struct value *out)
+{
+	struct result *r = self;
+
+	value_add_json(emit_begin(r->emit, 0, r->record), out);
+	emit_end(r->emit);
+	return 0;
+}
+
+static int
+run(struct result *r, struct failure *why)
+{
+	struct record_vars vars = {.record = r->record, .stage = r->stage,
+		.arena = expr_run_arena(r->run), .more = side_var, .arg = r};
+	bool kept = r->record == &r->parent;
+	struct expr_env env = {kept ? kept_var : record_var, kept ? (void *)r : (void *)&vars};
+	int rc = expr_each(r->run, &r->side[SIDE_LEFT], &env, put_output, r, why);
+
+	expr_run_reset(r->run);
+	return rc;
+}
+
+/* The value that was kept of an item; where results are put together, of a left one alone. */
+static struct slice
+whole_of(const struct result *r, const struct item *i)
+{
+	struct slice content = item_content(i);
+	size_t n = r->nleaves[i->side];
+
+	if (!r->plan->outlined)
+		return content;
+	return i->side == SIDE_LEFT && r->plan->whole ? leaf_of(content, n, n - 1) :
+		SLICE("null");
+}
+
+static int
+value_of(struct result *r, enum join_side side, const struct item *i, struct failure *why)
+{
+	struct kept *k = &r->kept[side];
+
+	r->side[side] = value_null();
+	if (!i)
+		return 0;
+	if (k->item != i) {
+		k->item = NULL;
+		if (json_doc_of(&k->scan, item_content(i), &k->doc, why) < 0)
+			return fail(why, EXIT_INTERNAL, "what is kept cannot be read: %s",
+				why->text);
+		k->item = i;
+	}
+	r->side[side] = value_token(&k->doc, 0);
+	return 0;
+}
+
+/* ---- what goes wrong --------------------------------------------------------------------- */
+
+static int
+gone_wrong(struct result *r, const struct item *left, const struct item *right,
+	struct failure *why)
+{
+	struct buf both = {0};
+	struct slice key = item_key(left);
+
+	if (why->status != EXIT_DATA)
+		return -1;
+	switch (r->plan->on_error) {
+	case ON_ERROR_FAIL:
+		return fail_within(why, "--emit, for the key %.*s%s: ",
+			key.n > 80 ? 80 : (int)key.n, key.p, key.n > 80 ? "..." : "");
+	case ON_ERROR_SKIP:
+		if (!r->skipped++)
+			r->first = mem_strdup(why->text);
+		return 0;
+	case ON_ERROR_DEAD_LETTER:
+		break;
+	}
+	buf_adds(&both, "{\"left\":");
+	buf_add_slice(&both, whole_of(r, left));
+	buf_adds(&both, ",\"right\":");
+	buf_add_slice(&both, right ? whole_of(r, right) : SLICE("null"));
+	buf_addc(&both, '}');
+	emit_dead(r->emit, "expression", why->text, key, buf_slice(&both));
+	buf_release(&both);
+	return 0;
+}
+
+void
+result_dead(struct result *r, struct emit *e, const struct item *left)
+{
+	emit_dead(e, "unmatched", "it found no record on the other side", item_key(left),
+		whole_of(r, left));
+}
+
+/* ---- a result ---------------------------------------------------------------------------- */
+
+/* It has the key of the message that the left record was, or else of the right one. */
+static void
+derive(struct result *r, const struct item *left, const struct item *right, int64_t us)
+{
+	r->parent.time_us = r->meta.time_us = us;
+	r->meta.key = item_kafka_key(left);
+	if (!r->meta.key.p && right)
+		r->meta.key = item_kafka_key(right);
+}
+
+int
+result_of_items(struct result *r, struct emit *e, const struct item *left,
+	const struct item *right, int64_t us, struct failure *why)
+{
+	derive(r, left, right, us);
+	if (r->plan->outlined) {
+		put_together(r, emit_begin(e, 0, &r->parent), item_content(left),
+			right ? item_content(right) : r->none);
+		emit_end(e);
+		return 0;
+	}
+	r->emit = e;
+	r->record = &r->parent;
+	if (value_of(r, SIDE_LEFT, left, why) < 0 || value_of(r, SIDE_RIGHT, right, why) < 0 ||
+		run(r, why) < 0)
+		return gone_wrong(r, left, right, why);
+	return 0;
+}
+
+/* The leaves of the record in hand are taken as they are needed. */
+static int
+put_with_row(struct result *r, struct buf *b, const struct value *left, struct slice row,
+	struct failure *why)
+{
+	const struct expr_outline *o = &r->plan->outline;
+	struct value v;
+	size_t i;
+
+	for (i = 0; i < o->npieces; i++) {
+		int leaf = o->piece[i].leaf;
+
+		if (leaf < 0) {
+			buf_add_slice(b, o->piece[i].text);
+		} else if (o->leaf[leaf].of == 2) {
+			buf_add_slice(b, leaf_of(row, r->nleaves[SIDE_RIGHT], r->place[leaf]));
+		} else {
+			if (expr_leaf(r->run, &o->leaf[leaf], left, &v, why) < 0)
+				return -1;
+			value_add_json(b, &v);
+		}
+	}
+	return 0;
+}
+
+int
+result_of_record(struct result *r, struct emit *e, const struct record *record,
+	const struct value *left, struct slice row, struct failure *why)
+{
+	struct kept *k = &r->kept[SIDE_RIGHT];
+	int rc;
+
+	if (r->plan->outlined) {
+		rc = put_with_row(r, emit_begin(e, 0, record), left, row.p ? row : r->none, why);
+		expr_run_reset(r->run);
+		if (rc == 0)
+			emit_end(e);
+		return rc;
+	}
+	r->emit = e;
+	r->record = record;
+	r->side[SIDE_LEFT] = *left;
+	r->side[SIDE_RIGHT] = value_null();
+	if (row.p && json_doc_of(&k->scan, row, &k->doc, why) < 0)
+		return -1;
+	if (row.p)
+		r->side[SIDE_RIGHT] = value_token(&k->doc, 0);
+	return run(r, why);
+}

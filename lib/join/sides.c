@@ -1,0 +1,313 @@
+/* Records, as their sides see them. */
+#include "join/sides.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/table.h"
+#include "group/key.h"
+
+struct sides {
+	const struct join_plan *plan;
+	const char *stage;
+	struct expr_run *run[PLAN_EXPRS];
+	unsigned *leaf[2];         /* of the outline, by side */
+	size_t nleaves[2];
+	bool key_is_field[2];      /* ".orderId", the most usual key */
+	struct json_name key_name[2];
+	uint64_t seed;
+	struct buf key, content;
+	const struct input *first; /* that was seen */
+	const struct record *record;
+	struct value root;
+};
+
+/* ---- the expressions --------------------------------------------------------------------- */
+
+static bool
+is_field(const struct expr *e, struct slice *name)
+{
+	const char *text = expr_text(e);
+
+	*name = expr_is_path(e) ? expr_path_name(e, 0) : (struct slice){0};
+	return name->p && text[0] == '.' && strlen(text) == name->n + 1 &&
+		memcmp(text + 1, name->p, name->n) == 0;
+}
+
+size_t
+sides_leaves(const struct join_plan *p, enum join_side side, unsigned *leaf)
+{
+	size_t n = 0, i;
+
+	for (i = 0; i < p->outline.nleaves; i++) {
+		bool right = p->outline.leaf[i].of == 2;
+
+		if (right != (side == SIDE_RIGHT))
+			continue;
+		if (leaf)
+			leaf[n] = (unsigned)i;
+		n++;
+	}
+	return n;
+}
+
+struct sides *
+sides_new(const struct join_plan *plan, const char *stage)
+{
+	struct sides *s = mem_zalloc(sizeof(*s));
+	struct slice name;
+	int i;
+
+	s->plan = plan;
+	s->stage = stage;
+	s->seed = hash_process_seed();
+	for (i = 0; i < PLAN_EXPRS; i++)
+		if (plan->expr[i])
+			s->run[i] = expr_run_new(plan->expr[i]);
+	for (i = 0; i < 2; i++) {
+		s->key_is_field[i] = is_field(plan->expr[PLAN_KEY_LEFT + i], &name);
+		if (s->key_is_field[i])
+			s->key_name[i] = json_name_of(name);
+		s->nleaves[i] = sides_leaves(plan, (enum join_side)i, NULL);
+		s->leaf[i] = mem_array(s->nleaves[i] + 1, sizeof(**s->leaf));
+		sides_leaves(plan, (enum join_side)i, s->leaf[i]);
+	}
+	return s;
+}
+
+void
+sides_free(struct sides *s)
+{
+	int i;
+
+	if (!s)
+		return;
+	for (i = 0; i < PLAN_EXPRS; i++)
+		expr_run_free(s->run[i]);
+	free(s->leaf[0]);
+	free(s->leaf[1]);
+	buf_release(&s->key);
+	buf_release(&s->content);
+	free(s);
+}
+
+void
+sides_begin(struct sides *s, const struct record *r)
+{
+	s->record = r;
+	s->root = record_value(r);
+}
+
+void
+sides_done(struct sides *s)
+{
+	int i;
+
+	for (i = 0; i < PLAN_EXPRS; i++)
+		if (s->run[i])
+			expr_run_reset(s->run[i]);
+}
+
+static struct record_vars
+scope(struct sides *s, int which)
+{
+	return (struct record_vars){.record = s->record, .stage = s->stage,
+		.arena = expr_run_arena(s->run[which])};
+}
+
+static int
+test(struct sides *s, int which, struct failure *why)
+{
+	struct record_vars vars = scope(s, which);
+
+	return expr_test(s->run[which], &s->root, &(struct expr_env){record_var, &vars}, why);
+}
+
+static ptrdiff_t
+all(struct sides *s, int which, const struct value **out, struct failure *why)
+{
+	struct record_vars vars = scope(s, which);
+
+	return expr_all(s->run[which], &s->root, &(struct expr_env){record_var, &vars}, out,
+		why);
+}
+
+/* ---- which side -------------------------------------------------------------------------- */
+
+/* By the names of the inputs. Two of one name hold the same, or are both empty: then the first
+ * that is seen is the left one. */
+static bool
+is_second_input(struct sides *s)
+{
+	const char *const *name = s->plan->input;
+	const struct input *in = record_input(s->record);
+
+	if (strcmp(name[0], name[1]) != 0)
+		return strcmp(in->name, name[1]) == 0;
+	if (!s->first)
+		s->first = in;
+	return in != s->first;
+}
+
+static bool
+is_of_topic(const struct sides *s)
+{
+	const struct meta *m = s->record->meta;
+	struct slice topic = m && m->topic.p ? m->topic :
+		slice_str(record_input(s->record)->name);
+
+	return slice_eq(topic, slice_str(s->plan->topic));
+}
+
+int
+sides_of(struct sides *s, bool on[2], struct failure *why)
+{
+	int rc = 0;
+
+	switch (s->plan->with) {
+	case WITH_TABLE:
+		on[SIDE_RIGHT] = false;
+		on[SIDE_LEFT] = true;
+		return 0;
+	case WITH_INPUT:
+		on[SIDE_RIGHT] = is_second_input(s);
+		break;
+	case WITH_ROWS:
+		rc = s->plan->topic ? is_of_topic(s) : test(s, PLAN_ROWS, why);
+		on[SIDE_RIGHT] = rc > 0;
+		break;
+	case WITH_STREAM:
+		if (!s->run[PLAN_RIGHT]) {
+			rc = test(s, PLAN_LEFT, why);
+			on[SIDE_RIGHT] = !rc;
+			break;
+		}
+		rc = test(s, PLAN_RIGHT, why);
+		on[SIDE_RIGHT] = rc > 0;
+		if (rc < 0 || !s->run[PLAN_LEFT])
+			break;
+		rc = test(s, PLAN_LEFT, why);
+		on[SIDE_LEFT] = rc > 0;
+		return rc < 0 ? -1 : 0;
+	}
+	on[SIDE_LEFT] = !on[SIDE_RIGHT];
+	return rc < 0 ? -1 : 0;
+}
+
+/* ---- the key ----------------------------------------------------------------------------- */
+
+int
+sides_key(struct sides *s, enum join_side side, struct item_parts *of, struct failure *why)
+{
+	const struct value *root = &s->root, *key;
+	const struct meta *m = s->record->meta;
+	struct value field;
+	ptrdiff_t n = 1;
+	uint32_t t;
+
+	if (s->key_is_field[side] && root->kind == VALUE_TOKEN &&
+		json_type_at(root->u.doc, root->t) == JSON_OBJECT) {
+		t = json_get_name(root->u.doc, root->t, &s->key_name[side]);
+		field = t == JSON_NONE ? value_null() : value_token(root->u.doc, t);
+		key = &field;
+	} else {
+		n = all(s, PLAN_KEY_LEFT + (int)side, &key, why);
+	}
+	if (n < 0)
+		return -1;
+	if (group_key_of(key, (size_t)n, s->plan->null_key, &s->key, &of->key, why) < 0) {
+		if (side == SIDE_RIGHT && s->plan->with == WITH_ROWS &&
+			value_type(root) == JSON_NULL)
+			fail_hint(why, "a row that is taken away has its key in the message: "
+				"--right-key '$key'");
+		return -1;
+	}
+	of->hash = hash64(of->key.p, of->key.n, s->seed);
+	of->kafka_key = m ? m->key : slice_of(NULL, 0);
+	return 0;
+}
+
+/* ---- content ----------------------------------------------------------------------------- */
+
+int
+sides_content(struct sides *s, enum join_side side, const struct value *v, struct slice *content,
+	struct failure *why)
+{
+	bool whole = s->plan->whole && side == SIDE_LEFT;
+	size_t n = s->nleaves[side], head = (n + whole) * sizeof(uint32_t), i;
+	struct buf *b = &s->content;
+	struct value leaf;
+	uint32_t end;
+
+	buf_reset(b);
+	if (!s->plan->outlined) {
+		value_add_json(b, v);
+		*content = buf_slice(b);
+		return 0;
+	}
+	buf_reserve(b, head);
+	b->n = head;
+	for (i = 0; i < n + whole; i++) {
+		if (i == n)
+			leaf = *v;
+		else if (expr_leaf(s->run[PLAN_EMIT], &s->plan->outline.leaf[s->leaf[side][i]],
+				v, &leaf, why) < 0)
+			return -1;
+		value_add_json(b, &leaf);
+		end = (uint32_t)(b->n - head);
+		memcpy(b->p + i * sizeof(end), &end, sizeof(end));
+	}
+	*content = buf_slice(b);
+	return 0;
+}
+
+/* ---- all of it --------------------------------------------------------------------------- */
+
+static int64_t
+later(int64_t us, int64_t by)
+{
+	return us > INT64_MAX - by ? INT64_MAX : us + by;
+}
+
+static int
+expires(struct sides *s, int64_t *us, struct failure *why)
+{
+	const struct value *v;
+	ptrdiff_t n = all(s, PLAN_EXPIRES, &v, why);
+	struct buf text = {0};
+	int rc = -1;
+
+	if (n < 0)
+		return -1;
+	if (n == 1 && value_type(v) == JSON_STRING)
+		rc = time_of_rfc3339(value_string_bytes(v, expr_run_arena(s->run[PLAN_EXPIRES])),
+			us);
+	if (n == 1 && value_type(v) == JSON_NUMBER) {
+		value_add_json(&text, v);
+		rc = time_of_epoch(buf_slice(&text), s->plan->unit, us);
+		buf_release(&text);
+	}
+	return rc < 0 ? fail_record(why, "time", "--expires gives no time") : 0;
+}
+
+int
+sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct failure *why)
+{
+	const struct join_plan *p = s->plan;
+
+	*of = (struct item_parts){.us = s->record->time_us, .side = side};
+	if (of->us == TIME_NONE)
+		return fail_record(why, "time", "the record has no event time");
+	if (sides_key(s, side, of, why) < 0)
+		return -1;
+	if (side == SIDE_RIGHT && p->with == WITH_ROWS) {
+		of->until_us = INT64_MAX;
+		of->removes = value_type(&s->root) == JSON_NULL;
+	} else if (side == SIDE_LEFT && s->run[PLAN_EXPIRES]) {
+		if (expires(s, &of->until_us, why) < 0)
+			return -1;
+	} else {
+		of->until_us = later(of->us, side == SIDE_LEFT ? p->after_us : p->before_us);
+	}
+	return of->removes ? 0 : sides_content(s, side, &s->root, &of->content, why);
+}

@@ -1,0 +1,42 @@
+/*
+ * sides: what a join takes of a record: on which side it stands, its key, how long it is good
+ * for, and of its value what the results need.
+ *
+ * What is needed is the content: the value whole, compact, or, where --emit is an outline,
+ * what its paths give: for each leaf of this side where its text ends (uint32_t), then the
+ * texts. plan.whole adds the whole value as one more leaf of the left side.
+ */
+#ifndef SK_JOIN_SIDES_H
+#define SK_JOIN_SIDES_H
+
+#include "join/item.h"
+#include "join/plan.h"
+
+struct sides;
+
+/* The plan is borrowed. */
+struct sides *sides_new(const struct join_plan *, const char *stage);
+void sides_free(struct sides *);
+
+/* The record in hand, until sides_done. */
+void sides_begin(struct sides *, const struct record *);
+void sides_done(struct sides *);
+
+/* On which sides it stands: neither, one or both. -1: a bad record. */
+int sides_of(struct sides *, bool on[2], struct failure *why);
+
+/* The hash and the canonical form of its key, and of a message its key. Borrowed until the
+ * next call. -1: a bad record. */
+int sides_key(struct sides *, enum join_side, struct item_parts *, struct failure *why);
+
+/* All there is to know of it, but whether it has found a partner. */
+int sides_item(struct sides *, enum join_side, struct item_parts *, struct failure *why);
+
+/* The content of a value. */
+int sides_content(struct sides *, enum join_side, const struct value *, struct slice *,
+	struct failure *why);
+
+/* The leaves of an outline that are of this side, the left one's . included. */
+size_t sides_leaves(const struct join_plan *, enum join_side, unsigned *leaf);
+
+#endif
