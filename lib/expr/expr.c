@@ -140,6 +140,22 @@ expr_path_name(const struct expr *x, size_t i)
 	return n->u.step[n->n - 1].name.key;
 }
 
+size_t
+expr_path_fields(const struct expr *x, size_t i, struct slice *name, size_t max)
+{
+	const struct node *n = x->path[i];
+	size_t k;
+
+	if (n->kind != N_PATH || n->a || n->n > max)
+		return 0;
+	for (k = 0; k < n->n; k++) {
+		if (!n->u.step[k].field)
+			return 0;
+		name[k] = n->u.step[k].name.key;
+	}
+	return n->n;
+}
+
 /* ---- running --------------------------------------------------------------------------- */
 
 struct expr_run *

@@ -162,6 +162,9 @@ bool expr_is_path(const struct expr *);
  * the last component of path i where that is a field, else absent. Borrowed from the expr. */
 size_t expr_paths(const struct expr *);
 struct slice expr_path_name(const struct expr *, size_t i);
+/* The fields that path i leads through, if it is fields alone: .a.b is a, b. How many; 0 for
+ * "." and where there is an index, or more than max fields. Borrowed. */
+size_t expr_path_fields(const struct expr *, size_t i, struct slice *name, size_t max);
 
 /* Where the value of a variable comes from: index into expr_options.vars. Called only for
  * variables that the filter uses, when it uses them. */

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "flow/internal.h"
 
 /* Below this a copy is cheaper than one more element in writev(2). */
@@ -240,6 +239,18 @@ target(struct emit *e, unsigned outlet, struct slice name, bool *to)
 	return touch(e, o->template ? named_port(e, outlet, name) : o->port);
 }
 
+bool
+emit_as_envelope(const struct emit *e, unsigned outlet)
+{
+	const struct outlet *o = flow_outlet_at(e->flow, outlet);
+	bool envelopes, records;
+
+	if (o->side && e->carry_run.p)
+		return e->side_envelope;
+	flow_port_takes(e->flow, o->port, &envelopes, &records);
+	return e->envelope || envelopes;
+}
+
 /* ---- lines ------------------------------------------------------------------------------ */
 
 /* The index of a side outlet among the side outlets, which is its place in start's list. */
@@ -313,28 +324,6 @@ emit_begin(struct emit *e, unsigned outlet, const struct record *parent)
 	return emit_begin_named(e, outlet, (struct slice){0}, parent);
 }
 
-/* The value behind begin_line's "value":. What would not come back as it was goes as
- * value_b64: no JSON, bytes that no line can hold, and the JSON text null of a message that is
- * no tombstone. */
-static void
-add_value(struct buf *b, const struct record *r)
-{
-	const struct meta *m = r->meta;
-	struct slice bytes = m && m->odd.p ? m->odd : r->bytes;
-	/* Of the bytes: the line may have no tokens yet. */
-	bool null_text = m && !m->tombstone && r->root != JSON_NONE && bytes.n == 4 &&
-		memcmp(bytes.p, "null", 4) == 0;
-
-	if (r->root != JSON_NONE && !(m && m->odd.p) && !null_text) {
-		buf_add_slice(b, bytes);
-		return;
-	}
-	b->n -= sizeof("\"value\":") - 1;
-	buf_adds(b, "\"value_b64\":\"");
-	text_add_base64(b, bytes);
-	buf_addc(b, '"');
-}
-
 /* A record as it came: what was a message stays what it was, null included. */
 static inline enum told_as
 same_as(const struct emit *e, const struct port_out *o, const struct record *r)
@@ -360,7 +349,7 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 	if (__builtin_expect(to || (o->envelope && as == TOLD_ENVELOPE && !enveloped), 0)) {
 		begin_line(e, o, outlet, to, TOLD_ENVELOPE, r);
 		if (e->now_envelope)
-			add_value(&o->own, r);
+			envelope_add_value(&o->own, r);
 		else if (r->root != JSON_NONE)
 			buf_add_slice(&o->own, r->bytes);
 		else

@@ -35,6 +35,9 @@ struct buf *emit_begin_named(struct emit *, unsigned outlet, struct slice name,
 void emit_dead(struct emit *, const char *type, const char *message, struct slice key,
 	struct slice value);
 
+/* Do lines to this outlet, which is no template, leave as envelopes? */
+bool emit_as_envelope(const struct emit *, unsigned outlet);
+
 void emit_drop(struct emit *); /* dropped by a stated rule */
 void emit_hold(struct emit *); /* kept in the operator's state */
 void emit_late(struct emit *); /* came too late; an emission to a side outlet may go along */

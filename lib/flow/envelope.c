@@ -232,6 +232,7 @@ envelope_read(struct envelope_reader *e, const struct json_doc *d, struct record
 	} else {
 		r->root = value;
 		r->bytes = json_text(d, value);
+		e->meta.tombstone = json_type_at(d, value) == JSON_NULL;
 	}
 	/* The text before the value serves as it is if the value stands last. */
 	if (json_after(d, value) + 1 == d->n) {
@@ -343,4 +344,25 @@ envelope_add_prefix(struct buf *b, const struct record *parent)
 	envelope_add_bytes(b, "key", m->key);
 	envelope_add_headers(b, m);
 	buf_adds(b, ",\"value\":");
+}
+
+/* What would not come back as it was goes as value_b64: no JSON, bytes that no line can hold,
+ * and the JSON text null of a message that is no tombstone. */
+void
+envelope_add_value(struct buf *b, const struct record *r)
+{
+	const struct meta *m = r->meta;
+	struct slice bytes = m && m->odd.p ? m->odd : r->bytes;
+	/* Of the bytes: the line may have no tokens yet. */
+	bool null_text = m && !m->tombstone && r->root != JSON_NONE && bytes.n == 4 &&
+		memcmp(bytes.p, "null", 4) == 0;
+
+	if (r->root != JSON_NONE && !(m && m->odd.p) && !null_text) {
+		buf_add_slice(b, bytes);
+		return;
+	}
+	b->n -= sizeof("\"value\":") - 1;
+	buf_adds(b, "\"value_b64\":\"");
+	text_add_base64(b, bytes);
+	buf_addc(b, '"');
 }

@@ -29,6 +29,8 @@ void envelope_reader_release(struct envelope_reader *);
 
 /* Append the envelope of a record up to its value. */
 void envelope_add_prefix(struct buf *, const struct record *parent);
+/* And its value, in place of "value": where it is written otherwise. */
+void envelope_add_value(struct buf *, const struct record *);
 /* Append "name":STRING, or null, or "name_b64":..., with a comma after it. */
 void envelope_add_bytes(struct buf *, const char *name, struct slice s);
 /* Append "headers":[...]; m may be NULL. */

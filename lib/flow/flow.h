@@ -206,8 +206,12 @@ struct operator {
 	void *(*open)(const struct op_context *, struct failure *why);
 	int (*record)(void *self, const struct record *, struct emit *, struct failure *why);
 	/* Of OP_LAZY, or NULL: where a line that has no tokens yet goes as it is, if that can be
-	 * told so; else record() gets it. May be asked of any line, in order, or not. */
+	 * told so; else record() gets it. May be asked of any line, in order, or not; asked once,
+	 * and what it says is done. */
 	enum op_peek (*peek)(void *self, const struct json_doc *, unsigned *outlet);
+	/* With peek, or NULL: a line that will be asked about, some lines before that, so that
+	 * what is far away in memory can be brought near. */
+	void (*ahead)(void *self, const struct json_doc *);
 	/* No record older than us will follow on this task. */
 	int (*watermark)(void *self, uint32_t task, int64_t us, struct emit *,
 		struct failure *why);

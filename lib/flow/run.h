@@ -120,6 +120,7 @@ struct worker {
 	bool check_start;            /* the next emission may open a plain pipe */
 	struct failure why;          /* with halted: what ended it, unless a bad record did */
 	bool fatal;
+	size_t told;                 /* lines of the block that the operator was told of */
 	unsigned eager;              /* blocks before the next one that is scanned lazily */
 };
 

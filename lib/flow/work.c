@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 #define EAGER_BLOCKS 64 /* that are not scanned lazily, once that has not paid */
+#define LOOK_AHEAD 16   /* lines */
 
 /* ---- bad records ------------------------------------------------------------------------- */
 
@@ -433,6 +434,32 @@ is_peeked(const struct worker *w)
 		!w->block.meta && !w->block.origin;
 }
 
+/* A line that goes as it is, and not the short way. */
+static void
+emit_peeked(struct worker *w, size_t i, unsigned outlet)
+{
+	struct record r = worker_record(w, i);
+
+	emit_record_begin(&w->emit);
+	w->emit.hand = &r;
+	emit_same(&w->emit, outlet, &r);
+	w->emit.hand = NULL;
+}
+
+/* Tell of the lines up to LOOK_AHEAD behind i that were not told of. */
+static inline void
+look_ahead(struct worker *w, size_t i)
+{
+	const struct json_scan *s = &w->scan;
+	struct json_doc d = {.base = s->p, .scan = &w->scan};
+
+	for (; w->told < s->nlines && w->told < i + LOOK_AHEAD; w->told++) {
+		d.flags = s->line[w->told].flags;
+		d.line = (uint32_t)w->told;
+		w->flow->op->ahead(w->op, &d);
+	}
+}
+
 /* Take lines from i on as long as a look at them will do. Returns the first that needs more. */
 static size_t
 peek_at_lines(struct worker *w, size_t i)
@@ -448,6 +475,8 @@ peek_at_lines(struct worker *w, size_t i)
 	for (; i < n; i++) {
 		const struct json_line *l = &w->scan.line[i];
 
+		if (op->ahead)
+			look_ahead(w, i);
 		if (__builtin_expect(l->flags & odd, 0))
 			break;
 		d.flags = l->flags;
@@ -460,10 +489,12 @@ peek_at_lines(struct worker *w, size_t i)
 			dropped++;
 			continue;
 		}
-		if (peek == PEEK_RECORD || !emit_line(&w->emit, outlet, w->scan.p + l->start,
-				l->end - l->start, w->scan.p + w->scan.n))
+		if (peek == PEEK_RECORD)
 			break;
 		output++;
+		if (!emit_line(&w->emit, outlet, w->scan.p + l->start, l->end - l->start,
+				w->scan.p + w->scan.n))
+			emit_peeked(w, i, outlet);
 	}
 	w->balance.in += dropped + output;
 	w->balance.dropped += dropped;
@@ -484,6 +515,7 @@ worker_work(struct worker *w)
 	emit_batch_begin(&w->emit);
 	w->balance = (struct balance){0};
 	w->nbad = w->told_bad = 0;
+	w->told = 0;
 	w->block.used = 0;
 	w->halted = w->fatal = w->enough = w->flush = false;
 	if (w->block.too_long) {

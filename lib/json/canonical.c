@@ -333,9 +333,19 @@ add_string(struct buf *b, struct slice raw, bool canonical)
 		json_add_raw_string(b, raw);
 }
 
-static void
-add_value(struct buf *b, const struct json_doc *d, uint32_t t, bool canonical, int depth)
+static const struct json_omit *
+find_omit(const struct json_omit *omit, struct slice name)
 {
+	while (omit && !slice_eq(omit->name, name))
+		omit = omit->next;
+	return omit;
+}
+
+static void
+add_value(struct buf *b, const struct json_doc *d, uint32_t t, bool canonical,
+	const struct json_omit *omit, int depth)
+{
+	const struct json_omit *found;
 	const char *p = d->base + d->pos[t];
 	struct json_iter it;
 	struct members o;
@@ -365,7 +375,7 @@ add_value(struct buf *b, const struct json_doc *d, uint32_t t, bool canonical, i
 		for (i = 0, json_enter(d, t, &it); json_step(d, &it); i++) {
 			if (i)
 				buf_addc(b, ',');
-			add_value(b, d, it.value, canonical, depth + 1);
+			add_value(b, d, it.value, canonical, NULL, depth + 1);
 		}
 		buf_addc(b, ']');
 		return;
@@ -375,11 +385,15 @@ add_value(struct buf *b, const struct json_doc *d, uint32_t t, bool canonical, i
 		sort_members(&o);
 	buf_addc(b, '{');
 	for (i = 0; i < o.n; i++) {
-		if (i)
+		found = find_omit(omit, o.m[i].name);
+		if (found && !found->inner)
+			continue;
+		if (b->p[b->n - 1] != '{')
 			buf_addc(b, ',');
 		add_string(b, string_raw(d, o.m[i].key), canonical);
 		buf_addc(b, ':');
-		add_value(b, d, o.m[i].value, canonical, depth + 1);
+		add_value(b, d, o.m[i].value, canonical, found ? found->inner : NULL,
+			depth + 1);
 	}
 	buf_addc(b, '}');
 	members_release(&o);
@@ -406,7 +420,7 @@ json_add_compact(struct buf *b, const struct json_doc *d, uint32_t t)
 	end = token_end(d, last);
 	look = look_at(p, (size_t)(end - p));
 	if (!names_differ(d, t, last, look))
-		add_value(b, d, t, false, 0);
+		add_value(b, d, t, false, NULL, 0);
 	else if (look.rewrite || (look.blank && is_spaced(d, t, last)))
 		add_runs(b, d, t, last, look.rewrite);
 	else
@@ -416,5 +430,12 @@ json_add_compact(struct buf *b, const struct json_doc *d, uint32_t t)
 void
 json_canonical(struct buf *b, const struct json_doc *d, uint32_t t)
 {
-	add_value(b, d, t, true, 0);
+	add_value(b, d, t, true, NULL, 0);
+}
+
+void
+json_canonical_without(struct buf *b, const struct json_doc *d, uint32_t t,
+	const struct json_omit *omit)
+{
+	add_value(b, d, t, true, omit, 0);
 }

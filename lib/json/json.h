@@ -362,6 +362,16 @@ bool json_number_fits_double(struct slice s);
  * pair is U+FFFD. */
 void json_canonical(struct buf *, const struct json_doc *, uint32_t t);
 
+/* The same of less: members that omit names are left out; of one with inner it is what is
+ * named there, within its value. */
+struct json_omit {
+	struct slice name;              /* decoded */
+	const struct json_omit *inner;  /* a list, or NULL: all of it */
+	const struct json_omit *next;
+};
+void json_canonical_without(struct buf *, const struct json_doc *, uint32_t t,
+	const struct json_omit *omit);
+
 /* A string in that form: decoded, and what stands between the quotes in a document. */
 void json_add_canonical_string(struct buf *, struct slice s);
 void json_add_canonical_raw(struct buf *, struct slice raw);

@@ -148,6 +148,45 @@ setup() {
 	end
 }
 
+@test "dedup of dedup is dedup; the order stays" {
+	for args in '' '-k .orderId' '-k .orderId,.type' --canonical '--ignore .ts,.orderId' \
+		'--approx 10000' '--tag .messageId' '-k .type --keep last' \
+		'-k .userId --within 10s --time .ts --delay 5s'; do
+		sk-dedup $args in 2>/dev/null >once
+		sk-dedup $args once 2>/dev/null | cmp - once
+		[ "$(wc -l <once)" -lt 3000 ]
+		[ "$args" = '--tag .messageId' ] || grep -nxFf once in | cut -d: -f1 | sort -nc
+		sk-dedup $args in --duplicates twice 2>/dev/null | cmp - once
+		[ "$(cat once twice | wc -l)" = 3000 ]
+		rm twice
+	done
+}
+
+@test "dedup of the whole, and of the parts with a state, are one" {
+	split -n l/5 in part.
+	for args in '' '-k .orderId' '--canonical --tag .id' '-k .userId --within 3s --refresh --time .ts'; do
+		rm -rf state
+		for part in part.*; do
+			sk-dedup $args --state state <$part
+		done >parts
+		sk-dedup $args in | cmp - parts
+	done
+}
+
+@test "--canonical sees what lines mean: whatever the spelling, the same are let through" {
+	jq -cS . in >sorted
+	jq . in | sed 's/^ */ /' | tr -d '\n' | sed 's/}{/}\n{/g' >spaced
+	sed 's/"price":\([0-9]*\)\([,}]\)/"price":\1.0\2/g; s/"quantity":\([0-9]\)/"quantity":\1e0/g' in >spelled
+	sed 's/"type"/"\\u0074ype"/; s/order-/\\u006frder-/g' in >escaped
+	! cmp -s in spelled && ! cmp -s in escaped
+	sk-map '{type, orderId, ts}' in | sk-dedup >want
+	paste -d '\n' in sorted spelled escaped | sk-dedup --canonical | sk-dedup --canonical |
+		sk-map '{type, orderId, ts}' | cmp - <(sk-dedup in | sk-map '{type, orderId, ts}')
+	for form in in sorted spelled escaped; do
+		sk-dedup --tag .id $form | sk-map .id | cmp - <(sk-dedup --tag .id in | sk-map .id)
+	done
+}
+
 @test "-w and select drop the same records" {
 	sk-cat -w '.amount > 50' in | cmp - <(sk-map 'select(.amount > 50)' in)
 }
