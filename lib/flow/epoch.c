@@ -136,25 +136,44 @@ name_place(struct flow *f)
 
 /* ---- the ledger, at the beginning ------------------------------------------------------------ */
 
-/* A killed run committed its end, and its files may not have their names. */
+/* True if this run has taken over an output that the ledger knows. */
+static bool
+taken_over(const struct flow *f, const char *name)
+{
+	const struct port *p;
+	size_t i;
+
+	for (i = 0; i < f->nports; i++) {
+		p = f->port[i];
+		if (p->logged && strcmp(port_logged_as(p), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The end is committed: what a killed run wrote, and this one had nothing to add to, gets its
+ * name. Such files have no port here, or they would be made anew. */
 static int
 finish_outputs(struct flow *f, struct failure *why)
 {
-	struct port *p;
-	unsigned port;
+	const struct ledger_output *o;
+	struct sink *s;
 	size_t i;
+	int rc = 0;
 
-	for (i = 0; i < f->ledger.noutputs; i++) {
-		if (strncmp(f->ledger.output[i].name, "stdout:", 7) == 0)
+	for (i = 0; rc == 0 && i < f->ledger.noutputs; i++) {
+		o = &f->ledger.output[i];
+		if (strncmp(o->name, "stdout:", 7) == 0 || taken_over(f, o->name))
 			continue;
-		port = flow_port_of_uri(f, f->ledger.output[i].name);
-		if (port_open(f, port, why) < 0)
+		s = f->rooms->sink_open(f->rooms->arg, o->name, why);
+		if (!s)
 			return -1;
-		p = f->port[port];
-		if (p->sink->finish &&
-			p->sink->finish(p->sink, f->ledger.output[i].bytes, why) < 0)
-			return -1;
+		if (s->finish)
+			rc = s->finish(s, o->bytes, why);
+		s->close(s);
 	}
+	if (rc < 0)
+		return -1;
 	f->ledger.state = LEDGER_DONE;
 	ledger_clear_outputs(&f->ledger);
 	return ledger_store(&f->ledger, why);
@@ -414,9 +433,7 @@ epoch_finish(struct flow *f, struct failure *why)
 		return ports_commit(f, why);
 	if (epoch_commit(f, LEDGER_ENDING, why) < 0 || ports_commit(f, why) < 0)
 		return -1;
-	f->ledger.state = LEDGER_DONE;
-	ledger_clear_outputs(&f->ledger);
-	return ledger_store(&f->ledger, why);
+	return finish_outputs(f, why);
 }
 
 /* At most two epochs are in flight: is the one before the last committed? */

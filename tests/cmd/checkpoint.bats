@@ -218,6 +218,27 @@ broken_run() {
 	cmp in out
 }
 
+@test "a file that a run which goes on has nothing to add to appears all the same" {
+	{ printf '{"to":"a"}\n' && yes '{"to":"b"}' | head -n 200000; } >in
+	export SK_STATE=state
+	bash -c 'exec sk-cat in --checkpoint 1ms > >(sk-route --by .to -o "{}.x" --default -; echo $? >rc)' &
+	pid=$!
+	until [ -s state/commit ] && grep -q '"epoch":[1-9]' state/commit; do sleep 0.01; done
+	kill -TERM $pid || true
+	wait $pid || true
+	until [ -s rc ]; do sleep 0.01; done
+	[ ! -e a.x ]
+	sk-cat in --checkpoint 1s | sk-route --by .to -o '{}.x' --default -
+	assert_file a.x '{"to":"a"}'
+	assert_equal "$(wc -l <b.x)" 200000
+	grep -q '"state":"done"' state/commit
+	# What is added later makes no empty file of the one that it has nothing for.
+	printf '{"to":"c"}\n' >>in
+	sk-cat in --checkpoint 1s | sk-route --by .to -o '{}.x' --default -
+	assert_file a.x '{"to":"a"}'
+	assert_file c.x '{"to":"c"}'
+}
+
 @test "dead letters and summaries travel to the last process, with the origin of the record" {
 	printf '{"items":[1]}\n{"items":7}\n' >in
 	export SK_STATE=state
