@@ -104,29 +104,121 @@ enter(struct clock *c, struct input *in, int64_t us)
 	c->input[c->n++] = in;
 }
 
+/* The newest time that all inputs have come to which count, INT64_MAX without one; but counts
+ * in any case. */
+static int64_t
+least(const struct clock *c, const struct input *but)
+{
+	const struct input *in;
+	int64_t us = INT64_MAX;
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		in = c->input[i];
+		if (in->newest_us < us && (in == but || (!in->ended && !in->idle)))
+			us = in->newest_us;
+	}
+	return us;
+}
+
+static bool
+move_to(struct clock *c, int64_t us)
+{
+	if (c->watermark_us != TIME_NONE && us <= c->watermark_us)
+		return false;
+	c->watermark_us = us;
+	return true;
+}
+
 bool
 clock_tell(struct clock *c, const struct flow_time *t, struct input *in, int64_t us,
 	size_t unread)
 {
-	int64_t least = INT64_MAX;
-	size_t i;
+	bool was_idle = in->idle;
 
+	in->rest_ns = 0;
+	in->idle = false;
 	if (!in->seen)
 		enter(c, in, us);
-	else if (us <= in->newest_us)
-		return false;
-	else
+	else if (us > in->newest_us)
 		in->newest_us = us;
-	if (unread)
+	else if (!was_idle)
 		return false;
+	return !unread && move_to(c, least(c, in) - t->delay_us);
+}
+
+/* ---- inputs that rest ------------------------------------------------------------------------ */
+
+#define LOOKS 4                     /* in the time of --idle */
+#define LOOK_LEAST_NS 10000000
+#define LOOK_MOST_NS 1000000000
+
+int64_t
+clock_look_ns(const struct flow_time *t, int64_t now_ns)
+{
+	int64_t wait_ns = t->idle_us > LOOKS * (LOOK_MOST_NS / 1000) ? LOOK_MOST_NS :
+		t->idle_us * 1000 / LOOKS;
+
+	return now_ns + (wait_ns < LOOK_LEAST_NS ? LOOK_LEAST_NS : wait_ns);
+}
+
+static int64_t
+newest(const struct clock *c)
+{
+	int64_t us = INT64_MIN;
+	size_t i;
+
 	for (i = 0; i < c->n; i++)
-		if (c->input[i]->newest_us < least && (!c->input[i]->ended || c->input[i] == in))
-			least = c->input[i]->newest_us;
-	least -= t->delay_us;
-	if (c->watermark_us != TIME_NONE && least <= c->watermark_us)
+		if (c->input[i]->newest_us > us)
+			us = c->input[i]->newest_us;
+	return us;
+}
+
+bool
+clock_end(struct clock *c, const struct flow_time *t)
+{
+	return c->n && move_to(c, newest(c) - t->delay_us);
+}
+
+/* All are idle: how far time has gone on by the wall clock since the last record. */
+static bool
+advance(struct clock *c, const struct flow_time *t, int64_t now_ns)
+{
+	int64_t rest_ns = 0;
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		if (c->input[i]->rest_ns > rest_ns)
+			rest_ns = c->input[i]->rest_ns;
+	return move_to(c, newest(c) + (now_ns - rest_ns) / 1000 - t->delay_us);
+}
+
+bool
+clock_rest(struct clock *c, const struct flow_time *t, int64_t now_ns, size_t unread)
+{
+	bool some = false, all = true;
+	struct input *in;
+	size_t i;
+
+	if (!t->idle_us)
 		return false;
-	c->watermark_us = least;
-	return true;
+	for (i = 0; i < c->n; i++) {
+		in = c->input[i];
+		if (in->ended)
+			continue;
+		some = true;
+		if (!in->at_end)
+			in->rest_ns = 0;
+		else if (!in->rest_ns)
+			in->rest_ns = now_ns;
+		in->idle = in->rest_ns && (now_ns - in->rest_ns) / 1000 >= t->idle_us;
+		all &= in->idle;
+	}
+	if (!some || unread)
+		return false;
+	if (!all)
+		return move_to(c, least(c, NULL) - t->delay_us);
+	return t->idle_advance && advance(c, t, now_ns);
 }
 
 /* ---- over a restart --------------------------------------------------------------------------- */

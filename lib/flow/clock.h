@@ -6,6 +6,11 @@
  * it stands still, so that an input that is read later makes nothing late. It moves by
  * records alone, never by batches or by the wall clock, and never back: a replay moves it in
  * the same way.
+ *
+ * --idle is the exception: an input that was read to its end, and has given nothing for that
+ * long, is left out until it gives a record. The decision is in the watermark, and so in the
+ * state. Where all are idle time stands still, or goes on as the wall clock does
+ * (--idle-advance).
  */
 #ifndef SK_FLOW_CLOCK_H
 #define SK_FLOW_CLOCK_H
@@ -32,6 +37,17 @@ struct clock {
  * True if the watermark has moved. */
 bool clock_tell(struct clock *, const struct flow_time *, struct input *, int64_t us,
 	size_t unread);
+
+/* All inputs have come to their end, so none holds time back: it is the newest of all, less the
+ * delay, in whatever order they were read. True if the watermark has moved. */
+bool clock_end(struct clock *, const struct flow_time *);
+
+/* With --idle: look which inputs rest, now_ns being the monotonic clock. True if the watermark
+ * has moved. */
+bool clock_rest(struct clock *, const struct flow_time *, int64_t now_ns, size_t unread);
+
+/* When to look again. */
+int64_t clock_look_ns(const struct flow_time *, int64_t now_ns);
 
 /* Append what a later run needs to go on, as JSON text, and take that up. */
 void clock_save(const struct clock *, struct buf *);

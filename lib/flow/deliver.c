@@ -369,7 +369,8 @@ keep_metrics(struct worker *w)
 	const struct input *in = w->block.origin ? w->block.origin[0].input : w->block.input;
 	struct failure why;
 
-	metrics_count(&f->metrics, in, w->balance.in - w->balance.dead - w->balance.skipped,
+	if (w->block.n)
+		metrics_count(&f->metrics, in, w->balance.in - w->balance.dead - w->balance.skipped,
 		now - w->block.read_ns);
 	if (now - f->metrics.written_ns > METRICS_EVERY_NS &&
 		metrics_write(&f->metrics, f->opt->metrics, f->opt->stage, &f->balance,

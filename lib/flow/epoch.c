@@ -314,6 +314,7 @@ epoch_begin(struct worker *w, bool begun, struct failure *why)
 	if (f->own_state && clock_restore(&f->clock, buf_slice(&f->place.mark), why) < 0)
 		return -1;
 	f->barrier_ns = time_monotonic_ns();
+	f->barrier_us = f->clock.watermark_us;
 	if (epoch_tell_time(w, why) < 0)
 		return -1;
 	w->flush = true;
@@ -436,6 +437,12 @@ epoch_finish(struct flow *f, struct failure *why)
 	return finish_outputs(f, why);
 }
 
+bool
+epoch_has_news(const struct flow *f)
+{
+	return f->balance.in != f->barrier_in || f->clock.watermark_us != f->barrier_us;
+}
+
 /* At most two epochs are in flight: is the one before the last committed? */
 static bool
 may_end_epoch(struct flow *f)
@@ -481,6 +488,8 @@ epoch_end(struct worker *w, bool at_end, bool complete, struct failure *why)
 	epoch_due(f, c.epoch, c.positions, c.clock);
 	buf_release(&positions);
 	f->barrier_ns = time_monotonic_ns();
+	f->barrier_in = f->balance.in;
+	f->barrier_us = f->clock.watermark_us;
 	return rc < 0 ? -1 : worker_deliver_output(w, why);
 }
 
@@ -490,7 +499,8 @@ epoch_pass(struct worker *w, struct failure *why)
 {
 	struct flow *f = w->flow;
 
-	if (time_monotonic_ns() - f->barrier_ns < f->every_us * 1000 || !may_end_epoch(f))
+	if (time_monotonic_ns() - f->barrier_ns < f->every_us * 1000 || !epoch_has_news(f) ||
+		!may_end_epoch(f))
 		return 0;
 	emit_batch_begin(&w->emit);
 	emit_record_begin(&w->emit);

@@ -36,8 +36,11 @@ struct input {
 	int32_t partition;  /* 0 for anything but Kafka */
 	bool kafka;         /* said as name[partition]@offset; else name:line */
 	bool ended;         /* the source's: nothing more will come of it */
+	bool at_end;        /* the source's: there was nothing more of it, and there may be yet */
 	uint64_t lines;     /* the driver's: lines delivered so far */
 	int64_t newest_us;  /* the driver's: newest event time; 0 with seen unset */
+	int64_t rest_ns;    /* the driver's: at its end since then; 0: it is not */
+	bool idle;          /* the driver's: for longer than --idle */
 	bool seen;          /* the driver's: a record of it had an event time */
 };
 
@@ -237,6 +240,10 @@ struct source {
 	int (*read)(struct source *, struct block *b, struct failure *why);
 	/* True if read() would have to wait now. */
 	bool (*would_wait)(struct source *);
+	/* The driver's: when the monotonic clock comes to here, a read that has nothing yet
+	 * returns 1 with an empty block, and inputs say whether they are at their end. 0: it
+	 * waits. Sources of which every input ends need not care. */
+	int64_t wake_ns;
 	void (*close)(struct source *);
 	/*
 	 * Of a source that keeps its place (a consumer group); NULL for others. done: what

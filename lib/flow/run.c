@@ -11,7 +11,28 @@
 
 #include "base/mem.h"
 
+#define EPOCH_LOOK_NS 10000000 /* an epoch that may not end yet is asked again after this */
+
 /* ---- workers ------------------------------------------------------------------------------- */
+
+/* When a read that waits is to give up, for the sake of an epoch that is due, or of inputs that
+ * rest; 0: never. */
+static int64_t
+wake_ns(const struct flow *f)
+{
+	int64_t now = time_monotonic_ns(), at = 0, epoch;
+
+	if (f->clock.on && f->opt->time.idle_us)
+		at = clock_look_ns(&f->opt->time, now);
+	if (f->owner && epoch_has_news(f)) {
+		epoch = f->barrier_ns + f->every_us * 1000;
+		if (epoch < now + EPOCH_LOOK_NS)
+			epoch = now + EPOCH_LOOK_NS;
+		if (!at || epoch < at)
+			at = epoch;
+	}
+	return at;
+}
 
 /* The next block: 1, or 0 if there is none. A failure to read takes its turn like a block,
  * so that what was read before it is delivered before. */
@@ -26,6 +47,7 @@ take(struct worker *w)
 		w->block.too_long = 0;
 		w->block.origin = NULL;
 		w->block.meta = NULL;
+		f->source->wake_ns = f->clock.on || f->owner ? wake_ns(f) : 0;
 		rc = f->source->read(f->source, &w->block, &w->why);
 		w->number = f->next;
 		if (rc)
@@ -243,6 +265,18 @@ end_stream(struct worker *w, bool complete, struct failure *why)
 	return epoch_end(w, true, complete, why);
 }
 
+/* Nothing holds time back any more. */
+static int
+end_time(struct worker *w, bool complete, struct failure *why)
+{
+	struct flow *f = w->flow;
+
+	if (!complete || f->controlled || f->enough || !f->clock.on ||
+		!clock_end(&f->clock, &f->opt->time))
+		return 0;
+	return worker_move_time(w, 0, why);
+}
+
 /* Let the operators say what the end of a plain stream makes of what they hold. */
 static void
 end_operators(struct worker *w, size_t n, bool complete)
@@ -254,6 +288,10 @@ end_operators(struct worker *w, size_t n, bool complete)
 	for (i = 0; i < n && !f->status; i++) {
 		emit_batch_begin(&w[i].emit);
 		emit_record_begin(&w[i].emit);
+		if (end_time(&w[i], complete, &why) < 0) {
+			run_failed(f, &why);
+			return;
+		}
 		if (f->owner) {
 			if (end_stream(&w[i], complete, &why) < 0)
 				run_failed(f, &why);

@@ -65,6 +65,8 @@ struct flow {
 	struct ledger ledger;
 	int64_t every_us;            /* an epoch */
 	int64_t barrier_ns;          /* when the last one ended */
+	uint64_t barrier_in;         /* records, and the watermark, at its end */
+	int64_t barrier_us;
 	uint64_t epoch;              /* that ended last */
 	uint64_t committed;          /* newest that is known to be */
 	bool again;                  /* the job came to its end before */
@@ -166,11 +168,15 @@ int epoch_mark(struct worker *, uint64_t epoch, struct failure *why);
 void epoch_due(struct flow *, uint64_t epoch, struct slice positions, struct slice clock);
 int epoch_commit(struct flow *, enum ledger_state, struct failure *why);
 int epoch_finish(struct flow *, struct failure *why);
-/* The owner's: end an epoch; after each block, look whether it is time to. */
+/* The owner's: end an epoch; has anything come since the last; after each block, look whether
+ * it is time to. */
 int epoch_end(struct worker *, bool at_end, bool complete, struct failure *why);
+bool epoch_has_news(const struct flow *);
 int epoch_pass(struct worker *, struct failure *why);
 /* Pass a watermark on into the pipe, if that carries control records (work.c). */
 void worker_pass_watermark(struct worker *, int64_t us);
+/* The watermark has moved: what is due happens, and the pipe hears of it (work.c). */
+int worker_move_time(struct worker *, uint32_t task, struct failure *why);
 
 /* A control line of the stream: read, checked, acted on, passed on (checkpoint.c). */
 int control_line(struct worker *, struct slice line, struct failure *why);

@@ -273,23 +273,34 @@ worker_pass_watermark(struct worker *w, int64_t us)
 	w->emit.control_lines++;
 }
 
+/* Time has moved: what is due happens, and who comes after hears of it. */
+int
+worker_move_time(struct worker *w, uint32_t task, struct failure *why)
+{
+	struct flow *f = w->flow;
+	int64_t us = f->clock.watermark_us;
+
+	if (f->op->watermark && f->op->watermark(w->op, task, us, &w->emit, why) < 0)
+		return -1;
+	worker_pass_watermark(w, us);
+	emit_record_begin(&w->emit);
+	return 0;
+}
+
 /* Give the record its event time. Where that moves the watermark, what is due happens before
  * the record does. 1; 0: it is a bad record; -1: the run ends. */
 static int
 tell_time(struct worker *w, struct record *r, struct failure *why)
 {
 	struct flow *f = w->flow;
-	struct clock *c = &f->clock;
 
 	if (clock_time(&f->opt->time, w->time, f->opt->stage, r, &r->time_us, why) < 0)
 		return why->status == EXIT_DATA ? 0 : -1;
-	if (!clock_tell(c, &f->opt->time, record_input(r), r->time_us, f->source->unread))
+	if (!clock_tell(&f->clock, &f->opt->time, record_input(r), r->time_us,
+			f->source->unread))
 		return 1;
-	if (f->op->watermark &&
-		f->op->watermark(w->op, r->task, c->watermark_us, &w->emit, why) < 0)
+	if (worker_move_time(w, r->task, why) < 0)
 		return -1;
-	worker_pass_watermark(w, c->watermark_us);
-	emit_record_begin(&w->emit);
 	w->emit.hand = r;
 	return 1;
 }
@@ -502,6 +513,19 @@ peek_at_lines(struct worker *w, size_t i)
 	return i;
 }
 
+/* Inputs may have been at rest for so long that time goes on without them. */
+static int
+rest(struct worker *w, struct failure *why)
+{
+	struct flow *f = w->flow;
+
+	if (!clock_rest(&f->clock, &f->opt->time, time_monotonic_ns(), f->source->unread))
+		return 0;
+	emit_record_begin(&w->emit);
+	w->flush = true;
+	return worker_move_time(w, 0, why);
+}
+
 void
 worker_work(struct worker *w)
 {
@@ -518,6 +542,11 @@ worker_work(struct worker *w)
 	w->told = 0;
 	w->block.used = 0;
 	w->halted = w->fatal = w->enough = w->flush = false;
+	if (f->clock.on && f->opt->time.idle_us && rest(w, &why) < 0) {
+		w->scan.nlines = 0;
+		halt(w, &why);
+		return;
+	}
 	if (w->block.too_long) {
 		w->scan.nlines = 0;
 		too_long(w);

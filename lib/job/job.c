@@ -141,6 +141,9 @@ take_job_options(struct whole_job *w, const struct job_tool *tool, struct failur
 	run->time.unit = strcmp(o->time_unit, "s") == 0 ? TIME_UNIT_S :
 		strcmp(o->time_unit, "ms") == 0 ? TIME_UNIT_MS :
 		strcmp(o->time_unit, "us") == 0 ? TIME_UNIT_US : TIME_UNIT_AUTO;
+	if (run->time.idle_advance && !run->time.idle_us)
+		return fail(why, EXIT_USAGE, "--idle-advance needs --idle D: how long nothing must "
+			"have come");
 	run->serial |= (tool->op->flags & OP_STATE) != 0;
 	w->job.late = -1;
 	if (o->late)

@@ -93,9 +93,12 @@ static void
 wait_for_news(const struct follow *f)
 {
 	struct pollfd p[2] = {{flow_drain_fd(), POLLIN, 0}, {f->notify, POLLIN, 0}};
+	int64_t left_ns = f->listed.base.wake_ns ?
+		f->listed.base.wake_ns - time_monotonic_ns() : INT64_MAX;
 	char news[4096];
 
-	if (poll(p, 2, LOOK_MS) > 0 && p[1].revents & POLLIN)
+	if (poll(p, 2, left_ns < 0 ? 0 : left_ns < LOOK_MS * 1000000L ?
+			(int)(left_ns / 1000000) + 1 : LOOK_MS) > 0 && p[1].revents & POLLIN)
 		while (read(f->notify, news, sizeof(news)) > 0)
 			;
 }
@@ -110,11 +113,17 @@ follow_read(struct source *s, struct block *b, struct failure *why)
 	while (!flow_draining()) {
 		for (i = 0; i < n; i++) {
 			rc = read_tail(f, f->next, b, why);
+			f->listed.in.v[f->next].input.at_end = rc == 0;
 			f->next = (f->next + 1) % n;
 			if (rc)
 				return rc;
 		}
 		wait_for_news(f);
+		if (s->wake_ns && time_monotonic_ns() >= s->wake_ns) {
+			b->n = 0;
+			b->input = &f->listed.in.v[f->next].input;
+			return 1;
+		}
 	}
 	return 0;
 }

@@ -414,11 +414,31 @@ look(struct kafka_source *s, struct failure *why)
 	return s->waited ? idle(s, why) : 0;
 }
 
+/* What the partitions have come to, as of the records that are delivered. */
+static void
+tell_inputs(struct kafka_source *s)
+{
+	struct kafka_place *const *place;
+	struct input *in;
+	size_t i, n;
+
+	place = kafka_consumer_places(s->consumer, &n);
+	s->base.unread = 0;
+	for (i = 0; i < n; i++) {
+		in = &place[i]->input;
+		in->ended = place[i]->ended || !place[i]->assigned;
+		in->at_end = place[i]->at_end;
+		s->base.unread += !in->ended && !in->at_end && !in->seen;
+	}
+}
+
 static int
 source_read(struct source *base, struct block *b, struct failure *why)
 {
 	struct kafka_source *s = (struct kafka_source *)base;
 	int n;
+
+	tell_inputs(s);
 
 	for (;;) {
 		if (flow_draining())
@@ -437,6 +457,12 @@ source_read(struct source *base, struct block *b, struct failure *why)
 		if (n)
 			return n < 0 ? -1 : 0;
 		s->waited = true;
+		if (base->wake_ns && time_monotonic_ns() >= base->wake_ns) {
+			tell_inputs(s);
+			b->n = 0;
+			b->input = NULL;
+			return 1;
+		}
 	}
 	s->waited = s->told = false;
 	s->rest_ns = s->moved_ns = 0;

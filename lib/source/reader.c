@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -644,4 +645,23 @@ reader_would_wait(struct reader *r)
 		if (n <= 0)
 			return n == PULL_WAIT;
 	}
+}
+
+bool
+reader_await(struct reader *r, int64_t until_ns)
+{
+	struct pollfd p[2] = {{r->fd, POLLIN, 0}, {-1, POLLIN, 0}};
+	int64_t left_ns;
+
+	if (!r->opt->stage)
+		p[1].fd = flow_drain_fd();
+	while (reader_would_wait(r)) {
+		left_ns = until_ns - time_monotonic_ns();
+		if (left_ns <= 0)
+			return false;
+		(void)poll(p, 2, (int)(left_ns / 1000000 < INT_MAX ? left_ns / 1000000 + 1 : INT_MAX));
+		if (p[1].revents)
+			break; /* reader_read sees to it */
+	}
+	return true;
 }

@@ -85,6 +85,10 @@ int reader_skip(struct reader *, uint64_t offset, struct head head, struct failu
 /* True if reader_read would have to wait for its first whole line. */
 bool reader_would_wait(struct reader *);
 
+/* Wait until reader_read has something to do. False: the monotonic clock has come to until_ns,
+ * and it would still wait. */
+bool reader_await(struct reader *, int64_t until_ns);
+
 /* Releasing {0}, or one that could not be opened, is fine. */
 void reader_close(struct reader *);
 

@@ -244,6 +244,13 @@ files_read(struct source *s, struct block *b, struct failure *why)
 				return -1;
 		}
 		in = &f->listed.in.v[f->next - 1];
+		if (s->wake_ns && !reader_await(&f->reader, s->wake_ns)) {
+			in->input.at_end = true;
+			b->n = 0;
+			b->input = &in->input;
+			return 1;
+		}
+		in->input.at_end = false;
 		rc = reader_read(&f->reader, b, why);
 		if (rc > 0) {
 			if (!b->offset)

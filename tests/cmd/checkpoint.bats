@@ -239,6 +239,21 @@ broken_run() {
 	assert_file c.x '{"to":"c"}'
 }
 
+@test "an epoch ends in its time, though nothing more comes" {
+	mkfifo in
+	export SK_STATE=state
+	sk-cat --checkpoint 20ms <in | sk-cat -o append:out &
+	exec 9>in
+	printf '{"n":1}\n' >&9
+	until grep -q '"epoch":1,"state":"running"' state/commit 2>/dev/null; do sleep 0.02; done
+	assert_file out '{"n":1}'
+	sleep 0.2
+	grep -q '"epoch":1,' state/commit
+	exec 9>&-
+	wait
+	grep -q '"epoch":2,"state":"done"' state/commit
+}
+
 @test "dead letters and summaries travel to the last process, with the origin of the record" {
 	printf '{"items":[1]}\n{"items":7}\n' >in
 	export SK_STATE=state

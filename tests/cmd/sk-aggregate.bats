@@ -12,6 +12,35 @@ lines() {
 
 # ---- keys ------------------------------------------------------------------------------------
 
+# Feed a record to a run over a pipe that then rests; what came out before the end.
+before_the_end() {
+	mkfifo in
+	sk-aggregate -k .k --time .t --time-unit s --timeout 1s --merge array --at-end drop "$@" \
+		<in >out &
+	pid=$!
+	exec 9>in
+	printf '{"k":1,"t":100}\n' >&9
+}
+
+@test "--idle-advance: a group is due by the clock where nothing comes any more" {
+	before_the_end --idle 50ms --idle-advance
+	until [ -s out ]; do sleep 0.05; done
+	exec 9>&-
+	wait $pid
+	assert_file out '[{"k":1,"t":100}]'
+}
+
+@test "--idle alone: where all inputs are idle time stands still" {
+	before_the_end --idle 20ms
+	sleep 1.5
+	exec 9>&-
+	wait $pid
+	[ ! -s out ]
+	run_tool sk-aggregate -k .k --idle-advance
+	assert_status 64
+	assert_says '--idle-advance needs --idle D'
+}
+
 @test "three events of an order become one, when all that is required is there" {
 	with_orders
 	run_tool sk-aggregate -k .orderId --require id,paymentId,inventoryReserved --part "$part" \
