@@ -4,9 +4,9 @@
 load helper
 BROKER_OPTIONS=()
 
-# Groups of one key, due after a second of event time; what is due by the watermark goes out.
+# For a subshell: groups of one key, due after a second of event time; what is due by the watermark goes out.
 due() {
-	sk-aggregate -i "kafka:$1" -k .k --time .t --time-unit s --timeout 1s --merge array \
+	exec sk-aggregate -i "kafka:$1" -k .k --time .t --time-unit s --timeout 1s --merge array \
 		--at-end drop --closed 1d --late append:late "${@:2}"
 }
 
@@ -17,7 +17,7 @@ due() {
 		seq 1 20000 | jq -c --argjson p $p \
 			'{partition:$p,key:"k",value:({k:.,t:.}|tojson)}'
 	done | admin produce "$topic"
-	due "$topic?until=end" -o out
+	(due "$topic?until=end" -o out)
 	# The groups of the last two seconds are not due at the end, and are dropped.
 	assert_equal "$(wc -l <out)" 19998
 	assert_equal "$(jq -c 'select(length != 4)' out)" ""
@@ -30,7 +30,7 @@ due() {
 		printf '{"partition":0,"key":"k","value":"{\\"k\\":1,\\"t\\":1}"}\n'
 		printf '{"partition":1,"key":"k","value":"{\\"k\\":%s,\\"t\\":%s}"}\n' 2 5 3 50 4 500
 	} | admin produce "$topic"
-	due "$topic?until=end" -o out
+	(due "$topic?until=end" -o out)
 	run jq -c '[.[].t]' out
 	assert_output "$(printf '[%s]\n' 1 5 50)"
 }
@@ -41,7 +41,7 @@ due() {
 		printf '{"partition":0,"key":"k","value":"{\\"k\\":1,\\"t\\":1}"}\n'
 		printf '{"partition":1,"key":"k","value":"{\\"k\\":%s,\\"t\\":%s}"}\n' 2 50 3 500
 	} | admin produce "$topic"
-	due "$topic?offset=earliest" --idle 300ms >out 2>said &
+	(due "$topic?offset=earliest" --idle 300ms) >out 2>said 3>&- &
 	pid=$!
 	for ((n = 0; n < 15; n++)); do
 		[ ! -s out ] || break
