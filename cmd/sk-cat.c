@@ -69,7 +69,7 @@ cat_peek(void *self, const struct json_doc *d, unsigned *outlet)
 
 static const struct operator cat_operator = {
 	.name = "cat",
-	.flags = OP_BYTES | OP_LAZY,
+	.flags = OP_BYTES | OP_SINGLE | OP_LAZY,
 	.open = cat_open,
 	.record = cat_record,
 	.peek = cat_peek,

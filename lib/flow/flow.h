@@ -153,6 +153,7 @@ enum op_flags {
 	OP_BYTES = 2,     /* takes values that are not JSON, as bytes (sk-cat) */
 	OP_STATE = 4,     /* remembers: it has a folder, bounds, and one thread */
 	OP_TIMED = 8,     /* may use event time: flow_options.timed says whether it does */
+	OP_SINGLE = 16, /* of one record it makes one at the most */
 	OP_LAZY = 32,     /* looks at tokens only after record_value(), and not of each record */
 };
 

@@ -273,7 +273,8 @@ feeds_source(const char *uri, const struct source *source)
 /* ---- running --------------------------------------------------------------------------------- */
 
 static struct source *
-open_source(struct whole_job *w, char **operands, int n, struct failure *why)
+open_source(struct whole_job *w, const struct job_tool *tool, char **operands, int n,
+	struct failure *why)
 {
 	struct source_options options = {
 		.max_record = w->opt.max_record,
@@ -303,6 +304,8 @@ open_source(struct whole_job *w, char **operands, int n, struct failure *why)
 	sinks[i - 1] = w->job.run.dead_letter;
 	sinks[i] = NULL;
 	options.sinks = sinks;
+	options.single = tool->op->flags & OP_SINGLE;
+	options.stateful = tool->op->flags & OP_STATE;
 	s = source_open(uris, all, &options, why);
 	free(uris);
 	free(sinks);
@@ -344,7 +347,7 @@ prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operand
 	}
 	if (w->opt.explain)
 		return explain(w, tool->name);
-	source = open_source(w, operands + used, n - used, &why);
+	source = open_source(w, tool, operands + used, n - used, &why);
 	if (!source)
 		goto fail;
 	w->job.run.serial |= w->job.follow;

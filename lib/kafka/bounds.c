@@ -5,6 +5,9 @@
 #include "kafka/consumer.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
 
 /* Two values of a time that stand for the first offset and for the end. */
 enum { AT_FIRST = RD_KAFKA_OFFSET_BEGINNING, AT_END = RD_KAFKA_OFFSET_END };
@@ -127,6 +130,7 @@ out:
 /* What the brokers say about partitions that come. */
 struct coming {
 	rd_kafka_topic_partition_list_t *committed, *first, *end, *time;
+	int64_t *kept; /* by ask.place(); NULL: nobody keeps it */
 };
 
 static void
@@ -136,6 +140,22 @@ coming_release(struct coming *k)
 	free_list(k->first);
 	free_list(k->end);
 	free_list(k->time);
+	free(k->kept);
+}
+
+static int
+ask_place(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list,
+	struct coming *k, struct failure *why)
+{
+	struct kafka_place **p = mem_array((size_t)list->cnt + 1, sizeof(*p));
+	int i, rc;
+
+	k->kept = mem_array((size_t)list->cnt + 1, sizeof(*k->kept));
+	for (i = 0; i < list->cnt; i++)
+		p[i] = consumer_place(c, list->elems[i].topic, list->elems[i].partition, true);
+	rc = c->ask.place(c->ask.arg, p, (size_t)list->cnt, k->kept, why);
+	free(p);
+	return rc;
 }
 
 static int
@@ -171,16 +191,18 @@ ask_coming(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list
 		if (!k->time)
 			return -1;
 	}
-	if (from == KAFKA_EARLIEST || c->ask.until != KAFKA_ENDLESS)
+	if (c->ask.place && ask_place(c, list, k, why) < 0)
+		return -1;
+	if (c->ask.until != KAFKA_ENDLESS || (from == KAFKA_EARLIEST && !c->ask.place))
 		return 0;
 	k->first = offsets_of(c, list, AT_FIRST, why);
 	k->end = k->first ? offsets_of(c, list, AT_END, why) : NULL;
 	return k->end ? 0 : -1;
 }
 
-/* Where partition i of the list begins. */
+/* Where reading begins by what is asked for and the group has committed. */
 static int
-locate(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const struct coming *k, int i,
+locate_asked(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const struct coming *k, int i,
 	struct failure *why)
 {
 	const struct kafka_consume *ask = &c->ask;
@@ -225,6 +247,45 @@ locate(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const struct com
 		break;
 	}
 	return 0;
+}
+
+/* The place that is kept elsewhere goes before the group's. */
+static int
+locate_kept(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, int64_t kept, int64_t first,
+	struct failure *why)
+{
+	const struct kafka_place *p = consumer_place(c, e->topic, e->partition, false);
+
+	if (!c->ask.group) {
+		if (kept > e->offset)
+			e->offset = kept;
+		return 0;
+	}
+	e->offset = kept;
+	if (kept >= first)
+		return 0;
+	/* Markers of transactions and what was compacted away are nobody's loss. */
+	e->offset = first;
+	if (p->committed >= first)
+		return 0;
+	fail(why, EXIT_DATA, "%s[%" PRId32 "]: the first offset that is still there is %" PRId64
+		", and %" PRId64 " should be next", e->topic, e->partition, first, kept);
+	fail_hint(why, "retention has removed what is between: begin with another output, and "
+		"keep this one");
+	return -1;
+}
+
+/* Where partition i of the list begins. */
+static int
+locate(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const struct coming *k, int i,
+	struct failure *why)
+{
+	if (locate_asked(c, e, k, i, why) < 0)
+		return -1;
+	if (!k->kept || k->kept[i] < 0)
+		return 0;
+	return locate_kept(c, e, k->kept[i], k->first ? k->first->elems[i].offset :
+		consumer_place(c, e->topic, e->partition, false)->first, why);
 }
 
 /* Give every partition of list its beginning, take them all, end those that hold

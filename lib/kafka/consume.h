@@ -101,6 +101,12 @@ struct kafka_consume {
 	 * or are about to go, and what is done when revoked() returns is committed; lost:
 	 * they are gone already, and nothing can be. assigned() may run in another thread
 	 * while the reader is away. NULL: nobody asks. */
+	/* Who keeps the place instead of the group: where to go on in each of the n
+	 * places, -1 where it does not know, or -1 and why. In the same thread as assigned().
+	 * What the group has committed beyond that is read again, and what it has not is left
+	 * out; without a group only what is asked for. NULL: nobody. */
+	int (*place)(void *arg, struct kafka_place *const *, size_t n, int64_t *next,
+		struct failure *why);
 	void (*assigned)(void *arg, struct kafka_consumer *);
 	void (*revoked)(void *arg, struct kafka_consumer *, bool lost);
 	void *arg;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "capture/capture.h"
 #include "kafka/consume.h"
 #include "kafka/uri.h"
 
@@ -38,6 +39,8 @@ struct kafka_source {
 	struct kafka_uri uri;  /* the consumer borrows its names */
 	int32_t *partitions;
 	struct buf written;    /* the topics of the run's sinks */
+	char *capture;         /* the folder of the capture that keeps the place, or NULL */
+	bool single;           /* a record is captured whole or not at all */
 	bool waited;           /* the last read found nothing at once */
 	bool small;            /* the last block was: there may be no more now */
 	bool unflushed;        /* since the last block that the driver took for one of many */
@@ -263,6 +266,45 @@ check_written(const struct kafka_consume *c, struct failure *why)
 				"never end without until=", c->topics[i]);
 	regfree(&written);
 	return rc;
+}
+
+/* ---- where a capture goes on ---------------------------------------------------------------- */
+
+/* Where all that comes of the records goes into one capture, and what comes of a record depends
+ * on nothing else, the files say where to go on. */
+static int
+find_capture(struct kafka_source *s, const struct source_options *opt, struct failure *why)
+{
+	struct capture_uri u;
+
+	if (!opt->sinks || !opt->sinks[0] || opt->sinks[1] || opt->stateful ||
+		!capture_is(opt->sinks[0]))
+		return 0;
+	if (capture_uri_parse(opt->sinks[0], &u, why) < 0)
+		return -1;
+	s->capture = mem_strdup(u.dir);
+	s->single = opt->single;
+	capture_uri_release(&u);
+	return 0;
+}
+
+/* Of several records that were made of one, a killed run may have captured some: the sink
+ * drops what it has. */
+static int
+on_place(void *arg, struct kafka_place *const *p, size_t n, int64_t *next, struct failure *why)
+{
+	const struct kafka_source *s = arg;
+	struct capture all = {0};
+	size_t i;
+	int rc = capture_load(s->capture, &all, why);
+
+	for (i = 0; i < n && rc == 0; i++) {
+		rc = capture_next(&all, slice_str(p[i]->input.name), p[i]->input.partition,
+			&next[i], why);
+		next[i] -= next[i] > 0 && !s->single;
+	}
+	capture_release(&all);
+	return rc < 0 ? fail_within(why, "capture:%s: ", s->capture) : 0;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -525,6 +567,7 @@ source_close(struct source *base)
 	kafka_consumer_close(s->consumer);
 	kafka_uri_release(&s->uri);
 	free(s->partitions);
+	free(s->capture);
 	buf_release(&s->written);
 	free(s->meta);
 	free(s->origin);
@@ -543,10 +586,12 @@ kafka_source_open(const char *uri, const struct source_options *opt, struct fail
 	c.ntopics = s->uri.ntopics;
 	find_written(s, opt->sinks);
 	c.exclude = s->written.n ? buf_cstr(&s->written) : NULL;
-	if (take_options(&c, &s->uri, &s->partitions, why) < 0 || check_written(&c, why) < 0) {
+	if (take_options(&c, &s->uri, &s->partitions, why) < 0 || check_written(&c, why) < 0 ||
+		find_capture(s, opt, why) < 0) {
 		fail_within(why, "%s: ", uri);
 		goto fail;
 	}
+	c.place = s->capture ? on_place : NULL;
 	s->consumer = kafka_consumer_open(opt->kafka, &c, why);
 	if (!s->consumer)
 		goto fail;

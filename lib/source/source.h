@@ -56,6 +56,8 @@ struct source_options {
 	const struct kafka_config *kafka; /* how to reach brokers; may be NULL without kafka: */
 	const char *const *sinks; /* what the run writes to, NULL-ended, or NULL: topics among
 				     it are not read without an end */
+	bool single;           /* of each record at most one becomes */
+	bool stateful;         /* or it depends on others what */
 	size_t block_bytes;    /* about the size of a block; 0: the default */
 };
 
