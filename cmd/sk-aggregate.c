@@ -33,7 +33,7 @@ aggregate_open(const struct op_context *ctx, struct failure *why)
 
 	(void)why;
 	a->groups = groups_new(&plan.groups, &state, ctx);
-	rules_init(&a->rules, &plan, ctx->stage);
+	rules_init(&a->rules, &plan, a->groups, ctx->stage);
 	return a;
 }
 
@@ -122,7 +122,7 @@ take_parts(struct aggregate *a, struct key128 key, const struct group_head *was,
 	begin_group(a, key, was);
 	for (i = 0; i < n && !(finished && remember); i++) {
 		a->group.h.size = size;
-		if (rules_merge(&a->rules, &a->group, &part[i]) < 0 ||
+		if (rules_merge(&a->rules, &a->group, part ? &part[i] : NULL) < 0 ||
 			(rc = rules_complete(&a->rules, &a->group, &by)) < 0)
 			return -1;
 		if (!rc)
@@ -151,16 +151,15 @@ one_record(struct aggregate *a)
 	const struct record *r = a->rules.record;
 	const struct value *part;
 	struct group_head was;
-	struct slice identity, kept;
+	struct slice kept;
 	struct key128 key;
 	enum group_is is;
 	ptrdiff_t n;
 
-	if (rules_key(&a->rules, &identity) < 0)
+	if (rules_key(&a->rules, &key) < 0)
 		return -1;
 	if (plan.timed && r->time_us == TIME_NONE)
 		return fail_record(a->rules.why, "time", "the record has no event time");
-	key = groups_key(a->groups, identity);
 	is = groups_find(a->groups, r->task, key, &kept);
 	if (is == GROUP_IS_CLOSED) {
 		if (late_outlet >= 0)
@@ -195,6 +194,12 @@ aggregate_record(void *self, const struct record *r, struct emit *e, struct fail
 	return rc;
 }
 
+static void
+aggregate_note(void *self, const struct json_scan *s, struct buf *notes)
+{
+	glance_block(&((struct aggregate *)self)->rules.glance, s, notes);
+}
+
 /* ---- state ------------------------------------------------------------------------- */
 
 static int
@@ -227,6 +232,7 @@ static const struct operator aggregate_operator = {
 	.flags = OP_STATE | OP_TIMED,
 	.open = aggregate_open,
 	.record = aggregate_record,
+	.note = aggregate_note,
 	.watermark = aggregate_watermark,
 	.barrier = aggregate_barrier,
 	.rollback = aggregate_rollback,

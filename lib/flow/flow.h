@@ -91,6 +91,7 @@ struct block {
 	uint64_t too_long;      /* not 0: p is the beginning of one line of this many bytes,
 				   which is over --max-record; a bad record */
 	int64_t read_ns;        /* the driver's: monotonic time of the read */
+	struct buf notes;       /* what the operator's note() told of its lines */
 };
 
 /* Make room for n bytes and the padding; what is in p[0..b->n) stays. */
@@ -216,6 +217,10 @@ struct operator {
 	/* With peek, or NULL: a line that will be asked about, some lines before that, so that
 	 * what is far away in memory can be brought near. */
 	void (*ahead)(void *self, const struct json_doc *);
+	/* Or NULL: look at the lines of a block, "." being the whole line, before their turn
+	 * comes, maybe on another thread than all else, and note what will help record(),
+	 * which finds it in its block. A line may not be valid. No two at a time. */
+	void (*note)(void *self, const struct json_scan *, struct buf *notes);
 	/* No record older than us will follow on this task. */
 	int (*watermark)(void *self, uint32_t task, int64_t us, struct emit *,
 		struct failure *why);

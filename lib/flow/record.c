@@ -23,6 +23,7 @@ void
 block_release(struct block *b)
 {
 	free(b->p);
+	buf_release(&b->notes);
 	*b = (struct block){0};
 }
 

@@ -556,6 +556,9 @@ worker_work(struct worker *w)
 		json_scan_lazily(&w->scan, w->block.p, w->block.n, f->opt->trust);
 	else
 		json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	buf_reset(&w->block.notes);
+	if (f->op->note && !f->envelope_in)
+		f->op->note(w->op, &w->scan, &w->block.notes);
 	peeked = is_peeked(w);
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
 		if (peeked && (i = peek_at_lines(w, i)) == w->scan.nlines)

@@ -20,7 +20,7 @@ void
 group_begin(struct group *g, struct slice key)
 {
 	g->h = (struct group_head){.e = {.expires_us = INT64_MAX, .key_n = (uint32_t)key.n},
-		.first_us = TIME_NONE, .last_us = TIME_NONE};
+		.first_us = TIME_NONE, .last_us = TIME_NONE, .bits = 1};
 	buf_reset(&g->bytes);
 	buf_reserve(&g->bytes, sizeof(g->h) + key.n);
 	g->bytes.n = sizeof(g->h);

@@ -70,6 +70,9 @@ struct group_head {
 	uint64_t spilled;   /* bytes in pieces */
 	uint64_t pieces;    /* of a list */
 	uint64_t made;      /* no other group has this number: of its pieces' keys */
+	uint64_t names;     /* glance.c's: of its fields; and those that are true */
+	uint64_t truths;
+	uint64_t bits;      /* 1: these are right */
 };
 
 struct group {
@@ -171,6 +174,8 @@ group_whole(const struct group *g)
 	return group_whole_of(buf_slice(&g->bytes), g->h.e.key_n);
 }
 
+int group_check_size(const struct group *, size_t bytes, struct failure *why);
+
 /* work->next becomes the group, one part richer; or it is too large. */
 int group_take(struct group_work *, struct group *, enum whole_kind, struct failure *why);
 
@@ -253,6 +258,22 @@ field_end(struct buf *b, size_t begin)
 	memcpy(&sizes, b->p + begin, sizeof(sizes));
 	sizes.value_n = (uint32_t)(b->n - field_value_at(b, begin));
 	memcpy(b->p + begin, &sizes, sizeof(sizes));
+}
+
+/* Append a whole field. */
+static inline void
+field_add(struct buf *b, struct slice name, bool plain, struct slice value)
+{
+	struct field_sizes sizes = {(uint32_t)name.n | (plain ? NAME_PLAIN : 0),
+		(uint32_t)value.n};
+	char *p;
+
+	buf_reserve(b, sizeof(sizes) + name.n + value.n);
+	p = b->p + b->n;
+	memcpy(p, &sizes, sizeof(sizes));
+	memcpy(p + sizeof(sizes), name.p, name.n);
+	memcpy(p + sizeof(sizes) + name.n, value.p, value.n);
+	b->n += sizeof(sizes) + name.n + value.n;
 }
 
 /* Append what becomes of a field that was old (value.p NULL: not there) and gets a new value:

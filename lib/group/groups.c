@@ -30,7 +30,7 @@ struct groups {
 	struct task *task;     /* by id */
 	size_t ntasks, cap_tasks;
 	bool ending;
-	uint64_t evicted;
+	uint64_t evicted, assigned;
 	uint64_t made;         /* the number of the group made next */
 	struct key128 hand;    /* of the group loaded last, */
 	bool hand_gone;        /* and whether it was given up since */
@@ -110,6 +110,21 @@ struct key128
 groups_key(const struct groups *g, struct slice canonical)
 {
 	return state_key(g->state, canonical);
+}
+
+uint64_t
+groups_assigned(const struct groups *g)
+{
+	return g->assigned;
+}
+
+void
+groups_prefetch(const struct groups *g, uint32_t task, struct key128 key, bool value)
+{
+	if (value)
+		state_prefetch_value(g->state, task, key);
+	else
+		state_prefetch(g->state, task, key);
 }
 
 /* ---- deadlines --------------------------------------------------------------------- */
@@ -264,6 +279,7 @@ groups_assign(struct groups *g, uint32_t task, struct failure *why)
 {
 	size_t at = g->ntasks;
 
+	g->assigned++;
 	if (state_assign(g->state, task, why) < 0)
 		return -1;
 	g->task = mem_grow(g->task, &g->cap_tasks, g->ntasks + 1, sizeof(*g->task));

@@ -32,6 +32,13 @@ int groups_barrier(struct groups *, uint64_t epoch, struct failure *why);
 /* The key under which the group with this canonical form of a key lies. */
 struct key128 groups_key(const struct groups *, struct slice canonical);
 
+/* How often a task was assigned: keys that were hashed before the last time are void. */
+uint64_t groups_assigned(const struct groups *);
+
+/* Bring near what is kept of a key: first, value unset, where it lies, some records later what
+ * it is. */
+void groups_prefetch(const struct groups *, uint32_t task, struct key128, bool value);
+
 enum group_is { GROUP_IS_NEW, GROUP_IS_OPEN, GROUP_IS_CLOSED };
 
 /* *kept: the bytes of an open one, until anything changes. */

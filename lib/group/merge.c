@@ -4,8 +4,8 @@
 
 #define FEW 8 /* members that are looked for one by one */
 
-static int
-check_size(const struct group *g, size_t bytes, struct failure *why)
+int
+group_check_size(const struct group *g, size_t bytes, struct failure *why)
 {
 	if (bytes + g->h.spilled <= GROUP_MAX)
 		return 0;
@@ -18,7 +18,7 @@ group_take(struct group_work *w, struct group *g, enum whole_kind kind, struct f
 {
 	struct buf was = g->bytes;
 
-	if (check_size(g, w->next.n, why) < 0)
+	if (group_check_size(g, w->next.n, why) < 0)
 		return -1;
 	g->bytes = w->next;
 	w->next = was;
@@ -112,7 +112,7 @@ append_fields(struct group_work *w, struct group *g, const struct value_member *
 	for (i = 0; i < n; i++)
 		if (put_field(w, g, &g->bytes, new_field(&m[i]), &m[i].value, why) < 0)
 			return -1;
-	if (check_size(g, g->bytes.n, why) < 0)
+	if (group_check_size(g, g->bytes.n, why) < 0)
 		return -1;
 	g->h.e.kind = WHOLE_FIELDS;
 	g->h.count++;
@@ -166,7 +166,7 @@ add_to_list(struct group *g, const struct value *part, struct failure *why)
 	group_add_element(&g->bytes, part);
 	g->h.e.kind = WHOLE_LIST;
 	g->h.count++;
-	if (check_size(g, g->bytes.n, why) < 0)
+	if (group_check_size(g, g->bytes.n, why) < 0)
 		return -1;
 	whole = group_whole(g);
 	if (whole.n > PIECE_BYTES) {
@@ -183,6 +183,7 @@ group_add(struct group_work *w, struct group *g, const struct value *part,
 {
 	int rc;
 
+	g->h.bits = 0;
 	if (w->merge == MERGE_ARRAY)
 		return add_to_list(g, part, why);
 	if (value_type(part) == JSON_OBJECT)

@@ -3,21 +3,10 @@
 
 #include "group/key.h"
 
-/* ".orderId", the most usual key. */
-static bool
-is_field(const struct expr *e, struct slice *name)
-{
-	const char *text = expr_text(e);
-
-	*name = expr_is_path(e) ? expr_path_name(e, 0) : (struct slice){0};
-	return name->p && text[0] == '.' && strlen(text) == name->n + 1 &&
-		memcmp(text + 1, name->p, name->n) == 0;
-}
-
 void
-rules_init(struct rules *r, const struct plan *plan, const char *stage)
+rules_init(struct rules *r, const struct plan *plan, const struct groups *groups,
+	const char *stage)
 {
-	struct slice name;
 	int i;
 
 	*r = (struct rules){.plan = plan, .stage = stage};
@@ -27,9 +16,7 @@ rules_init(struct rules *r, const struct plan *plan, const char *stage)
 	for (i = 0; i < PLAN_EXPRS; i++)
 		if (plan->expr[i])
 			r->run[i] = expr_run_new(plan->expr[i]);
-	r->key_is_field = is_field(plan->expr[PLAN_KEY], &name);
-	if (r->key_is_field)
-		r->key_name = json_name_of(name);
+	glance_init(&r->glance, plan, groups);
 }
 
 void
@@ -39,6 +26,7 @@ rules_release(struct rules *r)
 
 	for (i = 0; i < PLAN_EXPRS; i++)
 		expr_run_free(r->run[i]);
+	glance_release(&r->glance);
 	group_work_release(&r->work);
 	buf_release(&r->room);
 }
@@ -47,8 +35,19 @@ void
 rules_begin(struct rules *r, const struct record *record, struct failure *why)
 {
 	r->record = record;
-	r->root = r->part = record_value(record);
+	r->note = glance_note(&r->glance, record);
+	r->looked = false;
 	r->why = why;
+}
+
+/* The record as a value, once that is needed. */
+static const struct value *
+look(struct rules *r)
+{
+	if (!r->looked)
+		r->root = r->part = record_value(r->record);
+	r->looked = true;
+	return &r->root;
 }
 
 void
@@ -56,6 +55,8 @@ rules_done(struct rules *r)
 {
 	int i;
 
+	if (!r->looked)
+		return;
 	for (i = 0; i < PLAN_EXPRS; i++)
 		if (r->run[i])
 			expr_run_reset(r->run[i]);
@@ -87,15 +88,22 @@ all(struct rules *r, int which, const struct value *input, const struct value **
 }
 
 int
-rules_key(struct rules *r, struct slice *identity)
+rules_key(struct rules *r, struct key128 *key)
 {
-	const struct value *root = &r->root;
+	const struct glance *g = &r->glance;
+	const struct value *root;
+	struct slice identity;
 	ptrdiff_t n = 1;
 	uint32_t t;
 
-	if (r->key_is_field && root->kind == VALUE_TOKEN &&
+	if (r->note) {
+		*key = r->note->key;
+		return 0;
+	}
+	root = look(r);
+	if (g->sees_keys && root->kind == VALUE_TOKEN &&
 		json_type_at(root->u.doc, root->t) == JSON_OBJECT) {
-		t = json_get_name(root->u.doc, root->t, &r->key_name);
+		t = json_get_name(root->u.doc, root->t, &g->wants.name[0]);
 		r->field = t == JSON_NONE ? value_null() : value_token(root->u.doc, t);
 		r->key = &r->field;
 	} else {
@@ -104,12 +112,17 @@ rules_key(struct rules *r, struct slice *identity)
 	if (n < 0)
 		return -1;
 	r->nkeys = (size_t)n;
-	return group_key_of(r->key, r->nkeys, r->plan->null_key, &r->room, identity, r->why);
+	if (group_key_of(r->key, r->nkeys, r->plan->null_key, &r->room, &identity, r->why) < 0)
+		return -1;
+	*key = groups_key(g->groups, identity);
+	return 0;
 }
 
 struct slice
 rules_key_text(struct rules *r)
 {
+	if (r->note)
+		return glance_key_text(r->note, r->record);
 	buf_reset(&r->room);
 	group_key_text(&r->room, r->key, r->nkeys);
 	return buf_slice(&r->room);
@@ -118,7 +131,10 @@ rules_key_text(struct rules *r)
 ptrdiff_t
 rules_parts(struct rules *r, const struct value **part)
 {
-	*part = &r->root;
+	*part = NULL;
+	if (r->note && r->note->object != PICK_UNSURE)
+		return r->note->object != PICK_NOTHING;
+	*part = look(r);
 	return r->run[PLAN_PART] ? all(r, PLAN_PART, &r->root, part) : 1;
 }
 
@@ -130,7 +146,7 @@ rules_size(struct rules *r, uint64_t *size)
 
 	if (!r->run[PLAN_SIZE])
 		return 0;
-	n = all(r, PLAN_SIZE, &r->root, &v);
+	n = all(r, PLAN_SIZE, look(r), &v);
 	if (n < 0)
 		return -1;
 	if (n == 0 || (n == 1 && value_type(&v[0]) == JSON_NULL))
@@ -140,6 +156,19 @@ rules_size(struct rules *r, uint64_t *size)
 	return 0;
 }
 
+/* A part that is known at a glance and goes in as such; else it is made. */
+static int
+merge_glanced(struct rules *r, struct group *g)
+{
+	const struct value *part;
+	int rc = glance_add(&r->glance, g, r->note, r->record, r->why);
+
+	if (rc)
+		return rc;
+	rc = (int)all(r, PLAN_PART, look(r), &part);
+	return rc <= 0 ? rc : group_add(&r->work, g, part, r->why);
+}
+
 int
 rules_merge(struct rules *r, struct group *g, const struct value *part)
 {
@@ -147,6 +176,8 @@ rules_merge(struct rules *r, struct group *g, const struct value *part)
 	struct value whole;
 	ptrdiff_t n;
 
+	if (!part)
+		return merge_glanced(r, g) < 0 ? -1 : 0;
 	r->part = *part;
 	if (r->plan->merge != MERGE_EXPR)
 		return group_add(&r->work, g, part, r->why);
@@ -161,24 +192,42 @@ rules_merge(struct rules *r, struct group *g, const struct value *part)
 	return group_set(&r->work, g, &v[0], r->why);
 }
 
+static int
+test_when(struct rules *r, const struct group *g)
+{
+	struct value input;
+	struct record_vars vars;
+
+	if (r->plan->eager)
+		input = *look(r);
+	else if (group_value(&r->work, g, &input, r->why) < 0)
+		return -1;
+	vars = scope(r, PLAN_WHEN);
+	return expr_test(r->run[PLAN_WHEN], &input, &(struct expr_env){record_var, &vars}, r->why);
+}
+
+static bool
+has_required(struct rules *r, const struct group *g)
+{
+	uint64_t required = r->glance.required;
+
+	if (g->h.bits && required)
+		return (g->h.truths & required) == required;
+	return group_has(&r->work, g, r->plan->required, r->plan->nrequired);
+}
+
 int
 rules_complete(struct rules *r, const struct group *g, const char **by)
 {
 	uint64_t size = r->plan->size ? r->plan->size : g->h.size;
-	struct value input = r->root;
-	struct record_vars vars;
 	int rc = 0;
 
 	if (r->run[PLAN_WHEN]) {
-		if (!r->plan->eager && group_value(&r->work, g, &input, r->why) < 0)
-			return -1;
-		vars = scope(r, PLAN_WHEN);
-		rc = expr_test(r->run[PLAN_WHEN], &input, &(struct expr_env){record_var, &vars},
-			r->why);
+		rc = test_when(r, g);
 		*by = "complete-when";
 	}
 	if (rc == 0 && r->plan->nrequired) {
-		rc = group_has(&r->work, g, r->plan->required, r->plan->nrequired);
+		rc = has_required(r, g);
 		*by = "require";
 	}
 	if (rc == 0 && size && g->h.count >= size) {

@@ -475,6 +475,24 @@ state_prefetch(const struct state *s, uint32_t task, struct key128 key)
 		parts_prefetch(&s->last->parts, key);
 }
 
+void
+state_prefetch_value(const struct state *s, uint32_t task, struct key128 key)
+{
+	const char *slot, *p;
+	bool there;
+
+	if (!s->variable || !s->last || s->last->id != task)
+		return;
+	slot = parts_look(&s->last->parts, key, &there);
+	if (!there)
+		return;
+	p = (const char *)held_of(slot);
+	__builtin_prefetch(p, 1);
+	__builtin_prefetch(p + 64, 1);
+	__builtin_prefetch(p + 128, 1);
+	__builtin_prefetch(p + 192, 1);
+}
+
 /* From a file: no bound is looked at, for what is there has to be taken. */
 void
 state_apply(struct state *s, struct task *t, const struct change *c)

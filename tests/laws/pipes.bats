@@ -123,6 +123,48 @@ setup() {
 	sk-split .i --correlate odd | tac | $together | tac | cmp - want
 }
 
+@test "aggregate: what is told at a glance is what evaluation gives" {
+	# Every way in which a line may say it, or not.
+	for k in '"a"' '"\u0061"' '"b\u0022"' '"é"' '"x\u007f"' 1 1.0 10e-1 -0 12345678901234567890 true \
+		'{"x":1}' '["y"]'; do
+		printf '%s\n' '{"type":"one","k":'"$k"',"v":"v","n":1.50,"b":false}' \
+			'{ "n" : [1, 2] , "k" : '"$k"' , "type" : "two" }' \
+			'{"type":"\u006fne","v":"w\n","k":'"$k"'}' \
+			'{"type":"three","k":0,"k":'"$k"',"v":{"k":2,"type":"one"},"b":null}' \
+			'{"inner":{"type":"one","k":7,"v":8},"k":'"$k"',"b":"long enough to need more than one word"}' \
+			'{"typ":"one","types":"one","k":'"$k"',"n":null,"v":"\u007f","long name of a member":1}' \
+			'{"type":"one","k":'"$k"',"v":"del \x7f","b":"de\x7f"}'
+	done >lines
+	printf '%s\n' '{"type":"one","k":"a"' '7' '[]' '{}' '{"k":null,"type":"one"}' >>lines
+	for seed in 1 2 3; do
+		shuf --random-source=<(yes $seed) lines
+	done >odd
+	while read -r args; do
+		while IFS= read -r part; do
+			# shellcheck disable=SC2086  # words
+			sk-aggregate -k .k --part "$part" $args --on-error skip -q odd >native || [ $? = 1 ]
+			# shellcheck disable=SC2086
+			SK_EXPR=libjq sk-aggregate -k .k --part "$part" $args --on-error skip -q odd \
+				>libjq || [ $? = 1 ]
+			cmp native libjq
+			[ -s native ]
+		done <<-'end'
+			if .type == "one" then {v, n} elif .type == "two" then {n, x: true} else {b, "long name of a member"} end
+			select(.type != "three") | {v, t: .type}
+			if .type == null then empty elif .b then {b} else {c: .v, "d\"": "\"", e: -1.50} end
+			if (.type == "one" and (.n | not)) or .b == false then {a: .n} else {v: .v} end
+			if .b == "long enough to need more than one word" then {y: .n, z: .inner} else {z: null} end
+		end
+	done <<-end
+		--at-end emit
+		--size 3 --at-end emit
+		--merge deep --require v,n --at-end emit --meta
+		--require x,v --at-end emit --closed 3
+		--field n=count --field v=first --at-end emit
+		--complete-when .v==\$event.v --at-end emit
+	end
+}
+
 @test "aggregate: one run is two runs over halves with state" {
 	part='if .type=="order-created" then {id:.orderId,userId}
 		elif .type=="payment-processed" then {paymentId,amount} else {inventoryReserved:true} end'
