@@ -1,4 +1,4 @@
-/* SipHash-1-3, 128 bits of result. */
+/* SipHash-1-3, 128 bits of result, and NH in front of it. */
 #define _DEFAULT_SOURCE /* getrandom */
 #include "base/keyed.h"
 
@@ -50,25 +50,96 @@ sip_give(struct sip *s)
 	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
+static inline uint64_t
+load(const char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, 8);
+	return le64toh(word);
+}
+
+/* The bytes behind the last whole word, the number of all above them. */
+static inline uint64_t
+last_word(struct slice s)
+{
+	size_t rest = s.n & 7, i;
+	uint64_t word = 0;
+
+	if (rest && s.n > 8)
+		word = load(s.p + s.n - 8) >> (64 - 8 * rest);
+	else
+		for (i = 0; i < rest; i++)
+			word |= (uint64_t)(unsigned char)s.p[s.n - rest + i] << (8 * i);
+	return word | (uint64_t)s.n << 56;
+}
+
+__extension__ typedef unsigned __int128 uint128;
+
+/* n bytes, a multiple of 16. */
+static inline void
+nh(const uint64_t *k, const char *p, size_t n, uint128 *a, uint128 *b)
+{
+	uint128 x = *a, y = *b;
+	uint64_t m0, m1;
+	size_t i;
+
+	for (i = 0; i < n / 8; i += 2) {
+		m0 = load(p + 8 * i);
+		m1 = load(p + 8 * i + 8);
+		x += (uint128)(m0 + k[i]) * (m1 + k[i + 1]);
+		y += (uint128)(m0 + k[i + 2]) * (m1 + k[i + 3]);
+	}
+	*a = x;
+	*b = y;
+}
+
+/* No hash of a short input ends with a word like this one's last. */
+static void
+take_long(struct sip *s, const struct keyed *k, struct slice bytes)
+{
+	const char *p = bytes.p, *end = bytes.p + bytes.n;
+	size_t n;
+	uint128 a, b;
+
+	for (; p < end; p += KEYED_BLOCK) {
+		a = b = 0;
+		n = (size_t)(end - p) < KEYED_BLOCK ? (size_t)(end - p) : KEYED_BLOCK;
+		nh(k->nh, p, n & ~(size_t)15, &a, &b);
+		/* Of the last sixteen bytes some were in it already. */
+		if (n & 15)
+			nh(k->nh + (n / 16) * 2, end - 16, 16, &a, &b);
+		sip_take(s, (uint64_t)a);
+		sip_take(s, (uint64_t)(a >> 64));
+		sip_take(s, (uint64_t)b);
+		sip_take(s, (uint64_t)(b >> 64));
+	}
+	sip_take(s, UINT64_C(0xff) << 56 | bytes.n);
+}
+
+static struct sip
+sip_begin(uint64_t k0, uint64_t k1)
+{
+	return (struct sip){
+		k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
+		k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573),
+	};
+}
+
 struct key128
 keyed_hash(const struct keyed *k, struct slice bytes)
 {
-	struct sip s = {
-		k->k0 ^ UINT64_C(0x736f6d6570736575), k->k1 ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
-		k->k0 ^ UINT64_C(0x6c7967656e657261), k->k1 ^ UINT64_C(0x7465646279746573),
-	};
-	const char *p = bytes.p, *end = bytes.p + (bytes.n & ~(size_t)7);
-	uint64_t word, last = (uint64_t)bytes.n << 56;
+	struct sip s = sip_begin(k->k0, k->k1);
 	struct key128 h;
 	size_t i;
 
-	for (; p < end; p += 8) {
-		memcpy(&word, p, 8);
-		sip_take(&s, le64toh(word));
+	if (bytes.n <= KEYED_SHORT) {
+		for (i = 0; i + 8 <= bytes.n; i += 8)
+			sip_take(&s, load(bytes.p + i));
+		sip_take(&s, last_word(bytes));
+	} else {
+		take_long(&s, k, bytes);
 	}
-	for (i = 0; i < (bytes.n & 7); i++)
-		last |= (uint64_t)(unsigned char)p[i] << (8 * i);
-	sip_take(&s, last);
 	s.v2 ^= 0xee;
 	h.lo = sip_give(&s);
 	s.v1 ^= 0xdd;
@@ -77,11 +148,29 @@ keyed_hash(const struct keyed *k, struct slice bytes)
 }
 
 struct keyed
+keyed_of(uint64_t k0, uint64_t k1)
+{
+	struct keyed k = {.k0 = k0, .k1 = k1};
+	const struct keyed other = {.k0 = ~k0, .k1 = ~k1}; /* no input is hashed under it */
+	struct key128 h;
+	uint64_t word;
+	size_t i;
+
+	for (i = 0; i < sizeof(k.nh) / sizeof(*k.nh); i += 2) {
+		word = htole64(i);
+		h = keyed_hash(&other, slice_of((const char *)&word, sizeof(word)));
+		k.nh[i] = h.lo;
+		k.nh[i + 1] = h.hi;
+	}
+	return k;
+}
+
+struct keyed
 keyed_draw(void)
 {
-	struct keyed k;
+	uint64_t k[2];
 
-	if (getrandom(&k, sizeof(k), 0) != (ssize_t)sizeof(k))
+	if (getrandom(k, sizeof(k), 0) != (ssize_t)sizeof(k))
 		_exit(EXIT_OS);
-	return k;
+	return keyed_of(k[0], k[1]);
 }

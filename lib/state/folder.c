@@ -221,6 +221,7 @@ config_parse(struct config *c, const struct json_doc *d)
 	c->key.k1 = strtoull(hex + 16, &end, 16);
 	if (*end)
 		return false;
+	c->key = keyed_of(c->key.k0, c->key.k1);
 	c->value_bytes = slice_eq(bytes, SLICE("null")) ? SIZE_MAX
 							: strtoul(bytes.p, NULL, 10);
 	c->expires = slice_eq(member(d, "expires"), SLICE("true"));
