@@ -9,7 +9,8 @@
  *	file.c      files of checksummed blocks
  *	log.c       changes and marks, written
  *	snapshot.c  the table, written while it changes; compaction
- *	recover.c   logs and snapshots, read
+ *	recover.c   which logs and snapshots lead to an epoch, and what is void
+ *	replay.c    their records, taken into the table
  */
 #ifndef SK_STATE_INTERNAL_H
 #define SK_STATE_INTERNAL_H
@@ -93,9 +94,10 @@ struct state {
 	uint64_t made;        /* the checksum of its config */
 	uint64_t epoch;       /* of the last mark */
 	/* Bytes: of records in a block of the log, about; of logs that are never worth a
-	 * snapshot; of a snapshot, that a barrier writes. Less in tests. */
+	 * snapshot; of a snapshot, that a barrier writes; of a file that one thread reads. Less
+	 * in tests. */
 	size_t block;
-	uint64_t least, piece;
+	uint64_t least, piece, alone;
 	struct failure failed;/* status not 0: what ended it */
 
 	/* The oldest keys, the next one to go last. */
@@ -109,14 +111,15 @@ struct state {
 
 struct task *state_task(const struct state *, uint32_t id); /* NULL: not assigned */
 struct slice state_value(const struct state *, const char *slot);
-void state_set_value(struct state *, char *slot, struct slice value, bool fresh);
+/* Give a slot a value, or free it: bytes that values take more. fresh: it has had none. One
+ * that grows gets room to grow on. */
+int64_t value_put(const struct state *, char *slot, struct slice value, bool fresh);
+int64_t value_drop(const struct state *, char *slot);
 void state_drop(struct state *, struct task *, char *slot);
 /* Forget all that a task holds. */
 void state_empty(struct state *, struct task *);
 /* Take what expired out of a part. */
 void state_sweep(struct state *, struct task *, unsigned part);
-/* A change that comes from a file. */
-void state_apply(struct state *, struct task *, const struct change *);
 
 static inline int64_t
 value_time(struct slice value)
@@ -210,9 +213,9 @@ struct snapshot_end {
 	uint64_t stamp;
 };
 
+/* In front of the records of a BLOCK_PART. */
 struct part_head {
 	uint32_t part, zero;
-	uint64_t keys; /* of this part that come in this block and those behind it, at most */
 };
 
 /* Behind the mark of an epoch: begin, go on, end, and forget what is older, as it is time. */
@@ -220,6 +223,13 @@ int snapshot_barrier(struct state *, struct task *, const struct mark *, struct 
 /* Write so many bytes of the table, if there is something to write. */
 int snapshot_step(struct state *, struct task *, uint64_t bytes, struct failure *why);
 void snapshot_stop(struct task *);
+
+/* ---- replay.c ------------------------------------------------------------------------------ */
+
+/* Take the blocks of a kind in, up to a place; BLOCK_CHANGES: marks are passed over. No bound
+ * is looked at, for what is there has to be taken. Blocks that are damaged are EXIT_CONFIG. */
+int replay(struct state *, struct task *, struct file *, enum block_kind, uint64_t until,
+	struct failure *why);
 
 /* ---- recover.c ----------------------------------------------------------------------------- */
 

@@ -212,7 +212,7 @@ state_barrier(struct state *s, uint64_t epoch, struct failure *why)
 	if (m.own && sync_all(s, why) < 0)
 		goto out;
 	for (i = 0; i < s->ntasks; i++) {
-		m.keys = s->task[i]->parts.n;
+		m.keys = parts_count(&s->task[i]->parts);
 		if (log_mark(s, s->task[i], &m, why) < 0)
 			goto out;
 	}
@@ -225,7 +225,7 @@ state_barrier(struct state *s, uint64_t epoch, struct failure *why)
 		goto out;
 	s->epoch = m.epoch;
 	for (i = 0; i < s->ntasks; i++) {
-		m.keys = s->task[i]->parts.n;
+		m.keys = parts_count(&s->task[i]->parts);
 		if (snapshot_barrier(s, s->task[i], &m, why) < 0)
 			goto out;
 	}

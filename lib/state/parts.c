@@ -189,7 +189,7 @@ uint64_t
 parts_growth(const struct parts *t, struct key128 key)
 {
 	const struct part *p = &t->part[part_of(key)];
-	uint64_t bytes;
+	uint64_t bytes, n;
 
 	if (t->unmoved)
 		return 0;
@@ -197,7 +197,8 @@ parts_growth(const struct parts *t, struct key128 key)
 		return bytes_of(t, t->slots + t->slots / 16) - t->reach;
 	if (!becomes_region(t, p))
 		return (next_size(p) - p->slots) * t->entry;
-	bytes = bytes_of(t, slots_for(t->n + t->n / 16));
+	n = parts_count(t);
+	bytes = bytes_of(t, slots_for(n + n / 16));
 	return bytes > t->memory ? bytes - t->memory : 0;
 }
 
@@ -238,16 +239,18 @@ parts_grow(struct parts *t, struct key128 key, uint64_t most)
 {
 	unsigned i = part_of(key);
 	struct part *p = &t->part[i];
+	uint64_t n;
 
 	if (!t->region && !becomes_region(t, p)) {
 		grow_part(t, p);
 		return;
 	}
+	n = parts_count(t);
 	if (!t->region)
-		refit(t, t->n + t->n / 16);
+		refit(t, n + n / 16);
 	if (p->n < p->full)
 		return;
-	if (!t->unmoved && p->n < utmost(p) && t->n < t->slots * PARTS / 4 * 3) {
+	if (!t->unmoved && p->n < utmost(p) && n < t->slots * PARTS / 4 * 3) {
 		p->full = utmost(p);
 		return;
 	}
@@ -265,13 +268,15 @@ parts_grow(struct parts *t, struct key128 key, uint64_t most)
 void
 parts_expect(struct parts *t, uint64_t n)
 {
-	uint64_t slots = slots_for(n);
+	uint64_t slots, now = parts_count(t);
 
+	n = n > now ? n : now;
+	slots = slots_for(n);
 	if (slots * PARTS * t->entry < REGION)
 		return;
 	move_down_to(t, 0);
 	if (!t->region) {
-		refit(t, n > t->n ? n : t->n);
+		refit(t, n);
 	} else if (slots > t->slots) {
 		widen(t, slots);
 		move_down_to(t, 0);
@@ -287,7 +292,6 @@ parts_remove(struct parts *t, char *slot)
 	size_t entry = t->entry, hole, at, home;
 	struct part *p;
 
-	t->n--;
 	if (slot == t->zero_slot) {
 		t->zero = false;
 		return;
@@ -308,6 +312,17 @@ parts_remove(struct parts *t, char *slot)
 		}
 	}
 	memset(p->slot + hole * entry, 0, entry);
+}
+
+uint64_t
+parts_count(const struct parts *t)
+{
+	uint64_t n = t->zero;
+	unsigned i;
+
+	for (i = 0; i < PARTS; i++)
+		n += t->part[i].n;
+	return n;
 }
 
 char *
@@ -332,12 +347,14 @@ uint64_t
 parts_sweep(struct parts *t, unsigned i, bool (*gone)(void *arg, char *slot), void *arg)
 {
 	struct part *p = &t->part[i];
-	uint64_t before = t->n, left = 0, k;
+	uint64_t went = 0, left = 0, k, n;
 	uint32_t full = p->full;
 	char *slot = p->slot, *kept;
 
-	if (i == 0 && t->zero && gone(arg, t->zero_slot))
+	if (i == 0 && t->zero && gone(arg, t->zero_slot)) {
 		parts_remove(t, t->zero_slot);
+		went++;
+	}
 	for (k = 0; k < p->slots; k++, slot += t->entry) {
 		if (slot_free(slot))
 			continue;
@@ -347,8 +364,8 @@ parts_sweep(struct parts *t, unsigned i, bool (*gone)(void *arg, char *slot), vo
 			left++;
 	}
 	if (left == p->n)
-		return before - t->n;
-	t->n -= p->n - left;
+		return went;
+	went += p->n - left;
 	kept = mem_alloc(left * t->entry);
 	for (k = 0, slot = kept; k < p->slots; k++) {
 		if (slot_free(p->slot + k * t->entry))
@@ -369,7 +386,8 @@ parts_sweep(struct parts *t, unsigned i, bool (*gone)(void *arg, char *slot), vo
 	}
 	put_all(p, kept, left, t->entry);
 	free(kept);
-	if (t->region && t->n < t->slots * PARTS / 4)
-		refit(t, t->n + t->n / 4);
-	return before - t->n;
+	n = parts_count(t);
+	if (t->region && n < t->slots * PARTS / 4)
+		refit(t, n + n / 4);
+	return went;
 }

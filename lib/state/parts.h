@@ -30,7 +30,6 @@ struct part {
 struct parts {
 	struct part part[PARTS];
 	size_t entry;            /* bytes of a slot */
-	uint64_t n;              /* keys, that of zeros included */
 	uint64_t memory;         /* bytes of all parts */
 	bool zero;               /* the key of zeros is there */
 	char *zero_slot;
@@ -129,11 +128,14 @@ parts_take(struct parts *t, struct key128 key, char *slot)
 	else
 		t->part[part_of(key)].n++;
 	memcpy(slot, &key, sizeof(key));
-	t->n++;
 }
 
-/* Free a slot; others may move into its place. */
+/* Free a slot; others of its part may move into its place. */
 void parts_remove(struct parts *, char *slot);
+
+/* Keys, that of zeros included. Different parts may be looked at and changed by different
+ * threads, as long as the table doesn't grow. */
+uint64_t parts_count(const struct parts *);
 
 /* Bytes at the least by which the table grows when the part of key is full. */
 uint64_t parts_growth(const struct parts *, struct key128 key);

@@ -15,8 +15,6 @@
 #include "base/mem.h"
 #include "state/internal.h"
 
-#define AHEAD 16 /* records that are looked up at a time */
-
 struct plan {
 	struct task *t;
 	const struct folder_file *file; /* of this task */
@@ -364,77 +362,12 @@ check_new(struct state *s, struct plan *p, uint64_t epoch, struct failure *why)
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-/* Records of a block, some at a time, so that the memory of one is fetched while others are
- * dealt with. 1; 0: they are none. */
-static int
-take_records(struct state *s, struct task *t, const char *p, const char *end)
-{
-	struct change c[AHEAD];
-	size_t n, i;
-
-	while (p < end) {
-		for (n = 0; n < AHEAD && p < end; n++) {
-			p = record_read(p, end, &c[n]);
-			if (!p)
-				return 0;
-			if (c[n].op == RECORD_EXPIRE ? c[n].value.n != sizeof(int64_t)
-				: c[n].op == RECORD_REMOVE ? c[n].value.n != 0
-				: s->variable ? c[n].value.n > STATE_VALUE_MAX
-				: c[n].value.n != s->opt.value_bytes)
-				return 0;
-			parts_prefetch(&t->parts, c[n].key);
-		}
-		for (i = 0; i < n; i++)
-			state_apply(s, t, &c[i]);
-	}
-	return 1;
-}
-
 static void
 expect(struct state *s, struct task *t, uint64_t keys)
 {
 	s->tables -= t->parts.memory;
 	parts_expect(&t->parts, keys);
 	s->tables += t->parts.memory;
-}
-
-/* Blocks of a file up to a place. */
-static int
-read_blocks(struct state *s, struct task *t, struct file *f, enum block_kind kind,
-	uint64_t until, struct failure *why)
-{
-	struct buf body = {0};
-	uint64_t at, behind;
-	struct block_head b;
-	size_t skip;
-	int rc = 1;
-
-	for (at = behind = FILE_HEAD; at < until && rc > 0; at = behind) {
-		rc = file_block(f, at, &b, why);
-		if (rc <= 0)
-			break;
-		behind = file_behind(at, &b);
-		rc = file_body(f, at, &b, &body, why);
-		if (rc <= 0)
-			break;
-		if (b.kind != kind) {
-			/* Marks were walked over before; a snapshot has but parts. */
-			rc = kind == BLOCK_CHANGES;
-			continue;
-		}
-		skip = kind == BLOCK_PART ? sizeof(struct part_head) : 0;
-		if (body.n < skip) {
-			rc = 0;
-			break;
-		}
-		rc = take_records(s, t, body.p + skip, body.p + body.n);
-		if (rc == 0)
-			break;
-	}
-	buf_release(&body);
-	if (rc == 0)
-		file_damaged(f, at, why);
-	return rc > 0 ? 0 : -1;
 }
 
 static int
@@ -448,7 +381,7 @@ read_snapshot(struct state *s, const struct plan *p, struct failure *why)
 		return -1;
 	p->t->horizon = end.horizon;
 	p->t->stamp = end.stamp;
-	rc = read_blocks(s, p->t, &f, BLOCK_PART, f.size - BLOCK_HEAD - sizeof(end), why);
+	rc = replay(s, p->t, &f, BLOCK_PART, f.size - BLOCK_HEAD - sizeof(end), why);
 	if (p->t->horizon < end.horizon)
 		p->t->horizon = end.horizon;
 	file_close(&f);
@@ -476,7 +409,7 @@ load(struct state *s, struct plan *p, struct failure *why)
 			!s->looking, why);
 		free(path);
 		if (rc == 0)
-			rc = read_blocks(s, t, &f, BLOCK_CHANGES,
+			rc = replay(s, t, &f, BLOCK_CHANGES,
 				seq == p->seq ? p->at : f.size, why);
 		if (rc == 0 && seq == p->seq) {
 			f.at = f.kicked = p->at;

@@ -30,7 +30,7 @@ live_bytes(const struct state *s, const struct task *t)
 
 	if (s->variable && s->keys)
 		each += s->values / s->keys;
-	return t->parts.n * each;
+	return parts_count(&t->parts) * each;
 }
 
 void
@@ -73,9 +73,9 @@ begin(struct state *s, struct task *t, const struct mark *m, struct failure *why
 /* ---- parts ----------------------------------------------------------------------------- */
 
 static void
-open_chunk(struct buf *b, unsigned part, uint64_t keys)
+open_chunk(struct buf *b, unsigned part)
 {
-	struct part_head h = {part, 0, keys};
+	struct part_head h = {part, 0};
 
 	buf_reset(b);
 	buf_reserve(b, BLOCK_HEAD + sizeof(h) + CHUNK / 4);
@@ -101,15 +101,14 @@ write_part(struct state *s, struct task *t, unsigned i, struct failure *why)
 {
 	struct change c = {s->evict ? RECORD_STAMPED : RECORD_PUT};
 	const struct part *p = &t->parts.part[i];
-	uint64_t left = p->n + (i == 0 && t->parts.zero);
 	struct buf *b = &t->snapshot.out;
 	char *slot;
 
-	if (!left)
+	if (!p->n && !(i == 0 && t->parts.zero))
 		return 0;
-	open_chunk(b, i, left);
+	open_chunk(b, i);
 	for (slot = parts_next(&t->parts, i, NULL); slot;
-		slot = parts_next(&t->parts, i, slot), left--) {
+		slot = parts_next(&t->parts, i, slot)) {
 		if (state_gone(s, t, slot))
 			continue;
 		c.key = slot_key(slot);
@@ -119,7 +118,7 @@ write_part(struct state *s, struct task *t, unsigned i, struct failure *why)
 		if (b->n + c.value.n > CHUNK && b->n > BLOCK_HEAD + sizeof(struct part_head)) {
 			if (close_chunk(s, t, why) < 0)
 				return -1;
-			open_chunk(b, i, left);
+			open_chunk(b, i);
 		}
 		buf_reserve(b, RECORD_HEAD + c.value.n);
 		b->n = (size_t)(record_write(b->p + b->n, &c) - b->p);
@@ -148,7 +147,7 @@ static int
 end(struct state *s, struct task *t, uint64_t epoch, struct failure *why)
 {
 	struct snapshot *snap = &t->snapshot;
-	struct snapshot_end e = {epoch, t->parts.n, t->horizon, t->stamp};
+	struct snapshot_end e = {epoch, parts_count(&t->parts), t->horizon, t->stamp};
 	struct buf *b = &snap->out;
 
 	buf_reset(b);
@@ -189,7 +188,7 @@ snapshot_barrier(struct state *s, struct task *t, const struct mark *m, struct f
 	uint64_t live = live_bytes(s, t);
 
 	if (snap->phase == SNAPSHOT_NONE && log_bytes(t) > s->least &&
-		log_bytes(t) > live + live / 2 && begin(s, t, m, why) < 0)
+		log_bytes(t) > live + live / 4 && begin(s, t, m, why) < 0)
 		return -1;
 	if (snapshot_step(s, t, m->own ? UINT64_MAX / 2 : s->piece, why) < 0)
 		return -1;

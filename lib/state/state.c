@@ -34,6 +34,7 @@ state_new(const struct state_options *options, const struct op_context *ctx)
 	s->block = 1 << 20;
 	s->least = 64 << 20;
 	s->piece = 16 << 20;
+	s->alone = 4 << 20;
 	return s;
 }
 
@@ -107,29 +108,28 @@ state_value(const struct state *s, const char *slot)
 	return slice_of(h->p, h->n);
 }
 
-/* fresh: the slot has had no value. One that grows gets room to grow on. */
-void
-state_set_value(struct state *s, char *slot, struct slice value, bool fresh)
+int64_t
+value_put(const struct state *s, char *slot, struct slice value, bool fresh)
 {
 	struct held *h;
+	int64_t more = 0;
 	size_t cap;
 
 	if (!s->variable) {
 		if (value.n)
 			memmove(slot + sizeof(struct key128), value.p, value.n);
-		return;
+		return 0;
 	}
 	h = fresh ? NULL : held_of(slot);
 	if (!h || h->cap < value.n) {
 		cap = value.n + (h ? value.n / 4 : 0);
 		cap = held_bytes(cap) - 8 - sizeof(*h);
-		s->values += held_bytes(cap) - (h ? held_bytes(h->cap) : 0);
+		more = (int64_t)(held_bytes(cap) - (h ? held_bytes(h->cap) : 0));
 		if (!h) {
 			h = mem_alloc(sizeof(*h) + cap);
 			h->dirty = 0;
 		} else {
 			h = mem_realloc(h, sizeof(*h) + cap);
-			s->version++;
 		}
 		h->cap = (uint32_t)cap & 0x7fffffff;
 		memcpy(slot + sizeof(struct key128), &h, sizeof(h));
@@ -137,19 +137,33 @@ state_set_value(struct state *s, char *slot, struct slice value, bool fresh)
 	if (value.n)
 		memmove(h->p, value.p, value.n);
 	h->n = (uint32_t)value.n;
+	return more;
+}
+
+int64_t
+value_drop(const struct state *s, char *slot)
+{
+	struct held *h;
+	int64_t less;
+
+	if (!s->variable)
+		return 0;
+	h = held_of(slot);
+	less = (int64_t)held_bytes(h->cap);
+	free(h);
+	return -less;
+}
+
+static inline void
+set_value(struct state *s, char *slot, struct slice value, bool fresh)
+{
+	s->values += (uint64_t)value_put(s, slot, value, fresh);
 }
 
 static void
 drop_value(struct state *s, char *slot)
 {
-	struct held *h;
-
-	if (!s->variable)
-		return;
-	h = held_of(slot);
-	s->values -= held_bytes(h->cap);
-	s->version++;
-	free(h);
+	s->values += (uint64_t)value_drop(s, slot);
 }
 
 /* ---- tasks ----------------------------------------------------------------------------- */
@@ -197,7 +211,7 @@ state_empty(struct state *s, struct task *t)
 		for (slot = parts_next(&t->parts, i, NULL); slot;
 			slot = parts_next(&t->parts, i, slot))
 			drop_value(s, slot);
-	s->keys -= t->parts.n;
+	s->keys -= parts_count(&t->parts);
 	s->tables -= t->parts.memory;
 	parts_release(&t->parts);
 	parts_init(&t->parts, s->entry);
@@ -305,7 +319,7 @@ take(struct state *s, struct task *t, struct key128 key, char *slot, struct slic
 	t->credit += 4;
 	if (s->evict)
 		*slot_stamp(s, slot) = t->stamp++;
-	state_set_value(s, slot, value, true);
+	set_value(s, slot, value, true);
 	return slot;
 }
 
@@ -354,7 +368,7 @@ state_add(struct state *s, uint32_t task, struct key128 key, struct slice value,
 		return misfit(s, value, why);
 	if (there) {
 		renew(s, t, slot);
-		state_set_value(s, slot, value, true);
+		set_value(s, slot, value, true);
 	} else {
 		slot = take(s, t, key, slot, value, why);
 		if (!slot)
@@ -385,9 +399,9 @@ state_put(struct state *s, uint32_t task, struct key128 key, struct slice value,
 	}
 	if (there && state_gone(s, t, slot)) {
 		renew(s, t, slot);
-		state_set_value(s, slot, value, true);
+		set_value(s, slot, value, true);
 	} else if (there) {
-		state_set_value(s, slot, value, false);
+		set_value(s, slot, value, false);
 	} else {
 		slot = take(s, t, key, slot, value, why);
 		if (!slot)
@@ -408,7 +422,7 @@ state_set(struct state *s, uint32_t task, struct key128 key, struct slice value,
 		return unassigned(task, why);
 	if (!there || state_gone(s, t, slot) || state_value(s, slot).n != value.n)
 		return fail(why, EXIT_INTERNAL, "a value is set that state does not have");
-	state_set_value(s, slot, value, false);
+	set_value(s, slot, value, false);
 	return log_put(s, t, slot, why);
 }
 
@@ -487,45 +501,9 @@ state_prefetch_value(const struct state *s, uint32_t task, struct key128 key)
 	if (!there)
 		return;
 	p = (const char *)held_of(slot);
+	__asm__ volatile("" : : "r"(p)); /* see parts_prefetch */
 	__builtin_prefetch(p, 1);
 	__builtin_prefetch(p + 64, 1);
 	__builtin_prefetch(p + 128, 1);
 	__builtin_prefetch(p + 192, 1);
-}
-
-/* From a file: no bound is looked at, for what is there has to be taken. */
-void
-state_apply(struct state *s, struct task *t, const struct change *c)
-{
-	bool there;
-	char *slot;
-	uint64_t before;
-
-	if (c->op == RECORD_EXPIRE) {
-		if (value_time(c->value) > t->horizon)
-			t->horizon = value_time(c->value);
-		return;
-	}
-	slot = parts_look(&t->parts, c->key, &there);
-	if (c->op == RECORD_REMOVE) {
-		if (there)
-			state_drop(s, t, slot);
-		return;
-	}
-	if (!there) {
-		if (!slot) {
-			before = t->parts.memory;
-			parts_grow(&t->parts, c->key, UINT64_MAX);
-			s->tables += t->parts.memory - before;
-			slot = parts_look(&t->parts, c->key, &there);
-		}
-		parts_take(&t->parts, c->key, slot);
-		s->keys++;
-	}
-	if (s->evict && (!there || c->op == RECORD_STAMPED)) {
-		*slot_stamp(s, slot) = c->op == RECORD_STAMPED ? c->stamp : t->stamp;
-		if (*slot_stamp(s, slot) >= t->stamp)
-			t->stamp = *slot_stamp(s, slot) + 1;
-	}
-	state_set_value(s, slot, c->value, !there);
 }

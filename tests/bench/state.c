@@ -1,10 +1,11 @@
 /*
  * state: what lib/state costs: memory a key, upserts and lookups a second, and a restart.
  *
- *	make build/bench/state && build/bench/state [KEYS [VALUE_BYTES [DIR [EPOCH]]]]
+ *	make build/bench/state && build/bench/state [KEYS [VALUE_BYTES [DIR [EPOCH [TIMES]]]]]
  *
  * So many distinct keys of 16 bytes (1,000,000) with values of so many bytes (0) are put, in
- * DIR durably, a mark every EPOCH keys (100,000); then as many are looked up, in another
+ * DIR durably, a mark every EPOCH keys (100,000), all of
+ * them TIMES over (1; of more a snapshot is made; -N: they are there, only begin again); then as many are looked up, in another
  * order, and the process is begun again from DIR. Each line says what it took: a second of
  * the clock, and of the processor, which a machine that has other work to do changes less;
  * memory is the most that the process ever had resident (VmHWM), the program itself included.
@@ -23,6 +24,7 @@
 
 static struct flow_place place = {.name = "bench", .app = ""};
 static size_t value_bytes;
+static uint64_t times = 1;
 static char value[STATE_FIXED_MAX];
 
 static double
@@ -118,23 +120,24 @@ put(uint64_t n, uint64_t each)
 {
 	struct failure why;
 	struct state *s = open_state(0, &why);
-	uint64_t i, found = 0, epoch = 0;
+	uint64_t i, k, found = 0, epoch = 0;
 	struct slice v;
 
 	if (!s)
 		return broken(&why);
 	begin();
-	for (i = 0; i < n; i++) {
+	for (k = 0; k < times * n; k++) {
+		i = k % n;
 		state_prefetch(s, 0, key_of(i + AHEAD));
-		if (state_add(s, 0, key_of(i), slice_of(value, value_bytes), NULL, &why) < 0)
+		if (state_put(s, 0, key_of(i), slice_of(value, value_bytes), &why) < 0)
 			return broken(&why);
-		if ((i + 1) % each == 0 || i + 1 == n) {
+		if ((k + 1) % each == 0 || k + 1 == times * n) {
 			if (state_barrier(s, ++epoch, &why) < 0)
 				return broken(&why);
 			place.committed = epoch;
 		}
 	}
-	say("put", n);
+	say("put", times * n);
 	printf("%-20s %6.1f bytes a key at the most\n", "", most_bytes() / (double)n);
 	begin();
 	for (i = 0; i < n; i++) {
@@ -156,7 +159,7 @@ again(uint64_t n, uint64_t each)
 	struct failure why;
 	struct state *s;
 
-	place.committed = (n + each - 1) / each;
+	place.committed = (times * n + each - 1) / each;
 	begin();
 	s = open_state(place.committed, &why);
 	if (!s)
@@ -193,8 +196,11 @@ main(int argc, char **argv)
 	uint64_t each = argc > 4 ? strtoull(argv[4], NULL, 10) : 100000;
 
 	value_bytes = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+	times = argc > 5 ? strtoull(argv[5] + (*argv[5] == '-'), NULL, 10) : 1;
 	place.state = argc > 3 ? argv[3] : NULL;
-	if (!n || !each || value_bytes > STATE_FIXED_MAX)
+	if (!n || !each || !times || value_bytes > STATE_FIXED_MAX)
 		return 64;
+	if (argc > 5 && *argv[5] == '-')
+		return apart(again, n, each);
 	return apart(put, n, each) || (place.state && apart(again, n, each));
 }

@@ -62,6 +62,7 @@ open_state(uint64_t epoch, unsigned tasks, struct failure *why)
 	s->block = 4096;
 	s->least = 20000;
 	s->piece = 5000;
+	s->alone = random64() % 2 ? 3000 : UINT64_MAX;
 	for (i = 0; i < tasks; i++)
 		if (state_assign(s, i, why) < 0)
 			goto fail;
