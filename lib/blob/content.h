@@ -20,7 +20,8 @@ struct content_want {
 	const char *sha256;       /* of the content */
 	uint64_t size;            /* of the content; UINT64_MAX: not told */
 	uint64_t max;             /* more is never taken */
-	enum blob_encoding encoding;
+	bool plain;               /* said to be stored as it is: bytes that look packed may
+				     be the content */
 };
 
 struct unpacker;    /* one thread's */
@@ -30,10 +31,13 @@ void unpacker_free(struct unpacker *);
 
 /*
  * Fetch a blob from a store into to, which is emptied, with JSON_PADDING readable bytes
- * behind it. 0: it is what was wanted. -1: EXIT_DATA with a type of "claim" if it is not
- * there, too long, or not what was wanted; to is empty then.
+ * behind it. 0: it is what was wanted. -1: EXIT_DATA if it is not there, too long, or not
+ * what was wanted; to is empty then.
  */
 int unpacker_fetch(struct unpacker *, struct blob_store *, struct slice name,
 	const struct content_want *, struct buf *to, struct failure *why);
+
+/* How what was fetched last is stored. */
+enum blob_encoding unpacker_encoding(const struct unpacker *);
 
 #endif

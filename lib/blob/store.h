@@ -1,8 +1,7 @@
 /*
  * blob: payloads under names, in a place that outlives the process.
  *
- * Two kinds of place: file:DIR, a folder (file.c), and s3://BUCKET/PREFIX, which any server
- * that speaks S3 may hold (s3.c). A name is either the SHA-256 of the content, 64 digits, or
+ * A place is file:DIR, a folder (file.c). A name is either the SHA-256 of the content, 64 digits, or
  * what a user's template made: components of [A-Za-z0-9._-] that begin with no dot, with
  * slashes between them. Nothing outside the place is ever opened, whatever a name says.
  *
@@ -18,15 +17,13 @@
 #include "base/buf.h"
 #include "base/failure.h"
 
+#define BLOB_NAME_MAX 255
+
 enum blob_encoding { BLOB_PLAIN, BLOB_ZSTD };
 
 struct blob_options {
 	bool create;             /* file: a folder that is missing is made */
 	const char *url;         /* what references call the place; NULL: by its own name */
-	const char *endpoint;    /* s3: the server; NULL: the environment's, or Amazon's */
-	const char *region;      /* s3: NULL: the environment's, or us-east-1 */
-	const char *credentials; /* s3: a file; NULL: the environment, or the usual file */
-	int64_t retry_us;        /* s3: a request that might do better is tried so long */
 };
 
 /* A blob that is to be stored. */
@@ -80,8 +77,9 @@ struct blob_store {
 	bool fans;               /* hashes stand in folders of their first two digits */
 };
 
-/* Open by name. NULL: EXIT_USAGE for what is no store; EXIT_NOINPUT where there is no such
- * folder; EXIT_CONFIG without credentials. Nothing is asked of a server yet. */
+/* Open by name. A folder may be made later, as long as the one that it stands in is there, and
+ * holds nothing before. NULL: EXIT_USAGE for what is no store; EXIT_NOINPUT or EXIT_CANTCREATE
+ * for what can be no folder. */
 struct blob_store *blob_open(const char *uri, const struct blob_options *,
 	struct failure *why);
 void blob_close(struct blob_store *);

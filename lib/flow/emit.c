@@ -406,6 +406,34 @@ emit_same(struct emit *e, unsigned outlet, const struct record *r)
 	emit_same_named(e, outlet, (struct slice){0}, r);
 }
 
+int
+emit_bytes(struct emit *e, unsigned outlet, const struct record *parent, struct slice s,
+	bool json)
+{
+	bool to, feeds = s.n && memchr(s.p, '\n', s.n);
+	struct port_out *o = target(e, outlet, (struct slice){0}, &to);
+	bool bare = !to && goes_without(e, o, parent);
+	bool enveloped = to ? e->side_envelope : o->envelope && !bare;
+	struct buf *b = &o->own;
+	size_t at;
+
+	if (!json && !bare && !enveloped)
+		return -1;
+	begin_line(e, o, outlet, to, !bare ? TOLD_ENVELOPE : json && !feeds ? TOLD_TEXT :
+		TOLD_BYTES, parent);
+	at = b->n;
+	if (enveloped && (!json || feeds || slice_eq(s, SLICE("null")))) {
+		envelope_add_b64(b, s);
+	} else {
+		buf_add_slice(b, s);
+		for (; !bare && feeds && at < b->n; at++)
+			if (b->p[at] == '\n')
+				b->p[at] = ' ';
+	}
+	emit_end(e);
+	return 0;
+}
+
 struct buf *
 emit_raw(struct emit *e, unsigned port)
 {

@@ -29,6 +29,12 @@ void emit_same_named(struct emit *, unsigned outlet, struct slice name, const st
 struct buf *emit_begin_named(struct emit *, unsigned outlet, struct slice name,
 	const struct record *parent);
 
+/* The same for a value whose text is there, and may be anything. Line feeds, white space of
+ * json, become blanks where the sink takes lines. -1: it is no JSON, and lines can't carry it:
+ * nothing was emitted. */
+int emit_bytes(struct emit *, unsigned outlet, const struct record *parent, struct slice,
+	bool json);
+
 /* A dead letter of something that is no record: what records led to and what then went wrong.
  * It stands in the order of emissions, and the run ends with EXIT_SOME_BAD. Only where
  * flow_options.dead_letter is given. type: as in fail_record; key, value: JSON texts. */

@@ -346,6 +346,15 @@ envelope_add_prefix(struct buf *b, const struct record *parent)
 	buf_adds(b, ",\"value\":");
 }
 
+void
+envelope_add_b64(struct buf *b, struct slice bytes)
+{
+	b->n -= sizeof("\"value\":") - 1;
+	buf_adds(b, "\"value_b64\":\"");
+	text_add_base64(b, bytes);
+	buf_addc(b, '"');
+}
+
 /* What would not come back as it was goes as value_b64: no JSON, bytes that no line can hold,
  * and the JSON text null of a message that is no tombstone. */
 void
@@ -361,8 +370,5 @@ envelope_add_value(struct buf *b, const struct record *r)
 		buf_add_slice(b, bytes);
 		return;
 	}
-	b->n -= sizeof("\"value\":") - 1;
-	buf_adds(b, "\"value_b64\":\"");
-	text_add_base64(b, bytes);
-	buf_addc(b, '"');
+	envelope_add_b64(b, bytes);
 }

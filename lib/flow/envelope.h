@@ -31,6 +31,8 @@ void envelope_reader_release(struct envelope_reader *);
 void envelope_add_prefix(struct buf *, const struct record *parent);
 /* And its value, in place of "value": where it is written otherwise. */
 void envelope_add_value(struct buf *, const struct record *);
+/* In place of "value":, with which the buf ends, append "value_b64":"...". */
+void envelope_add_b64(struct buf *, struct slice bytes);
 /* Append "name":STRING, or null, or "name_b64":..., with a comma after it. */
 void envelope_add_bytes(struct buf *, const char *name, struct slice s);
 /* Append "headers":[...]; m may be NULL. */

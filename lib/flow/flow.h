@@ -154,8 +154,9 @@ enum op_flags {
 	OP_BYTES = 2,     /* takes values that are not JSON, as bytes (sk-cat) */
 	OP_STATE = 4,     /* remembers: it has a folder, bounds, and one thread */
 	OP_TIMED = 8,     /* may use event time: flow_options.timed says whether it does */
-	OP_SINGLE = 16, /* of one record it makes one at the most */
+	OP_SINGLE = 16,   /* of one record it makes one at the most */
 	OP_LAZY = 32,     /* looks at tokens only after record_value(), and not of each record */
+	OP_LARGE = 64,    /* makes much of little: on one thread, output goes out within a block */
 };
 
 enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */
@@ -179,6 +180,7 @@ struct flow_place {
 	struct buf mark;        /* the driver's own bytes in each mark: what event time knows */
 };
 enum op_peek { PEEK_RECORD, PEEK_DROP, PEEK_SAME };
+enum op_coming { COMING_NOTHING, COMING_VALUE, COMING_FULL };
 
 /* What an operator is opened with; later fields add to it. */
 struct op_context {
@@ -221,6 +223,15 @@ struct operator {
 	 * comes, maybe on another thread than all else, and note what will help record(),
 	 * which finds it in its block. A line may not be valid. No two at a time. */
 	void (*note)(void *self, const struct json_scan *, struct buf *notes);
+	/*
+	 * Of an operator whose records take long, or NULL. On one thread, records that record()
+	 * will get later in the block are shown, in order, so that their work can begin: first
+	 * the line alone (doc is NULL), and if COMING_VALUE is returned, the same one with its
+	 * value. COMING_FULL: no more for now; it is shown again. A record that was shown may
+	 * still turn out to be a bad one. NULL for the record: the block ends, and no byte of
+	 * it may be looked at any more.
+	 */
+	enum op_coming (*coming)(void *self, const struct record *);
 	/* No record older than us will follow on this task. */
 	int (*watermark)(void *self, uint32_t task, int64_t us, struct emit *,
 		struct failure *why);

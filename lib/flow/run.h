@@ -124,6 +124,7 @@ struct worker {
 	bool fatal;
 	size_t told;                 /* lines of the block that the operator was told of */
 	unsigned eager;              /* blocks before the next one that is scanned lazily */
+	size_t shown;                /* records of the block that op->coming has seen */
 };
 
 /* ---- a block: work.c ------------------------------------------------------------------- */

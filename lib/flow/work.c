@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+#define LARGE_BYTES ((size_t)1 << 20) /* of output that an OP_LARGE operator holds */
+#define LONG_LINE 65536 /* bytes: its tokens cost no more alone */
 #define EAGER_BLOCKS 64 /* that are not scanned lazily, once that has not paid */
 #define LOOK_AHEAD 16   /* lines */
 
@@ -431,7 +433,7 @@ is_lazy(struct worker *w)
 		return false;
 	if (w->eager)
 		w->eager--;
-	else if (s->lazy && s->asked > much)
+	else if (s->lazy && s->asked > much && s->n / s->nlines < LONG_LINE)
 		w->eager = EAGER_BLOCKS;
 	return !w->eager;
 }
@@ -526,40 +528,59 @@ rest(struct worker *w, struct failure *why)
 	return worker_move_time(w, 0, why);
 }
 
-void
-worker_work(struct worker *w)
+/* Show the operator what is to come, from record i on, up to the next control line. */
+static void
+show_coming(struct worker *w, size_t i)
+{
+	struct flow *f = w->flow;
+	enum op_coming rc;
+	struct failure ignored;
+	struct record r;
+
+	for (w->shown = i > w->shown ? i : w->shown; w->shown < w->scan.nlines; w->shown++) {
+		r = worker_record(w, w->shown);
+		if (f->controlled && control_is(r.line, buf_slice(&f->run)))
+			return;
+		r.doc = NULL;
+		rc = f->op->coming(w->op, &r);
+		r.doc = &w->doc;
+		if (rc == COMING_VALUE && worker_read_value(w, &r, &ignored) == 0 &&
+			(!w->where || test_where(w, &r, &ignored) > 0))
+			rc = f->op->coming(w->op, &r);
+		if (rc == COMING_FULL)
+			return;
+	}
+}
+
+/* What has come together goes out, so that a block of little that much is made of doesn't
+ * stay in memory whole. */
+static int
+deliver_large(struct worker *w, struct failure *why)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < w->emit.ntouched; i++)
+		n += w->emit.out[w->emit.touched[i]]->own.n;
+	if (n < LARGE_BYTES)
+		return 0;
+	if (worker_deliver_output(w, why) < 0)
+		return -1;
+	emit_batch_begin(&w->emit);
+	return 0;
+}
+
+static void
+work_on_lines(struct worker *w)
 {
 	struct flow *f = w->flow;
 	struct slice line;
 	struct record r;
 	struct failure why;
-	bool peeked;
+	bool peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
+	bool shows = alone && f->op->coming, large = alone && f->op->flags & OP_LARGE;
 	size_t i;
 
-	emit_batch_begin(&w->emit);
-	w->balance = (struct balance){0};
-	w->nbad = w->told_bad = 0;
-	w->told = 0;
-	w->block.used = 0;
-	w->halted = w->fatal = w->enough = w->flush = false;
-	if (f->clock.on && f->opt->time.idle_us && rest(w, &why) < 0) {
-		w->scan.nlines = 0;
-		halt(w, &why);
-		return;
-	}
-	if (w->block.too_long) {
-		w->scan.nlines = 0;
-		too_long(w);
-		return;
-	}
-	if (is_lazy(w))
-		json_scan_lazily(&w->scan, w->block.p, w->block.n, f->opt->trust);
-	else
-		json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
-	buf_reset(&w->block.notes);
-	if (f->op->note && !f->envelope_in)
-		f->op->note(w->op, &w->scan, &w->block.notes);
-	peeked = is_peeked(w);
+	w->shown = 0;
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
 		if (peeked && (i = peek_at_lines(w, i)) == w->scan.nlines)
 			break;
@@ -588,8 +609,46 @@ worker_work(struct worker *w)
 			halt(w, &why);
 			break;
 		}
+		if (shows)
+			show_coming(w, i);
 		r = worker_record(w, i);
 		one_record(w, &r);
+		if (large && !w->halted && deliver_large(w, &why) < 0)
+			halt(w, &why);
 	}
 	w->block.used = i;
+	if (shows)
+		f->op->coming(w->op, NULL);
+}
+
+void
+worker_work(struct worker *w)
+{
+	struct flow *f = w->flow;
+	struct failure why;
+
+	emit_batch_begin(&w->emit);
+	w->balance = (struct balance){0};
+	w->nbad = w->told_bad = 0;
+	w->told = 0;
+	w->block.used = 0;
+	w->halted = w->fatal = w->enough = w->flush = false;
+	if (f->clock.on && f->opt->time.idle_us && rest(w, &why) < 0) {
+		w->scan.nlines = 0;
+		halt(w, &why);
+		return;
+	}
+	if (w->block.too_long) {
+		w->scan.nlines = 0;
+		too_long(w);
+		return;
+	}
+	if (is_lazy(w))
+		json_scan_lazily(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	else
+		json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
+	buf_reset(&w->block.notes);
+	if (f->op->note && !f->envelope_in)
+		f->op->note(w->op, &w->scan, &w->block.notes);
+	work_on_lines(w);
 }

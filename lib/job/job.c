@@ -186,6 +186,7 @@ take_options(struct whole_job *w, const struct job_tool *tool, struct failure *w
 	w->job.time_given = o->time != NULL;
 	w->job.from_given = o->from.n > 0;
 	w->job.explain = o->explain;
+	w->job.max_record = o->max_record;
 	w->job.allow = &o->allow;
 	run->commit_written = strcmp(o->commit, "written") == 0;
 	return take_job_options(w, tool, why);
@@ -284,13 +285,15 @@ open_source(struct whole_job *w, const struct job_tool *tool, char **operands, i
 	};
 	const char **uris, **sinks = NULL;
 	struct source *s;
-	size_t i, all = w->opt.from.n + (size_t)n, cap = 0;
+	size_t i, all = 0, more = w->job.more ? w->job.more->n : 0, cap = 0;
 
-	uris = mem_array(all + 1, sizeof(*uris));
+	uris = mem_array(w->opt.from.n + more + (size_t)n + 1, sizeof(*uris));
 	for (i = 0; i < w->opt.from.n; i++)
-		uris[i] = w->opt.from.v[i];
-	for (; i < all; i++)
-		uris[i] = operands[i - w->opt.from.n];
+		uris[all++] = w->opt.from.v[i];
+	for (i = 0; i < more; i++)
+		uris[all++] = w->job.more->v[i];
+	for (i = 0; i < (size_t)n; i++)
+		uris[all++] = operands[i];
 	for (i = 0; i < all; i++)
 		if (is_kafka(uris[i]) && !w->job.follow && brokers(w, why) < 0) {
 			free(uris);
@@ -351,11 +354,23 @@ prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operand
 	if (!source)
 		goto fail;
 	w->job.run.serial |= w->job.follow;
-	status = flow_run(w->job.flow, &w->job.run, tool->op, tool->config, source);
+	status = flow_run(w->job.flow, &w->job.run, w->job.op ? w->job.op : tool->op,
+		tool->config, source);
 	source->close(source);
 	return status;
 fail:
 	return flow_say(tool->name, &why);
+}
+
+static bool
+has_option(const struct job_tool *tool, const char *name)
+{
+	const struct opt *o;
+
+	for (o = tool->options; o->name; o++)
+		if (strcmp(o->name, name) == 0)
+			return true;
+	return false;
 }
 
 int
@@ -413,8 +428,8 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 	struct opt running[] = {
 		{0, "jobs", OPT_COUNT, &o->jobs, "N", "work on N threads; the output is the same",
 			.min = 1, .max = 256},
-		{0, "name", OPT_STRING, &o->name, "NAME", "name of this stage in metrics and as "
-			"$name"},
+		{0, has_option(tool, "name") ? "stage-name" : "name", OPT_STRING, &o->name,
+			"NAME", "name of this stage in metrics and as $name"},
 		{0, "metrics", OPT_FILE, &o->metrics, "FILE", "write Prometheus metrics to FILE "
 			"every 5 seconds and at the end"},
 		{0, "progress", OPT_CHOICE, &o->progress, "WHEN", "show progress on stderr; auto: "

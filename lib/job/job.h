@@ -20,6 +20,9 @@ struct job {
 	bool time_given;            /* --time */
 	bool from_given;            /* -i */
 	bool explain;               /* nothing will run */
+	uint64_t max_record;        /* --max-record */
+	const struct operator *op;  /* prepare() may set it: another one than the tool's */
+	const struct opt_list *more;/* and that: sources beside the operands */
 	bool follow;                /* prepare() may set it: files are followed */
 	bool shown;                 /* and that "-" is shown to people: shown.h */
 	unsigned how;               /* PRETTY_* of json/pretty.h */

@@ -26,7 +26,7 @@
 #define PREFIX_BYTES ((size_t)64 << 10) /* shown of a line that is too long */
 #define PIPE_BYTES (1 << 20)
 #define PLENTY (64 << 10)               /* waiting in a pipe: surely a line among it */
-#define MAX_STEP ((size_t)4 << 20)      /* read on at once of a long line */
+#define MAX_STEP ((size_t)1 << 20)      /* read on at once of a long line */
 #define BIG_BLOCKS 16                   /* blocks' worth of memory is given back ... */
 #define SMALL_RUN 64                    /* ... after so many blocks that need less */
 #define LOOK_MS 200                     /* between two looks at a file that is followed */

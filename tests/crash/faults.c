@@ -4,7 +4,7 @@
  *	SK_FAULT=write:3:ENOSPC LD_PRELOAD=build/tests/faults.so sk-map . f
  *	SK_FAULT=fsync:1+:EIO    every one from the first
  *
- * Calls: write writev read fsync fdatasync close rename. Errors: ENOSPC EIO EINTR EAGAIN.
+ * Calls: write writev read fsync fdatasync close rename renameat. Errors: ENOSPC EIO EINTR EAGAIN.
  * KILL and KILLED end the process as kill -9 does, before the call and after it. "short" as
  * the error makes write and writev take one byte only. write and writev to stderr
  * are left alone.
@@ -160,4 +160,16 @@ rename(const char *from, const char *to)
 		return -1;
 	}
 	return REAL(rename)(from, to);
+}
+
+int
+renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+	if (strikes("renameat")) {
+		if (kills_after())
+			return (int)killed(REAL(renameat)(from_folder, from, to_folder, to));
+		errno = number();
+		return -1;
+	}
+	return REAL(renameat)(from_folder, from, to_folder, to);
 }
