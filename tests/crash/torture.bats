@@ -12,3 +12,5 @@ killed() {
 @test "one process: killed a hundred times, the same bytes" { killed one-process; }
 @test "a template of files: killed a hundred times, the same bytes" { killed template; }
 @test "side sinks: killed a hundred times, the same bytes" { killed side; }
+@test "sk-dedup: killed a hundred times, the same bytes" { killed dedup; }
+@test "sk-dedup and sk-aggregate: killed a hundred times, the same bytes" { killed aggregate; }
