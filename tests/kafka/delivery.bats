@@ -85,6 +85,38 @@ values() {
 	[[ ! -s said ]] || fail "$(<said)"
 }
 
+@test "of two members of a bounded read one is killed, and the other one reads the rest" {
+	for i in 1 2 3; do
+		numbers 100000
+		fresh_topic 4
+		copy=(timeout 100 sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
+			-X session.timeout.ms=1500 -X heartbeat.interval.ms=300
+			-X batch.num.messages=30)
+		"${copy[@]:2}" 2>>said &
+		one=$!
+		"${copy[@]}" 2>>said &
+		two=$!
+		# Both have partitions, or one has all of them still.
+		until (($(values "$topic" | wc -l) > i * 2000)); do sleep 0.05; done
+		kill -KILL "$one"
+		wait "$one" || true
+		wait "$two"
+		values "$topic" | sort -nu | cmp - <(seq 100000)
+		assert_all_committed "$group" "$from" 100000
+	done
+	! grep -v ': waiting ' said || fail "$(<said)"
+}
+
+@test "a group that is new reads everything, ten times over" {
+	numbers 20000
+	for new in 1 2 3 4 5 6 7 8 9 10; do
+		run_tool timeout 60 sk-cat "kafka:$from?group=$group-$new&until=end" -o "out.$new"
+		assert_success
+		sort -n "out.$new" | cmp - <(seq 20000)
+		assert_all_committed "$group-$new" "$from" 20000
+	done
+}
+
 @test "a member of a bounded read waits for what a dead one had, and says so" {
 	fresh_topic 2
 	from=$topic group=g-$topic
