@@ -325,7 +325,7 @@ envelope_add_prefix(struct buf *b, const struct record *parent)
 	envelope_add_bytes(b, "topic", topic);
 	buf_addf(b, "\"partition\":%d,\"offset\":", parent && !parent->meta ? in->partition :
 		m->partition);
-	if (parent)
+	if (parent && !(parent->meta && m->offset < 0))
 		buf_addf(b, "%lld", parent->meta ? (long long)m->offset :
 			(long long)parent->offset);
 	else

@@ -18,7 +18,7 @@ item_new(struct pool *pool, const struct item_parts *of)
 		.key_n = (uint32_t)of->key.n,
 		.kafka_n = of->kafka_key.p ? (uint32_t)kafka_n : ITEM_NO_KAFKA_KEY,
 		.content_n = (uint32_t)of->content.n,
-		.side = (uint8_t)of->side, .removes = of->removes, .paired = of->paired,
+		.side = (uint8_t)of->side, .rank = of->rank, .removes = of->removes, .paired = of->paired,
 	};
 	memcpy(p, of->key.p, of->key.n);
 	p += of->key.n;
@@ -84,8 +84,8 @@ item_cmp(const struct item *a, const struct item *b)
 	c = item_cmp_keys(item_key(a), item_key(b));
 	if (c)
 		return c;
-	if (a->side != b->side)
-		return a->side < b->side ? -1 : 1;
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
 	c = slice_cmp(item_content(a), item_content(b));
 	if (c)
 		return c;

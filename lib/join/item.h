@@ -22,6 +22,7 @@ struct item {
 	uint32_t kafka_n;     /* that of the message, or ITEM_NO_KAFKA_KEY, */
 	uint32_t content_n;   /* and what results take (contents.h) */
 	uint8_t side;         /* enum join_side */
+	uint8_t rank;         /* of its side, for those of one key and time */
 	bool paired;          /* has found a partner */
 	bool removes;         /* a row of a table: takes the row of its key away */
 	bool done;            /* waits for its time alone: nobody finds it any more */
@@ -66,6 +67,7 @@ struct item_parts {
 	uint64_t hash;
 	struct slice key, kafka_key, content;
 	enum join_side side;
+	uint8_t rank;
 	bool removes, paired;
 };
 
@@ -73,8 +75,8 @@ struct item *item_new(struct pool *, const struct item_parts *);
 void item_free(struct pool *, struct item *);
 
 /*
- * The order in which records count: by event time; then by key, as jq orders values; then
- * left before right; then by content. Two that are equal by it give the same results, so
+ * The order in which records count: by event time; then by key, as jq orders values; then by
+ * the rank of their side; then by content. Two that are equal by it give the same results, so
  * that what a join writes doesn't depend on the order of arrival.
  */
 int item_cmp(const struct item *, const struct item *);

@@ -14,7 +14,7 @@ struct stored {
 	int64_t us, until_us;
 	uint64_t id;
 	uint32_t key_n, kafka_n, content_n;
-	uint8_t side, removes, paired, unused;
+	uint8_t side, rank, removes, paired;
 };
 
 struct fresh {
@@ -74,7 +74,7 @@ value_of(struct journal *j, const struct item *i)
 		.expires_us = i->us > i->until_us ? i->us : i->until_us,
 		.us = i->us, .until_us = i->until_us, .id = i->id,
 		.key_n = i->key_n, .kafka_n = i->kafka_n, .content_n = i->content_n,
-		.side = i->side, .removes = i->removes, .paired = i->paired,
+		.side = i->side, .rank = i->rank, .removes = i->removes, .paired = i->paired,
 	};
 
 	buf_reset(&j->room);
@@ -217,7 +217,7 @@ load_one(void *arg, struct key128 key, struct slice value)
 		return 0;
 	}
 	of = (struct item_parts){.us = head.us, .until_us = head.until_us, .side = head.side,
-		.removes = head.removes, .paired = head.paired};
+		.rank = head.rank, .removes = head.removes, .paired = head.paired};
 	of.key = slice_of(p, head.key_n);
 	p += head.key_n;
 	if (head.kafka_n != ITEM_NO_KAFKA_KEY) {

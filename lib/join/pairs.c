@@ -25,6 +25,7 @@ struct task {
 
 struct pairs {
 	const struct join_plan *plan;
+	struct flow_place *place;
 	struct result *result;
 	struct journal *journal;/* NULL: memory alone */
 	struct pool pool;
@@ -43,7 +44,7 @@ struct pairs {
 struct pairs *
 pairs_new(const struct join_plan *plan, const struct op_context *ctx, struct result *result)
 {
-	const struct flow_place *place = ctx->place;
+	struct flow_place *place = ctx->place;
 	struct pairs *p = mem_zalloc(sizeof(*p));
 
 	p->plan = plan;
@@ -52,8 +53,7 @@ pairs_new(const struct join_plan *plan, const struct op_context *ctx, struct res
 	p->max_memory = place->max_memory ? place->max_memory : state_default_memory();
 	p->max_items = place->max_keys ? place->max_keys : UINT64_MAX;
 	p->evict = place->evict;
-	if (place->state)
-		p->journal = journal_new(((struct join_plan *)(uintptr_t)plan)->shape.p, ctx);
+	p->place = place;
 	return p;
 }
 
@@ -106,6 +106,13 @@ unmatched(struct pairs *p, const struct item *left, int64_t us)
 	return 0;
 }
 
+/* --expires may lie before the record's own time. */
+static int64_t
+over_us(const struct item *i)
+{
+	return i->us > i->until_us ? i->us : i->until_us;
+}
+
 /* One that had its turn, and whose time is over, or never comes (early). */
 static int
 time_is_over(struct pairs *p, struct task *t, struct item *i, bool early)
@@ -116,7 +123,7 @@ time_is_over(struct pairs *p, struct task *t, struct item *i, bool early)
 		index_remove(&t->index, i);
 		if (i->side == SIDE_LEFT && !i->paired) {
 			result_forget(p->result);
-			rc = unmatched(p, i, i->until_us);
+			rc = unmatched(p, i, over_us(i));
 		}
 	}
 	/* What is done was taken out of the journal then. */
@@ -221,7 +228,7 @@ keep(struct pairs *p, struct task *t, struct item *i)
 	if (p->plan->with == WITH_ROWS && i->side == SIDE_RIGHT)
 		return;
 	if (p->plan->expr[PLAN_EXPIRES] || (last && last->until_us > i->until_us))
-		agenda_add(&t->expiring, i->until_us, i);
+		agenda_add(&t->expiring, over_us(i), i);
 	else
 		queue_add(q, i);
 }
@@ -245,11 +252,6 @@ stream_turn(struct pairs *p, struct task *t, struct item *x, int64_t us)
 	}
 	if (left ? anti && x->paired : x->until_us <= us)
 		return let_go(p, t, x, left);
-	if (left && x->until_us < us) {
-		if (!x->paired && unmatched(p, x, us) < 0)
-			return -1;
-		return let_go(p, t, x, false);
-	}
 	keep(p, t, x);
 	return 0;
 }
@@ -611,9 +613,13 @@ empty(struct pairs *p, struct task *t)
 int
 pairs_assign(struct pairs *p, uint32_t id, struct failure *why)
 {
+	const struct op_context ctx = {.place = p->place};
 	size_t at = p->ntasks;
 	struct task *t;
 
+	/* Only now it is known whether there is a folder. */
+	if (!p->journal && p->place->state)
+		p->journal = journal_new(p->plan->shape.p, &ctx);
 	if (journal_assign(p->journal, id, why) < 0)
 		return -1;
 	t = mem_zalloc(sizeof(*t));

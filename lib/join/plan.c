@@ -34,6 +34,28 @@ choose_sides(struct join_plan *p, int noperands, struct failure *why)
 	return -1;
 }
 
+static bool
+is_stdin(const char *name)
+{
+	return strcmp(name, "-") == 0 || strcmp(name, "/dev/stdin") == 0;
+}
+
+/* The table would take the stream away. */
+static int
+check_stdin(const struct join_plan *p, const struct plan_around *around, char **operands,
+	int n, struct failure *why)
+{
+	bool taken = !n && !around->from;
+	int i;
+
+	if (!p->table || !is_stdin(p->table))
+		return 0;
+	for (i = 0; i < n; i++)
+		taken |= is_stdin(operands[i]);
+	return taken ? fail(why, EXIT_USAGE, "stdin is the stream and cannot be the table too") :
+		0;
+}
+
 static int
 read_inputs(struct join_plan *p, const struct plan_around *around, char **operands,
 	struct failure *why)
@@ -102,24 +124,16 @@ read_time(struct join_plan *p, struct failure *why)
 static int
 read_type(struct join_plan *p, const struct plan_around *around, struct failure *why)
 {
-	const char *type = p->type_text ? p->type_text : "inner", *missing = p->missing_text;
+	const char *type = p->type_text ? p->type_text : "inner";
 
 	p->type = strcmp(type, "left") == 0 ? JOIN_LEFT :
 		strcmp(type, "anti") == 0 ? JOIN_ANTI : JOIN_INNER;
 	p->missing = p->type == JOIN_INNER ? MISSING_DROP : MISSING_EMIT;
-	if (!missing)
+	if (strcmp(type, "dead-letter") != 0)
 		return 0;
-	if (p->type == JOIN_ANTI)
-		return fail(why, EXIT_USAGE, "--missing says what becomes of what --type anti is "
-			"after");
-	p->missing = strcmp(missing, "null") == 0 ? MISSING_EMIT :
-		strcmp(missing, "drop") == 0 ? MISSING_DROP : MISSING_DEAD;
-	if ((p->type == JOIN_LEFT && p->missing != MISSING_EMIT) ||
-		(p->type_text && p->type == JOIN_INNER && p->missing == MISSING_EMIT))
-		return fail(why, EXIT_USAGE, "--missing %s contradicts --type %s", missing, type);
-	if (p->missing == MISSING_DEAD && !around->dead_letter)
-		return fail(why, EXIT_USAGE, "--missing dead-letter needs --dead-letter SINK");
-	return 0;
+	p->missing = MISSING_DEAD;
+	return around->dead_letter ? 0 :
+		fail(why, EXIT_USAGE, "--type dead-letter needs --dead-letter SINK");
 }
 
 /* The options that decide what the bytes in the state mean. */
@@ -147,13 +161,14 @@ describe_shape(struct join_plan *p)
 		json_add_string(b, slice_str(p->text[i]));
 	}
 	buf_addc(b, '}');
+	buf_cstr(b);
 }
 
 int
 join_plan_read(struct join_plan *p, const struct plan_around *around, char **operands, int n,
 	struct failure *why)
 {
-	if (choose_sides(p, n, why) < 0 ||
+	if (choose_sides(p, n, why) < 0 || check_stdin(p, around, operands, n, why) < 0 ||
 		(p->with == WITH_INPUT && read_inputs(p, around, operands, why) < 0) ||
 		read_time(p, why) < 0 || read_type(p, around, why) < 0)
 		return -1;
@@ -164,15 +179,14 @@ join_plan_read(struct join_plan *p, const struct plan_around *around, char **ope
 	if (!p->text[PLAN_KEY_LEFT] || !p->text[PLAN_KEY_RIGHT])
 		return fail(why, EXIT_USAGE, "-k EXPR is missing: what has to be equal on both "
 			"sides");
+	if (p->with == WITH_INPUT) {
+		p->spill = getenv("TMPDIR");
+		if (!p->spill || !*p->spill)
+			p->spill = "/tmp";
+	}
 	if (p->with == WITH_TABLE && around->late)
 		return fail(why, EXIT_USAGE, "--late: nothing comes too late for a table that is "
 			"there");
-	if (p->at_end && strcmp(p->at_end, "stay") == 0) {
-		p->stays = true;
-		if (!around->state || p->with == WITH_TABLE)
-			return fail(why, EXIT_USAGE, "--at-end stay needs --state DIR, where what "
-				"waits can stay");
-	}
 	if (!p->text[PLAN_EMIT])
 		p->text[PLAN_EMIT] = p->type == JOIN_ANTI ? "$left" :
 			"{left: $left, right: $right}";

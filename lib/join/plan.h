@@ -34,8 +34,7 @@ extern const char *const join_emit_vars[];
 struct join_plan {
 	/* As given: */
 	const char *text[PLAN_EXPRS];
-	const char *key, *table, *query, *topic, *within, *type_text, *missing_text, *spill,
-		*at_end;
+	const char *key, *table, *query, *topic, *within, *type_text;
 	int64_t wait_us;
 	bool null_key;
 	const struct expr *expr[PLAN_EXPRS]; /* the caller's; NULL: none */
@@ -45,8 +44,8 @@ struct join_plan {
 	enum join_missing missing;
 	int64_t before_us, after_us; /* so much earlier or later may the right one be */
 	bool timed;
-	bool stays;                  /* what waits at the end of the input goes on waiting */
-	const char *input[2];        /* WITH_INPUT: the operands */
+	const char *input[2];        /* WITH_INPUT: the operands, */
+	const char *spill;           /* and the folder for what memory doesn't hold; or NULL */
 	struct buf shape;            /* of the state, JSON */
 	/* By join_plan_compiled: */
 	struct expr_outline outline;

@@ -115,12 +115,13 @@ result_skipped(const struct result *r, const char **first)
 static inline struct slice
 leaf_of(struct slice content, size_t n, size_t i)
 {
+	const char *end = content.p + content.n - n * sizeof(uint32_t);
 	uint32_t from = 0, to;
 
 	if (i)
-		memcpy(&from, content.p + (i - 1) * sizeof(from), sizeof(from));
-	memcpy(&to, content.p + i * sizeof(to), sizeof(to));
-	return slice_of(content.p + n * sizeof(to) + from, to - from);
+		memcpy(&from, end + (i - 1) * sizeof(from), sizeof(from));
+	memcpy(&to, end + i * sizeof(to), sizeof(to));
+	return slice_of(content.p + from, to - from);
 }
 
 static inline void

@@ -13,6 +13,7 @@ struct sides {
 	struct expr_run *run[PLAN_EXPRS];
 	unsigned *leaf[2];         /* of the outline, by side */
 	size_t nleaves[2];
+	uint32_t *end;             /* of the leaves of one side */
 	bool key_is_field[2];      /* ".orderId", the most usual key */
 	struct json_name key_name[2];
 	uint64_t seed;
@@ -64,6 +65,7 @@ sides_new(const struct join_plan *plan, const char *stage)
 	for (i = 0; i < PLAN_EXPRS; i++)
 		if (plan->expr[i])
 			s->run[i] = expr_run_new(plan->expr[i]);
+	s->end = mem_array(plan->outline.nleaves + 1, sizeof(*s->end));
 	for (i = 0; i < 2; i++) {
 		s->key_is_field[i] = is_field(plan->expr[PLAN_KEY_LEFT + i], &name);
 		if (s->key_is_field[i])
@@ -86,6 +88,7 @@ sides_free(struct sides *s)
 		expr_run_free(s->run[i]);
 	free(s->leaf[0]);
 	free(s->leaf[1]);
+	free(s->end);
 	buf_release(&s->key);
 	buf_release(&s->content);
 	free(s);
@@ -234,10 +237,9 @@ sides_content(struct sides *s, enum join_side side, const struct value *v, struc
 	struct failure *why)
 {
 	bool whole = s->plan->whole && side == SIDE_LEFT;
-	size_t n = s->nleaves[side], head = (n + whole) * sizeof(uint32_t), i;
+	size_t n = s->nleaves[side], i;
 	struct buf *b = &s->content;
 	struct value leaf;
-	uint32_t end;
 
 	buf_reset(b);
 	if (!s->plan->outlined) {
@@ -245,8 +247,6 @@ sides_content(struct sides *s, enum join_side side, const struct value *v, struc
 		*content = buf_slice(b);
 		return 0;
 	}
-	buf_reserve(b, head);
-	b->n = head;
 	for (i = 0; i < n + whole; i++) {
 		if (i == n)
 			leaf = *v;
@@ -254,9 +254,9 @@ sides_content(struct sides *s, enum join_side side, const struct value *v, struc
 				v, &leaf, why) < 0)
 			return -1;
 		value_add_json(b, &leaf);
-		end = (uint32_t)(b->n - head);
-		memcpy(b->p + i * sizeof(end), &end, sizeof(end));
+		s->end[i] = (uint32_t)b->n;
 	}
+	buf_add(b, s->end, (n + whole) * sizeof(*s->end));
 	*content = buf_slice(b);
 	return 0;
 }
@@ -296,6 +296,8 @@ sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct f
 	const struct join_plan *p = s->plan;
 
 	*of = (struct item_parts){.us = s->record->time_us, .side = side};
+	/* A row is there from its own time on. */
+	of->rank = p->with == WITH_ROWS ? !side : (uint8_t)side;
 	if (of->us == TIME_NONE)
 		return fail_record(why, "time", "the record has no event time");
 	if (sides_key(s, side, of, why) < 0)

@@ -3,8 +3,8 @@
  * for, and of its value what the results need.
  *
  * What is needed is the content: the value whole, compact, or, where --emit is an outline,
- * what its paths give: for each leaf of this side where its text ends (uint32_t), then the
- * texts. plan.whole adds the whole value as one more leaf of the left side.
+ * what its paths give: the texts of the leaves of this side, and then for each where it ends
+ * (uint32_t). plan.whole adds the whole value as one more leaf of the left side.
  */
 #ifndef SK_JOIN_SIDES_H
 #define SK_JOIN_SIDES_H

@@ -18,7 +18,7 @@ struct stored {
 	int64_t us, until_us;
 	uint64_t hash;
 	uint32_t key_n, kafka_n, content_n;
-	uint8_t side, removes, unused[2];
+	uint8_t side, rank, removes, unused;
 };
 
 struct run {
@@ -86,7 +86,7 @@ io_failed(const struct spill *s, const char *what, int status, struct failure *w
 {
 	fail(why, status_of_errno(errno, status), "%s: cannot %s what memory does not hold: %s",
 		s->folder, what, strerror(errno));
-	fail_hint(why, "--spill names another folder; --max-memory holds more");
+	fail_hint(why, "TMPDIR names another folder; --max-memory holds more");
 	return -1;
 }
 
@@ -133,7 +133,7 @@ put(const struct spill *s, int fd, struct buf *b, const struct item *i, struct f
 {
 	struct stored head = {.us = i->us, .until_us = i->until_us, .hash = i->hash,
 		.key_n = i->key_n, .kafka_n = i->kafka_n, .content_n = i->content_n,
-		.side = i->side, .removes = i->removes};
+		.side = i->side, .rank = i->rank, .removes = i->removes};
 
 	buf_add(b, &head, sizeof(head));
 	buf_add(b, i->p, item_bytes(i) - sizeof(*i));
@@ -150,7 +150,8 @@ need(const struct spill *s, struct run *r, size_t n, struct failure *why)
 
 	if (r->n - r->at >= n)
 		return 0;
-	memmove(r->p, r->p + r->at, r->n - r->at);
+	if (r->n)
+		memmove(r->p, r->p + r->at, r->n - r->at);
 	r->n -= r->at;
 	r->at = 0;
 	if (r->cap < n || r->cap < PIECE) {
@@ -192,7 +193,7 @@ step(struct spill *s, struct run *r, struct failure *why)
 		return -1;
 	p = r->p + r->at + sizeof(head);
 	of = (struct item_parts){.us = head.us, .until_us = head.until_us,
-		.hash = head.hash, .side = head.side, .removes = head.removes};
+		.hash = head.hash, .side = head.side, .rank = head.rank, .removes = head.removes};
 	of.key = slice_of(p, head.key_n);
 	p += head.key_n;
 	if (head.kafka_n != ITEM_NO_KAFKA_KEY) {

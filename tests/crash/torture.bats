@@ -14,3 +14,6 @@ killed() {
 @test "side sinks: killed a hundred times, the same bytes" { killed side; }
 @test "sk-dedup: killed a hundred times, the same bytes" { killed dedup; }
 @test "sk-dedup and sk-aggregate: killed a hundred times, the same bytes" { killed aggregate; }
+@test "joined streams: killed a hundred times, the same bytes" { killed join; }
+@test "joined streams in a pipe: killed a hundred times, the same bytes" { killed join-pipe; }
+@test "rows that come in the stream: killed a hundred times, the same bytes" { killed join-rows; }
