@@ -25,6 +25,14 @@ DUCKDB = {
     "reshape": """COPY (SELECT orderId, amount, ts[1:10] AS day FROM read_ndjson('{file}',
         columns = {{orderId: 'VARCHAR', amount: 'DOUBLE', ts: 'VARCHAR'}}))
         TO '{out}' (FORMAT json, USE_TMP_FILE false)""",
+    "dedup": """COPY (SELECT DISTINCT l FROM read_csv('{file}', columns = {{l: 'VARCHAR'}},
+        header = false, quote = '', escape = '', delim = E'\\x01'))
+        TO '{out}' (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\\x01',
+        USE_TMP_FILE false)""",
+    "first": """COPY (SELECT first(json) FROM read_ndjson_objects('{file}')
+        GROUP BY json_extract_string(json, 'orderId'))
+        TO '{out}' (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\\x01',
+        USE_TMP_FILE false)""",
     "aggregate": """COPY (SELECT any_value(orderId) FILTER (type = 'order-created') AS id,
         any_value(userId) FILTER (type = 'order-created') AS userId,
         any_value(paymentId) FILTER (type = 'payment-processed') AS paymentId,
@@ -49,6 +57,11 @@ CHDB = {
         (SELECT JSONExtract(json,
         'Tuple(orderId String, amount Nullable(Float64), ts String)') AS t FROM file('{file}', 'LineAsString', 'json String'))
         INTO OUTFILE '{out}' TRUNCATE FORMAT JSONEachRow""",
+    "dedup": """SELECT DISTINCT json FROM file('{file}', 'LineAsString', 'json String')
+        INTO OUTFILE '{out}' TRUNCATE FORMAT TSVRaw""",
+    "first": """SELECT DISTINCT ON (JSONExtractString(json, 'orderId')) json
+        FROM file('{file}', 'LineAsString', 'json String')
+        INTO OUTFILE '{out}' TRUNCATE FORMAT TSVRaw""",
     "aggregate": """SELECT anyIf(t.2, t.1 = 'order-created') AS id,
         anyIf(t.3, t.1 = 'order-created') AS userId,
         anyIf(t.4, t.1 = 'payment-processed') AS paymentId,
