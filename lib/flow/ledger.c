@@ -55,17 +55,13 @@ held_by(int fd, const char *dir, struct failure *why)
 	return -1;
 }
 
-int
-ledger_lock(struct ledger *l, const char *dir, struct failure *why)
+static int
+take_lock(struct ledger *l, const char *dir, int wait_ms, struct failure *why)
 {
 	static const struct timespec look = {0, LOCK_LOOK_MS * 1000000L};
 	char *path = path_in(dir, "commit.lock");
-	int waited = 0, rc = -1, fd = -1;
+	int waited = 0, rc = -1, fd;
 
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
-		failed(dir, EXIT_CANTCREATE, why);
-		goto out;
-	}
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		failed(path, EXIT_CANTCREATE, why);
@@ -76,7 +72,7 @@ ledger_lock(struct ledger *l, const char *dir, struct failure *why)
 			failed(path, EXIT_IO, why);
 			goto out;
 		}
-		if (waited > LOCK_WAIT_MS) {
+		if (waited > wait_ms) {
 			held_by(fd, dir, why);
 			goto out;
 		}
@@ -94,6 +90,20 @@ out:
 		close(fd);
 	free(path);
 	return rc;
+}
+
+int
+ledger_lock(struct ledger *l, const char *dir, struct failure *why)
+{
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return failed(dir, EXIT_CANTCREATE, why);
+	return take_lock(l, dir, LOCK_WAIT_MS, why);
+}
+
+int
+ledger_try_lock(struct ledger *l, const char *dir, struct failure *why)
+{
+	return take_lock(l, dir, -1, why);
 }
 
 void
@@ -258,15 +268,9 @@ take_in(struct ledger *l, const struct json_doc *d, const char *path, const char
 	return 0;
 }
 
-int
-ledger_load(struct ledger *l, const char *dir, const char *app, struct failure *why)
+static void
+begin_anew(struct ledger *l, const char *dir, const char *app)
 {
-	char *path = path_in(dir, "commit");
-	struct json_scan scan = {0};
-	struct buf text = {0};
-	struct json_doc d;
-	int rc;
-
 	free(l->dir);
 	l->dir = mem_strdup(dir);
 	ledger_clear_outputs(l);
@@ -277,26 +281,62 @@ ledger_load(struct ledger *l, const char *dir, const char *app, struct failure *
 	buf_reset(&l->clock);
 	buf_reset(&l->app);
 	buf_adds(&l->app, app);
+}
+
+static int
+parse(struct ledger *l, struct slice text, const char *path, const char *app,
+	struct failure *why)
+{
+	struct json_scan scan = {0};
+	struct json_doc d;
+	int rc;
+
+	if (json_doc_of(&scan, text, &d, why) < 0)
+		rc = damaged(path, "it is not JSON", why);
+	else
+		rc = take_in(l, &d, path, app, why);
+	json_scan_release(&scan);
+	return rc;
+}
+
+int
+ledger_load(struct ledger *l, const char *dir, const char *app, struct failure *why)
+{
+	char *path = path_in(dir, "commit");
+	struct buf text = {0};
+	int rc;
+
+	begin_anew(l, dir, app);
 	rc = read_all(path, &text, why);
 	if (rc > 0) {
 		l->there = true;
 		if (!sum_holds(&text))
 			rc = damaged(path, "its checksum does not hold", why);
-		else if (json_doc_of(&scan, slice_of(text.p, text.n - SUM_DIGITS - 1), &d, why) < 0)
-			rc = damaged(path, "it is not JSON", why);
 		else
-			rc = take_in(l, &d, path, app, why);
+			rc = parse(l, slice_of(text.p, text.n - SUM_DIGITS - 1), path, app, why);
 	}
-	json_scan_release(&scan);
 	buf_release(&text);
 	free(path);
 	return rc < 0 ? -1 : 0;
 }
 
+int
+ledger_read(struct ledger *l, const char *dir, struct slice line, struct failure *why)
+{
+	char *path = path_in(dir, "commit");
+	int rc;
+
+	begin_anew(l, dir, "");
+	rc = parse(l, line, path, "", why);
+	l->there = rc == 0;
+	free(path);
+	return rc;
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void
-render(const struct ledger *l, struct buf *b)
+void
+ledger_say(const struct ledger *l, struct buf *b)
 {
 	size_t i;
 
@@ -313,8 +353,7 @@ render(const struct ledger *l, struct buf *b)
 		json_add_string(b, slice_str(l->output[i].name));
 		buf_addf(b, ",\"bytes\":%" PRIu64 "}", l->output[i].bytes);
 	}
-	buf_adds(b, "]}\n");
-	buf_addf(b, "%016" PRIx64 "\n", hash64(b->p, b->n, VERSION));
+	buf_adds(b, "]}");
 }
 
 static int
@@ -359,12 +398,28 @@ ledger_store(struct ledger *l, struct failure *why)
 	struct buf b = {0};
 	int rc;
 
-	render(l, &b);
+	ledger_say(l, &b);
+	buf_addc(&b, '\n');
+	buf_addf(&b, "%016" PRIx64 "\n", hash64(b.p, b.n, VERSION));
 	rc = write_durably(new, &b, why);
 	if (rc == 0 && (rename(new, path) < 0 || sync_folder(l->dir) < 0))
 		rc = failed(path, EXIT_IO, why);
 	l->there = true;
 	buf_release(&b);
+	free(path);
+	free(new);
+	return rc;
+}
+
+int
+ledger_remove(const char *dir, struct failure *why)
+{
+	char *path = path_in(dir, "commit"), *new = path_in(dir, "commit.new");
+	int rc = 0;
+
+	if ((unlink(new) < 0 && errno != ENOENT) || (unlink(path) < 0 && errno != ENOENT) ||
+		sync_folder(dir) < 0)
+		rc = failed(path, EXIT_IO, why);
 	free(path);
 	free(new);
 	return rc;

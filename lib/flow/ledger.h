@@ -43,14 +43,22 @@ struct ledger {
 /* Make DIR if need be (0700) and take the lock, waiting up to 10 seconds for a process that
  * is going. EXIT_TRY_AGAIN, and who holds it, if it does not go. */
 int ledger_lock(struct ledger *, const char *dir, struct failure *why);
+/* The same, without waiting, and only where DIR is. */
+int ledger_try_lock(struct ledger *, const char *dir, struct failure *why);
 void ledger_unlock(struct ledger *);
 
 /* Read DIR/commit. EXIT_CONFIG: it is damaged, of a newer version, or of another app ("":
  * of any). */
 int ledger_load(struct ledger *, const char *dir, const char *app, struct failure *why);
 
+/* As a line of JSON, without its checksum; and from one, for DIR/commit. */
+void ledger_say(const struct ledger *, struct buf *);
+int ledger_read(struct ledger *, const char *dir, struct slice line, struct failure *why);
+
 /* Write it, durably. The lock is held. */
 int ledger_store(struct ledger *, struct failure *why);
+/* Begin anew: there is none. The lock is held. */
+int ledger_remove(const char *dir, struct failure *why);
 
 /* The entry of an output, or NULL. */
 struct ledger_output *ledger_output(const struct ledger *, const char *name);

@@ -82,6 +82,15 @@ read_owner(int fd)
 	return n > 0 ? strtol(text, NULL, 10) : 0;
 }
 
+static int
+in_use(const struct folder *f, int fd, struct failure *why)
+{
+	fail(why, EXIT_TRY_AGAIN, "%s: in use by process %ld", f->path, read_owner(fd));
+	fail_hint(why, "one process at a time may own a state; stop that one, or give this one "
+		"another --name");
+	return -1;
+}
+
 int
 folder_lock(struct folder *f, int64_t wait_ms, struct failure *why)
 {
@@ -102,10 +111,7 @@ folder_lock(struct folder *f, int64_t wait_ms, struct failure *why)
 			goto out;
 		}
 		if (wait_ms <= 0) {
-			rc = fail(why, EXIT_TRY_AGAIN, "%s: in use by process %ld", f->path,
-				read_owner(fd));
-			fail_hint(why, "one process at a time may own a state; stop that one, or "
-				"give this one another --name");
+			rc = in_use(f, fd, why);
 			goto out;
 		}
 		nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
@@ -115,6 +121,25 @@ folder_lock(struct folder *f, int64_t wait_ms, struct failure *why)
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
 		rc = fail(why, status_of_errno(errno, EXIT_IO), "%s: %s", path, strerror(errno));
 out:
+	if (rc == 0)
+		f->lock = fd;
+	else if (fd >= 0)
+		close(fd);
+	free(path);
+	return rc;
+}
+
+int
+folder_share(struct folder *f, struct failure *why)
+{
+	char *path = join(f->path, "lock");
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0 && errno != ENOENT)
+		rc = fail(why, status_of_errno(errno, EXIT_IO), "%s: %s", path, strerror(errno));
+	else if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0)
+		rc = errno == EWOULDBLOCK ? in_use(f, fd, why)
+			: fail(why, EXIT_IO, "%s: %s", path, strerror(errno));
 	if (rc == 0)
 		f->lock = fd;
 	else if (fd >= 0)
@@ -156,7 +181,7 @@ config_release(struct config *c)
 	memset(c, 0, sizeof(*c));
 }
 
-static void
+void
 config_say(struct config *c)
 {
 	struct buf *b = &c->text;
@@ -416,5 +441,28 @@ folder_remove(const struct folder *f, uint32_t task, uint64_t seq, bool snapshot
 	if (unlink(path) < 0 && errno != ENOENT)
 		rc = fail(why, status_of_errno(errno, EXIT_IO), "%s: %s", path, strerror(errno));
 	free(path);
+	return rc;
+}
+
+int
+folder_reset(const struct folder *f, struct failure *why)
+{
+	char *config = join(f->path, "config");
+	struct folder_file *list = NULL;
+	size_t n = 0, i;
+	int rc = 0;
+
+	if (unlink(config) < 0 && errno != ENOENT)
+		rc = fail(why, status_of_errno(errno, EXIT_IO), "%s: %s", config, strerror(errno));
+	if (rc == 0)
+		rc = file_sync_folder(config, why);
+	if (rc == 0)
+		rc = folder_list(f, true, &list, &n, why);
+	for (i = 0; i < n && rc == 0; i++)
+		rc = folder_remove(f, list[i].task, list[i].seq, list[i].snapshot, why);
+	if (rc == 0)
+		rc = file_sync_folder(config, why);
+	free(list);
+	free(config);
 	return rc;
 }

@@ -33,14 +33,18 @@ void folder_release(struct folder *);
 /* Make the folders that are missing, and lock this one, waiting up to so long for an owner
  * that is going. EXIT_TRY_AGAIN: another process, named in why, has it. */
 int folder_lock(struct folder *, int64_t wait_ms, struct failure *why);
+/* Keep owners from coming, together with others that look; nothing is made. EXIT_TRY_AGAIN:
+ * there is one. */
+int folder_share(struct folder *, struct failure *why);
 void folder_unlock(struct folder *);
 /* The process that holds the lock, or 0. */
 long folder_owner(const struct folder *);
 
 /* 1; 0: there is none; -1: it is damaged, or of a newer version. */
 int config_read(const struct folder *, struct config *, struct failure *why);
-/* Write one, and have it as if it had been read. */
+/* Write one. config_say: only its text and its sum. */
 int config_write(const struct folder *, const struct config *, struct failure *why);
+void config_say(struct config *);
 void config_release(struct config *);
 
 /* TASK-SEQ.log and TASK-SEQ.snap, by task, sequence, logs first. */
@@ -60,5 +64,8 @@ char *folder_path(const struct folder *, uint32_t task, uint64_t seq, bool snaps
 /* A file that is void. It may be gone already. */
 int folder_remove(const struct folder *, uint32_t task, uint64_t seq, bool snapshot,
 	struct failure *why);
+/* Remove all that makes a state of it, the config first: what is left over of a reset that was
+ * cut short is refused. The lock is held, and stays. */
+int folder_reset(const struct folder *, struct failure *why);
 
 #endif

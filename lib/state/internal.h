@@ -9,8 +9,9 @@
  *	file.c      files of checksummed blocks
  *	log.c       changes and marks, written
  *	snapshot.c  the table, written while it changes; compaction
- *	recover.c   which logs and snapshots lead to an epoch, and what is void
+ *	ways.c      which logs and snapshots lead to an epoch
  *	replay.c    their records, taken into the table
+ *	recover.c   the table as it was then, and what is void behind it
  */
 #ifndef SK_STATE_INTERNAL_H
 #define SK_STATE_INTERNAL_H
@@ -69,6 +70,7 @@ struct task {
 	int64_t horizon;      /* values of an earlier time are not there */
 	bool horizon_moved;   /* in this epoch */
 	uint64_t stamp;       /* of the key made next */
+	bool stamped;         /* a file told the number of one */
 	uint64_t credit;      /* slots that may be looked at for what expired */
 	unsigned hand;        /* part that is swept next */
 };
@@ -231,9 +233,45 @@ void snapshot_stop(struct task *);
 int replay(struct state *, struct task *, struct file *, enum block_kind, uint64_t until,
 	struct failure *why);
 
-/* ---- recover.c ----------------------------------------------------------------------------- */
+/* ---- ways.c -------------------------------------------------------------------------------- */
 
 #define EPOCH_LAST (UINT64_MAX - 2) /* whatever mark comes last, to be looked at */
+
+/* How a task comes to an epoch. */
+struct way {
+	struct task *t;
+	const struct folder_file *file; /* of this task */
+	size_t nfiles, nlogs;           /* logs come first */
+	bool snapshot;                  /* it begins with one */
+	uint64_t snapshot_seq;
+	struct snapshot_end end;
+	bool found;
+	uint64_t seq, at;               /* the log of the mark, and where it ends there */
+	uint64_t epoch;
+	bool own, base;                 /* base: no mark, the beginning of a log */
+	uint64_t last;                  /* epoch of the last mark of all */
+	bool own_too;                   /* which epoch was not said by a ledger */
+	bool later_own;                 /* there is a later mark of a run by itself */
+	uint64_t committed;             /* newest that a mark knows to be */
+	uint64_t keys;
+	struct buf body, tasks;         /* of the mark */
+	struct mark mark;
+};
+
+struct ways {
+	struct way *way;               /* of all tasks, by id */
+	size_t n;
+	struct folder_file *list;
+	uint64_t epoch;                 /* that they come to */
+};
+
+int ways_find(struct state *, uint64_t epoch, struct ways *, struct failure *why);
+void ways_release(struct ways *);
+/* Open one, and read its end. */
+int snapshot_open(struct state *, const struct way *, uint64_t seq, struct file *,
+	struct snapshot_end *, struct failure *why);
+
+/* ---- recover.c ----------------------------------------------------------------------------- */
 
 /* All tasks hold what they held at an epoch; unless the state is only looked at, what comes
  * later is cut. */

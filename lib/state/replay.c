@@ -87,6 +87,7 @@ take(struct hand *h, const struct change *c)
 	if (!there)
 		parts_take(&t->parts, c->key, slot);
 	if (s->evict && (!there || c->op == RECORD_STAMPED)) {
+		t->stamped |= c->op == RECORD_STAMPED;
 		*slot_stamp(s, slot) = c->op == RECORD_STAMPED ? c->stamp : t->stamp;
 		if (*slot_stamp(s, slot) >= t->stamp)
 			t->stamp = *slot_stamp(s, slot) + 1;
