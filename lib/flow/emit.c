@@ -324,6 +324,16 @@ emit_begin(struct emit *e, unsigned outlet, const struct record *parent)
 	return emit_begin_named(e, outlet, (struct slice){0}, parent);
 }
 
+struct buf *
+emit_begin_made(struct emit *e, unsigned outlet, int64_t time_us)
+{
+	static const struct meta none = {.offset = -1, .ts_ms = TIME_NONE,
+		.time_us = TIME_NONE};
+	const struct record made = {.meta = &none, .time_us = time_us};
+
+	return emit_begin(e, outlet, &made);
+}
+
 /* A record as it came: what was a message stays what it was, null included. */
 static inline enum told_as
 same_as(const struct emit *e, const struct port_out *o, const struct record *r)

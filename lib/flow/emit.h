@@ -23,6 +23,9 @@ void emit_same(struct emit *, unsigned outlet, const struct record *);
 struct buf *emit_begin(struct emit *, unsigned outlet, const struct record *parent);
 void emit_end(struct emit *);
 
+/* The same for a record that no other is the parent of, at an instant of event time. */
+struct buf *emit_begin_made(struct emit *, unsigned outlet, int64_t time_us);
+
 /* The same for an outlet that is a template: name fills its "{}". The caller has checked the
  * name (text_is_component), and that it may be used. */
 void emit_same_named(struct emit *, unsigned outlet, struct slice name, const struct record *);

@@ -306,7 +306,7 @@ envelope_add_prefix(struct buf *b, const struct record *parent)
 {
 	static const struct meta none = {.ts_ms = TIME_NONE, .time_us = TIME_NONE};
 	const struct meta *m = parent && parent->meta ? parent->meta : &none;
-	const struct input *in = parent ? record_input(parent) : NULL;
+	const struct input *in = parent && parent->block ? record_input(parent) : NULL;
 	struct slice topic = m->topic;
 	int64_t time_us = m->time_us;
 

@@ -386,6 +386,11 @@ opt_short_help(const struct opt_command *c, struct buf *b)
 		buf_reset(&examples);
 		told = add_examples(&examples, c, false);
 	}
+	/* The empty line before the examples is worth less than an option. */
+	if (lines + told == room + 1) {
+		own.n--;
+		lines--;
+	}
 	if (lines + told > room) {
 		buf_reset(&own);
 		add_own(&own, c, 1, room - told - 1);

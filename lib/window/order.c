@@ -121,8 +121,7 @@ fold_canonical(struct fold_work *w, const struct fold_value *v)
 	struct json_doc d;
 
 	/* Most texts are as equal values share them. */
-	if (v->type == JSON_STRING && !memchr(v->text.p, '\\', v->text.n) &&
-		!memchr(v->text.p, 0x7F, v->text.n))
+	if (v->type == JSON_STRING && !memchr(v->text.p, '\\', v->text.n))
 		return v->text;
 	if (v->small && !v->scale && v->text.n < 18 && v->m && !memchr(v->text.p, '.', v->text.n))
 		return v->text;

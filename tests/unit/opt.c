@@ -430,7 +430,7 @@ many_fit(size_t n, bool wordy)
 	return parse_with(&c, "-h") == 0 && fits(&said[0], 24, 80) &&
 		tells(0, "sk-toy --help shows all options, man sk-toy the rest.\n") &&
 		tells(0, "sk-toy . a.ndjson\n") && tells(0, "--opt0 ") &&
-		(n > 16 ? tells(0, " more\n") : tells(0, names[n - 1]));
+		(n > 17 ? tells(0, " more\n") : tells(0, names[n - 1]));
 }
 
 static void

@@ -1,0 +1,414 @@
+/* Cells in the state. */
+#include "window/cells.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define RECENT 512 /* cells that are found by the text of their key */
+
+struct doomed {
+	uint32_t task;
+	struct key128 key;
+};
+
+struct cells {
+	struct state *state;
+	const uint64_t *version;
+	const struct fold *fold;
+	size_t nfolds, fixed;
+	uint64_t evicted;
+	struct doomed *doomed;   /* to be taken out, since what belongs to it went */
+	size_t ndoomed, cap_doomed;
+	struct fold_scratch lost;/* for what is added to a cell that is given up meanwhile */
+	struct cell_head lost_head;
+	struct buf room;
+	struct cell *recent[RECENT];
+};
+
+/* ---- given up -------------------------------------------------------------------------- */
+
+static struct key128
+room_key(struct key128 cell, unsigned i)
+{
+	return (struct key128){cell.hi, cell.lo + (i + 1) * UINT64_C(0x9E3779B97F4A7C15)};
+}
+
+static void
+doom(struct cells *c, uint32_t task, struct key128 key)
+{
+	c->doomed = mem_grow(c->doomed, &c->cap_doomed, c->ndoomed + 1, sizeof(*c->doomed));
+	c->doomed[c->ndoomed++] = (struct doomed){task, key};
+}
+
+static int
+given_up(void *arg, uint32_t task, struct key128 key, struct slice value)
+{
+	const struct cell_head *h = (const void *)value.p;
+	struct cells *c = arg;
+	unsigned i;
+
+	if (h->kind == KIND_ROOM) {
+		doom(c, task, ((const struct room_head *)(const void *)h)->cell);
+		return 0;
+	}
+	c->evicted += h->kind == KIND_CELL;
+	for (i = 0; i < c->nfolds && h->kind == KIND_CELL; i++)
+		if (h->rooms >> i & 1)
+			doom(c, task, room_key(key, i));
+	return 0;
+}
+
+uint64_t
+cells_evicted(const struct cells *c)
+{
+	return c->evicted;
+}
+
+int
+cells_tidy(struct cells *c, struct failure *why)
+{
+	struct doomed d;
+	struct slice v;
+
+	while (c->ndoomed) {
+		d = c->doomed[--c->ndoomed];
+		if (!state_get(c->state, d.task, d.key, &v))
+			continue;
+		if (*v.p == KIND_CELL) {
+			c->evicted++;
+			if (cells_remove(c, d.task, d.key, why) < 0)
+				return -1;
+		} else if (state_remove(c->state, d.task, d.key, why) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* ---- making ---------------------------------------------------------------------------- */
+
+struct cells *
+cells_new(const struct state_options *options, const struct op_context *ctx,
+	const struct fold *fold, size_t nfolds, size_t fixed)
+{
+	struct cells *c = mem_zalloc(sizeof(*c));
+	struct state_options own = *options;
+
+	own.value_bytes = STATE_VARIABLE;
+	c->state = state_new(&own, ctx);
+	state_on_evict(c->state, given_up, c);
+	c->version = state_version(c->state);
+	c->fold = fold;
+	c->nfolds = nfolds;
+	c->fixed = fixed;
+	fold_scratch_init(&c->lost, fixed, nfolds);
+	return c;
+}
+
+void
+cells_free(struct cells *c)
+{
+	size_t i;
+
+	if (!c)
+		return;
+	for (i = 0; i < RECENT; i++)
+		cell_free(c->recent[i]);
+	state_free(c->state);
+	fold_scratch_release(&c->lost);
+	buf_release(&c->room);
+	free(c->doomed);
+	free(c);
+}
+
+struct state *
+cells_state(const struct cells *c)
+{
+	return c->state;
+}
+
+struct cell *
+cell_new(struct cells *cells)
+{
+	struct cell *c = mem_zalloc(sizeof(*c));
+
+	c->cells = cells;
+	c->own = mem_array(cells->nfolds + 1, sizeof(*c->own));
+	return c;
+}
+
+void
+cell_free(struct cell *c)
+{
+	if (!c)
+		return;
+	free(c->own);
+	free(c);
+}
+
+struct key128
+cells_owner(const struct cells *c, struct slice identity)
+{
+	return state_key(c->state, identity);
+}
+
+struct key128
+cells_key(const struct cells *c, struct key128 owner, int64_t us)
+{
+	struct { struct key128 owner; int64_t us; } bytes = {owner, us};
+
+	return state_key(c->state, slice_of((const char *)&bytes, sizeof(bytes)));
+}
+
+/* ---- opening --------------------------------------------------------------------------- */
+
+static int grow(struct fold_cell *, unsigned i, size_t n, struct failure *why);
+
+static void
+point(struct cell *c, char *value)
+{
+	c->head = (struct cell_head *)(void *)value;
+	c->fold.fixed = value + sizeof(*c->head);
+	c->fold.room = c->own;
+	c->fold.grow = grow;
+}
+
+static void
+point_room(struct cell *c, unsigned i, char *value, size_t n)
+{
+	c->own[i].p = value + sizeof(struct room_head);
+	c->own[i].n = n - sizeof(struct room_head);
+}
+
+/* Its rooms. 1; 0: one was given up; -1. */
+static int
+open_rooms(struct cell *c, struct failure *why)
+{
+	struct cells *cells = c->cells;
+	size_t n;
+	unsigned i;
+	char *p;
+
+	for (i = 0; i < cells->nfolds; i++) {
+		c->own[i].n = 0;
+		if (!(c->head->rooms >> i & 1))
+			continue;
+		p = state_edit(cells->state, c->task, room_key(c->key, i), &n, why);
+		if (!p)
+			return why->status ? -1 : 0;
+		point_room(c, i, p, n);
+	}
+	return 1;
+}
+
+int
+cells_open(struct cell *c, uint32_t task, struct key128 key, struct failure *why)
+{
+	struct cells *cells = c->cells;
+	uint64_t version;
+	size_t n;
+	char *p;
+	int rc;
+
+	c->task = task;
+	c->key = key;
+	do {
+		version = *cells->version;
+		p = state_edit(cells->state, task, key, &n, why);
+		if (!p)
+			return why->status ? -1 : 0;
+		point(c, p);
+		rc = open_rooms(c, why);
+		if (rc == 0) {
+			cells->evicted++;
+			return cells_remove(cells, task, key, why);
+		}
+		c->version = version;
+	} while (rc > 0 && version != *cells->version);
+	return rc;
+}
+
+/* The cell was given up while something was added to it: what follows goes nowhere. */
+static void
+lose(struct cell *c)
+{
+	struct fold_scratch *lost = &c->cells->lost;
+
+	fold_scratch_clear(lost);
+	c->fold = lost->cell;
+	c->fold.arg = lost;
+	c->cells->lost_head = (struct cell_head){0};
+	c->head = &c->cells->lost_head;
+	c->version = *c->cells->version;
+	c->tag = 0;
+}
+
+int
+cells_make(struct cell *c, uint32_t task, struct key128 key, const struct cell_head *head,
+	struct slice key_text, struct failure *why)
+{
+	struct cells *cells = c->cells;
+	struct cell_head h = *head;
+	int rc;
+
+	h.kind = KIND_CELL;
+	h.key_n = (uint32_t)key_text.n;
+	buf_reset(&cells->room);
+	buf_add(&cells->room, &h, sizeof(h));
+	buf_reserve(&cells->room, cells->fixed);
+	memset(cells->room.p + cells->room.n, 0, cells->fixed);
+	cells->room.n += cells->fixed;
+	buf_add_slice(&cells->room, key_text);
+	if (state_put(cells->state, task, key, buf_slice(&cells->room), why) < 0)
+		return -1;
+	rc = cells_open(c, task, key, why);
+	if (rc == 0)
+		lose(c);
+	return rc < 0 ? -1 : 0;
+}
+
+bool
+cells_look(struct cell *c, uint32_t task, struct key128 key)
+{
+	struct cells *cells = c->cells;
+	struct slice v;
+	unsigned i;
+
+	if (!state_get(cells->state, task, key, &v))
+		return false;
+	c->task = task;
+	c->key = key;
+	point(c, (char *)(uintptr_t)v.p);
+	for (i = 0; i < cells->nfolds; i++) {
+		c->own[i].n = 0;
+		if (!(c->head->rooms >> i & 1))
+			continue;
+		if (!state_get(cells->state, task, room_key(key, i), &v))
+			return false;
+		point_room(c, i, (char *)(uintptr_t)v.p, v.n);
+	}
+	return true;
+}
+
+int
+cells_ready(struct cell *c, struct failure *why)
+{
+	int rc;
+
+	if (__builtin_expect(c->version == *c->cells->version, 1))
+		return 0;
+	if (c->fold.room != c->own)
+		return 0; /* it is lost */
+	rc = cells_open(c, c->task, c->key, why);
+	if (rc == 0)
+		lose(c);
+	return rc < 0 ? -1 : 0;
+}
+
+static int
+grow(struct fold_cell *fold, unsigned i, size_t n, struct failure *why)
+{
+	struct cell *c = (struct cell *)fold;
+	struct cells *cells = c->cells;
+	struct room_head head = {.kind = KIND_ROOM, .cell = c->key};
+	struct buf *b = &cells->room;
+
+	buf_reset(b);
+	buf_reserve(b, sizeof(head) + n);
+	buf_add(b, &head, sizeof(head));
+	buf_add(b, c->own[i].n ? c->own[i].p : "", c->own[i].n);
+	memset(b->p + b->n, 0, n - c->own[i].n);
+	b->n = sizeof(head) + n;
+	if (!(c->head->rooms >> i & 1))
+		c->head->rooms |= (uint64_t)1 << i;
+	if (state_put(cells->state, c->task, room_key(c->key, i), buf_slice(b), why) < 0)
+		return -1;
+	if (b->cap > 1 << 20)
+		buf_release(b);
+	c->version = *cells->version - 1;
+	if (cells_ready(c, why) < 0)
+		return -1;
+	/* Of a cell that is lost meanwhile, the room that was asked for. */
+	if (c->fold.room != c->own && c->fold.room[i].n < n)
+		return c->fold.grow(&c->fold, i, n, why);
+	return 0;
+}
+
+void
+cells_key_seen(struct cell *c, struct slice text)
+{
+	char *at = (char *)(c->head + 1) + c->cells->fixed;
+	struct slice was = slice_of(at, c->head->key_n);
+
+	if (c->fold.room != c->own || text.n > was.n ||
+		(text.n == was.n && slice_cmp(text, was) >= 0))
+		return;
+	memcpy(at, text.p, text.n);
+	c->head->key_n = (uint32_t)text.n;
+}
+
+int
+cells_remove(struct cells *c, uint32_t task, struct key128 key, struct failure *why)
+{
+	const struct cell_head *h;
+	uint64_t rooms;
+	struct slice v;
+	unsigned i;
+
+	if (!state_get(c->state, task, key, &v))
+		return 0;
+	h = (const void *)v.p;
+	rooms = h->rooms;
+	for (i = 0; i < c->nfolds; i++)
+		if (rooms >> i & 1 &&
+			state_remove(c->state, task, room_key(key, i), why) < 0)
+			return -1;
+	return state_remove(c->state, task, key, why);
+}
+
+/* ---- those used last ------------------------------------------------------------------- */
+
+static inline uint64_t
+tag_of(struct slice s)
+{
+	uint64_t a = 0, b = 0;
+
+	if (s.n >= 8) {
+		memcpy(&a, s.p, 8);
+		memcpy(&b, s.p + s.n - 8, 8);
+	} else {
+		memcpy(&a, s.p, s.n);
+	}
+	a = (a ^ b * 3) * UINT64_C(0x9E3779B97F4A7C15) + s.n;
+	return a | 1;
+}
+
+struct cell *
+cells_recent(struct cells *cells, uint32_t task, struct slice text, int64_t us)
+{
+	uint64_t tag = tag_of(text);
+	struct cell *c = cells->recent[tag >> 55];
+	const struct cell_head *h;
+
+	if (!c || c->tag != tag || c->version != *cells->version || c->task != task)
+		return NULL;
+	h = c->head;
+	if (us < h->span.start_us || us >= h->span.end_us || h->key_n != text.n ||
+		memcmp(c->fold.fixed + cells->fixed, text.p, text.n) != 0)
+		return NULL;
+	return c;
+}
+
+struct cell *
+cells_remember(struct cells *cells, uint32_t task, struct slice text)
+{
+	uint64_t tag = tag_of(text);
+	struct cell **c = &cells->recent[tag >> 55];
+
+	if (!*c)
+		*c = cell_new(cells);
+	(*c)->task = task;
+	(*c)->tag = tag;
+	return *c;
+}

@@ -1,0 +1,307 @@
+/*
+ * Windows of so many records of a key, in the order of (time, content).
+ *
+ * What a record gives to the functions waits, as bytes, with all others of its key at its
+ * instant, until no record at that instant can come any more; then they are sorted and go
+ * into the cell of the key's window, one by one. The window starts and ends with a record.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "window/engine.h"
+
+#define NOW INT64_MIN /* where the cell of a key's window is, in time */
+
+/* A record that waits: this, its inputs, the texts of each behind it; a multiple of 8 bytes. */
+struct event {
+	uint32_t size, n;
+};
+
+struct event_input {
+	uint32_t fold, value_n, what_n, unused;
+};
+
+/* ---- records --------------------------------------------------------------------------- */
+
+static void
+add_event(struct buf *b, const struct reading *r)
+{
+	struct event e = {.n = (uint32_t)r->n};
+	size_t at = b->n, i;
+
+	buf_add(b, &e, sizeof(e));
+	for (i = 0; i < r->n; i++) {
+		const struct fold_input *in = &r->input[i].in;
+		struct event_input head = {.fold = r->input[i].fold,
+			.value_n = (uint32_t)in->value.text.n,
+			.what_n = (uint32_t)in->what.text.n};
+
+		buf_add(b, &head, sizeof(head));
+		buf_add(b, in->value.text.p, in->value.text.n);
+		buf_add(b, in->what.text.p, in->what.text.n);
+	}
+	while ((b->n - at) % 8)
+		buf_addc(b, '\0');
+	e.size = (uint32_t)(b->n - at);
+	memcpy(b->p + at, &e, sizeof(e));
+}
+
+enum windows_became
+count_add(struct windows *w, struct windows_task *t, const struct reading *r)
+{
+	struct events_head h = {.kind = KIND_EVENTS, .us = r->us};
+	struct slice value, key_text = r->key;
+	struct key128 key;
+	bool there;
+
+	if (r->us < t->closed_us)
+		return WINDOWS_LATE;
+	h.owner = cells_owner(w->cells, r->identity);
+	key = cells_key(w->cells, h.owner, r->us);
+	buf_reset(&w->room);
+	buf_add(&w->room, &h, sizeof(h));
+	there = state_get(w->state, t->id, key, &value);
+	if (there) {
+		memcpy(&h, value.p, sizeof(h));
+		buf_add(&w->room, value.p + sizeof(h), h.n);
+		key_text = slice_of(value.p + sizeof(h) + h.n, h.key_n);
+		if (r->key.n < key_text.n ||
+			(r->key.n == key_text.n && slice_cmp(r->key, key_text) < 0))
+			key_text = r->key;
+	}
+	add_event(&w->room, r);
+	h.n = w->room.n - sizeof(h);
+	h.key_n = (uint32_t)key_text.n;
+	memcpy(w->room.p, &h, sizeof(h));
+	buf_add_slice(&w->room, key_text);
+	if (!there) {
+		buf_reset(&w->order);
+		windows_add_order(w, r->key, &w->order);
+		timers_add(&t->timers, r->us, h.owner, buf_slice(&w->order));
+	}
+	return state_put(w->state, t->id, key, buf_slice(&w->room), w->why) < 0 ?
+		WINDOWS_FAILED : WINDOWS_HELD;
+}
+
+/* ---- counting -------------------------------------------------------------------------- */
+
+/* A result that waits for those that end with it. */
+struct ready {
+	struct span window;
+	struct slice order, text;
+};
+
+struct readies {
+	struct ready *v;
+	size_t n, cap;
+};
+
+static int
+in_order(const void *x, const void *y)
+{
+	const struct ready *a = x, *b = y;
+
+	if (a->window.end_us != b->window.end_us)
+		return a->window.end_us < b->window.end_us ? -1 : 1;
+	if (a->window.start_us != b->window.start_us)
+		return a->window.start_us < b->window.start_us ? -1 : 1;
+	return slice_cmp(a->order, b->order);
+}
+
+static void
+keep_ready(struct windows *w, struct readies *to, const struct cell *c)
+{
+	struct slice key = cell_key_text(c->head, w->plan->fixed);
+	struct ready *r;
+
+	to->v = mem_grow(to->v, &to->cap, to->n + 1, sizeof(*to->v));
+	r = &to->v[to->n++];
+	r->window = c->head->span;
+	buf_reset(&w->order);
+	windows_add_order(w, key, &w->order);
+	r->order = arena_copy(&w->arena, buf_slice(&w->order));
+	buf_reset(&w->key);
+	result_add(w, &w->key, &r->window, key, &c->fold);
+	r->text = arena_copy(&w->arena, buf_slice(&w->key));
+}
+
+static void
+write_ready(struct windows *w, struct readies *from)
+{
+	size_t i;
+
+	if (from->n)
+		qsort(from->v, from->n, sizeof(*from->v), in_order);
+	for (i = 0; i < from->n; i++) {
+		buf_add_slice(emit_begin_made(w->emit, 0, from->v[i].window.end_us),
+			from->v[i].text);
+		emit_end(w->emit);
+	}
+	from->n = 0;
+	arena_reset(&w->arena);
+}
+
+static int
+by_bytes(const void *x, const void *y)
+{
+	const struct event *const *a = x, *const *b = y;
+
+	return slice_cmp(slice_of((const char *)(*a + 1), (*a)->size - sizeof(**a)),
+		slice_of((const char *)(*b + 1), (*b)->size - sizeof(**b)));
+}
+
+static int
+fold_event(struct windows *w, struct cell *c, const struct event *e, int64_t us)
+{
+	const char *p = (const char *)(e + 1);
+	struct fold_input in = {.us = us};
+	struct event_input head;
+	uint32_t i;
+
+	for (i = 0; i < e->n; i++) {
+		memcpy(&head, p, sizeof(head));
+		p += sizeof(head);
+		if (head.value_n)
+			in.value = fold_value_of(slice_of(p, head.value_n));
+		p += head.value_n;
+		if (head.what_n)
+			in.what = fold_value_of(slice_of(p, head.what_n));
+		p += head.what_n;
+		if (fold_add(&w->plan->fold[head.fold], &c->fold, head.fold, &in, &w->work,
+			w->why) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* One record goes into the window of its key. */
+static int
+count_one(struct windows *w, struct windows_task *t, const struct events_head *h,
+	const struct event *e, struct slice key_text, struct readies *ready)
+{
+	struct cell_head head = {.span = {h->us, h->us}, .owner = h->owner};
+	struct key128 key = cells_key(w->cells, h->owner, NOW);
+	int rc = cells_open(w->cell, t->id, key, w->why);
+
+	if (rc == 0)
+		rc = cells_make(w->cell, t->id, key, &head, key_text, w->why);
+	if (rc < 0)
+		return -1;
+	cells_key_seen(w->cell, key_text);
+	w->cell->head->span.end_us = h->us;
+	w->cell->head->times++;
+	if (fold_event(w, w->cell, e, h->us) < 0)
+		return -1;
+	if (w->cell->head->times < w->plan->shape.count)
+		return 0;
+	keep_ready(w, ready, w->cell);
+	return cells_remove(w->cells, t->id, key, w->why);
+}
+
+static int
+count_instant(struct windows *w, struct windows_task *t, struct key128 owner, int64_t us,
+	struct readies *ready)
+{
+	struct key128 key = cells_key(w->cells, owner, us);
+	const struct event **event = NULL;
+	const struct events_head *h;
+	struct slice value, key_text;
+	size_t n = 0, cap = 0, i, at;
+	struct buf own = {0};
+	int rc = 0;
+
+	if (!state_get(w->state, t->id, key, &value))
+		return 0; /* given up */
+	buf_add_slice(&own, value);
+	h = (const void *)own.p;
+	key_text = slice_of(own.p + sizeof(*h) + h->n, h->key_n);
+	for (at = 0; at < h->n; at += event[n++]->size) {
+		event = mem_grow(event, &cap, n + 1, sizeof(*event));
+		event[n] = (const void *)(own.p + sizeof(*h) + at);
+	}
+	qsort(event, n, sizeof(*event), by_bytes);
+	if (state_remove(w->state, t->id, key, w->why) < 0)
+		rc = -1;
+	for (i = 0; i < n && rc == 0; i++)
+		rc = count_one(w, t, h, event[i], key_text, ready);
+	free(event);
+	buf_release(&own);
+	return rc;
+}
+
+/* ---- closing --------------------------------------------------------------------------- */
+
+struct gathering {
+	struct windows *w;
+	struct windows_task *t;
+	struct key128 *key;
+	size_t n, cap;
+};
+
+static int
+gather(void *arg, struct key128 key, struct slice value)
+{
+	struct gathering *g = arg;
+
+	if (*value.p != KIND_CELL)
+		return 0;
+	g->key = mem_grow(g->key, &g->cap, g->n + 1, sizeof(*g->key));
+	g->key[g->n++] = key;
+	return 0;
+}
+
+/* At the end of time: windows that are not full. */
+static int
+write_rest(struct windows *w, struct windows_task *t, struct readies *ready)
+{
+	struct gathering g = {.w = w, .t = t};
+	size_t i;
+	int rc = 0;
+
+	state_each(w->state, t->id, gather, &g);
+	for (i = 0; i < g.n && rc == 0; i++) {
+		if (cells_look(w->view, t->id, g.key[i]))
+			keep_ready(w, ready, w->view);
+		rc = cells_remove(w->cells, t->id, g.key[i], w->why);
+	}
+	free(g.key);
+	write_ready(w, ready);
+	return rc;
+}
+
+int
+count_close(struct windows *w, struct windows_task *t)
+{
+	struct readies ready = {0};
+	struct timer timer;
+	int64_t us = INT64_MIN;
+	int rc = 0;
+
+	while (rc == 0 && t->closed_us > INT64_MIN &&
+		timers_due(&t->timers, t->closed_us - 1, &timer)) {
+		if (timer.us != us)
+			write_ready(w, &ready);
+		us = timer.us;
+		rc = count_instant(w, t, timer.key, us, &ready);
+		free((void *)(uintptr_t)timer.order.p);
+	}
+	write_ready(w, &ready);
+	if (rc == 0 && t->closed_us == INT64_MAX)
+		rc = write_rest(w, t, &ready);
+	free(ready.v);
+	return rc;
+}
+
+int
+count_found(struct windows *w, struct windows_task *t, struct key128 key, struct slice value)
+{
+	const struct events_head *h = (const void *)value.p;
+
+	(void)key;
+	if (h->kind != KIND_EVENTS)
+		return 0;
+	buf_reset(&w->order);
+	windows_add_order(w, slice_of(value.p + sizeof(*h) + h->n, h->key_n), &w->order);
+	timers_add(&t->timers, h->us, h->owner, buf_slice(&w->order));
+	return 0;
+}

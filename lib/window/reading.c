@@ -1,0 +1,398 @@
+/* Records, read for their windows. */
+#include "window/reading.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "group/key.h"
+
+/* A member of "." that some expression is. */
+struct field {
+	struct json_name name;
+	struct json_finder finder;
+	bool findable;            /* without tokens */
+	bool looked;              /* at the record in hand */
+	bool there;               /* and it is not null */
+	struct fold_value value;
+};
+
+enum { NO_FIELD = -1 };
+
+/* An expression: a field, or a run. */
+struct asked {
+	int field;
+	struct expr_run *run;     /* NULL: there is no such expression */
+	const struct expr *expr;
+};
+
+struct asked_spec {
+	struct asked part[SPEC_EXPRS];
+};
+
+struct reading_rest {
+	const struct reading_plan *plan;
+	struct field *field;
+	size_t nfields;
+	struct asked key;
+	struct asked_spec *spec;
+	size_t cap;               /* inputs */
+	struct arena arena;       /* texts of the record in hand */
+	struct buf room, identity;
+	/* Of the record in hand: */
+	const struct record *record;
+	bool is_object;           /* so that a field can be looked up */
+	bool used;                /* a run has to be reset */
+	struct failure *why;
+};
+
+/* ---- the expressions ------------------------------------------------------------------- */
+
+static struct asked
+ask(struct reading_rest *r, const struct expr *e)
+{
+	struct slice name;
+	size_t i;
+
+	if (!e)
+		return (struct asked){.field = NO_FIELD};
+	if (!expr_is_path(e) || expr_path_fields(e, 0, &name, 1) != 1)
+		return (struct asked){NO_FIELD, expr_run_new(e), e};
+	for (i = 0; i < r->nfields && !slice_eq(r->field[i].name.key, name); i++)
+		;
+	if (i == r->nfields) {
+		r->field = mem_realloc(r->field, (i + 1) * sizeof(*r->field));
+		r->field[i] = (struct field){.name = json_name_of(name)};
+		r->field[i].findable = json_finder_init(&r->field[i].finder, name);
+		r->nfields++;
+	}
+	/* It is run where "." is no object. */
+	return (struct asked){(int)i, expr_run_new(e), e};
+}
+
+void
+reading_init(struct reading *reading, const struct reading_plan *plan)
+{
+	struct reading_rest *r = mem_zalloc(sizeof(*r));
+	size_t i, j;
+
+	*reading = (struct reading){.rest = r, .plain = true};
+	r->plan = plan;
+	r->spec = mem_array(plan->nspecs + 1, sizeof(*r->spec));
+	r->key = ask(r, plan->key);
+	for (i = 0; i < plan->nspecs; i++)
+		for (j = 0; j < SPEC_EXPRS; j++)
+			r->spec[i].part[j] = ask(r, plan->spec[i].expr[j]);
+	r->cap = plan->nspecs + 8;
+	reading->input = mem_array(r->cap, sizeof(*reading->input));
+}
+
+void
+reading_release(struct reading *reading)
+{
+	struct reading_rest *r = reading->rest;
+	size_t i, j;
+
+	if (!r)
+		return;
+	for (i = 0; i < r->nfields; i++)
+		json_finder_release(&r->field[i].finder);
+	for (i = 0; i < r->plan->nspecs; i++)
+		for (j = 0; j < SPEC_EXPRS; j++)
+			expr_run_free(r->spec[i].part[j].run);
+	expr_run_free(r->key.run);
+	free(r->field);
+	free(r->spec);
+	free(reading->input);
+	arena_release(&r->arena);
+	buf_release(&r->room);
+	buf_release(&r->identity);
+	fold_work_release(&reading->work);
+	free(r);
+	*reading = (struct reading){0};
+}
+
+static void
+reset(struct reading_rest *r)
+{
+	size_t i, j;
+
+	arena_reset(&r->arena);
+	if (!r->used)
+		return;
+	r->used = false;
+	if (r->key.run)
+		expr_run_reset(r->key.run);
+	for (i = 0; i < r->plan->nspecs; i++)
+		for (j = 0; j < SPEC_EXPRS; j++)
+			if (r->spec[i].part[j].run)
+				expr_run_reset(r->spec[i].part[j].run);
+}
+
+static struct record_vars
+scope(struct reading_rest *r, struct expr_run *run)
+{
+	r->used = true;
+	return (struct record_vars){.record = r->record, .stage = r->plan->stage,
+		.arena = expr_run_arena(run)};
+}
+
+static ptrdiff_t
+run_all(struct reading_rest *r, const struct asked *a, const struct value **out)
+{
+	struct record_vars vars = scope(r, a->run);
+	struct value root = record_value(r->record);
+
+	return expr_all(a->run, &root, &(struct expr_env){record_var, &vars}, out, r->why);
+}
+
+static int
+run_test(struct reading_rest *r, const struct asked *a)
+{
+	struct record_vars vars;
+	struct value root;
+	int rc = r->record->root ? -1 : expr_ask(a->run, r->record->doc);
+
+	if (rc >= 0)
+		return rc;
+	vars = scope(r, a->run);
+	root = record_value(r->record);
+	return expr_test(a->run, &root, &(struct expr_env){record_var, &vars}, r->why);
+}
+
+/* ---- fields ---------------------------------------------------------------------------- */
+
+/* A scalar of a line without escapes, found at p. False: its end is not told by its bytes. */
+static inline bool
+scalar_at(const char *p, const char *end, struct fold_value *v)
+{
+	const char *q = p + 1;
+
+	if (*p == '"') {
+		q = memchr(q, '"', (size_t)(end - q));
+		if (!q)
+			return false;
+		*v = (struct fold_value){.text = slice_of(p, (size_t)(q + 1 - p)),
+			.type = JSON_STRING};
+		return true;
+	}
+	if (*p == '{' || *p == '[')
+		return false;
+	while (q < end && *q != ',' && *q != '}' && (unsigned char)*q > ' ')
+		q++;
+	v->text = slice_of(p, (size_t)(q - p));
+	v->type = (enum json_type)json_type_of_byte[(unsigned char)*p];
+	v->small = v->type == JSON_NUMBER && fold_small(p, v->text.n, &v->m, &v->scale);
+	return true;
+}
+
+static struct fold_value
+token(struct reading_rest *r, const struct json_doc *d, uint32_t t)
+{
+	struct slice text;
+
+	if (json_opens(d, t) || (d->first[t] == '"' && d->flags & JSON_LINE_ESCAPE)) {
+		buf_reset(&r->room);
+		json_add_compact(&r->room, d, t);
+		text = arena_copy(&r->arena, buf_slice(&r->room));
+	} else {
+		text = json_text(d, t);
+	}
+	return fold_value_of(text);
+}
+
+static void
+look(struct reading_rest *r, struct field *f)
+{
+	const struct json_doc *d = r->record->doc;
+	const char *p;
+	uint32_t t;
+
+	f->looked = true;
+	f->there = false;
+	if (!d->pos && f->findable && !r->record->root) {
+		switch (json_find(&f->finder, d, &p)) {
+		case JSON_ABSENT:
+			return;
+		case JSON_FOUND:
+			if (scalar_at(p, d->base + d->scan->line[d->line].end, &f->value)) {
+				f->there = f->value.type != JSON_NULL;
+				return;
+			}
+			break;
+		case JSON_UNSURE:
+			break;
+		}
+	}
+	record_value(r->record);
+	t = json_get_name(d, r->record->root, &f->name);
+	if (t == JSON_NONE || json_type_at(d, t) == JSON_NULL)
+		return;
+	f->value = token(r, d, t);
+	f->there = true;
+}
+
+static inline const struct field *
+field(struct reading_rest *r, int i)
+{
+	struct field *f = &r->field[i];
+
+	if (!f->looked)
+		look(r, f);
+	return f;
+}
+
+/* ---- the key --------------------------------------------------------------------------- */
+
+/* Strings without escapes, and short whole numbers, are as equal ones share them. */
+static inline bool
+is_plain(const struct fold_value *v)
+{
+	if (v->type == JSON_STRING)
+		return !memchr(v->text.p, '\\', v->text.n);
+	return v->small && v->m && !memchr(v->text.p, '.', v->text.n);
+}
+
+static int
+read_key(struct reading *reading)
+{
+	struct reading_rest *r = reading->rest;
+	const struct value *key;
+	const struct field *f;
+	ptrdiff_t n;
+
+	if (!r->key.run)
+		return 0;
+	if (r->is_object && r->key.field != NO_FIELD) {
+		f = field(r, r->key.field);
+		reading->plain = f->there && is_plain(&f->value);
+		if (reading->plain) {
+			reading->key = reading->identity = f->value.text;
+			return 0;
+		}
+	}
+	reading->plain = false;
+	n = run_all(r, &r->key, &key);
+	if (n < 0 || group_key_of(key, (size_t)n, r->plan->null_key, &r->identity,
+			&reading->identity, r->why) < 0)
+		return -1;
+	buf_reset(&r->room);
+	group_key_text(&r->room, key, (size_t)n);
+	reading->key = arena_copy(&r->arena, buf_slice(&r->room));
+	reading->plain = slice_eq(reading->key, reading->identity);
+	return 0;
+}
+
+/* ---- values ---------------------------------------------------------------------------- */
+
+static struct fold_value
+made(struct reading_rest *r, const struct value *v)
+{
+	if (v->kind == VALUE_TOKEN)
+		return token(r, v->u.doc, v->t);
+	buf_reset(&r->room);
+	value_add_json(&r->room, v);
+	return fold_value_of(arena_copy(&r->arena, buf_slice(&r->room)));
+}
+
+/* What goes with a value of argmin and argmax: one output, null where there is none. */
+static int
+read_what(struct reading_rest *r, const struct asked *a, const struct spec *spec,
+	struct fold_value *what)
+{
+	const struct value *v;
+	const struct field *f;
+	ptrdiff_t n;
+
+	*what = fold_value_of(SLICE("null"));
+	if (r->is_object && a->field != NO_FIELD) {
+		f = field(r, a->field);
+		if (f->there)
+			*what = f->value;
+		return 0;
+	}
+	n = run_all(r, a, &v);
+	if (n < 0)
+		return -1;
+	if (n > 1)
+		return fail_record(r->why, "value", "%s: what goes with a value is %zd values",
+			spec->name, n);
+	if (n)
+		*what = made(r, v);
+	return 0;
+}
+
+static int
+add_input(struct reading *reading, unsigned i, const struct fold_input *in)
+{
+	struct reading_rest *r = reading->rest;
+
+	if (fold_check(&r->plan->spec[i].fold, in, &reading->work, r->why) < 0)
+		return -1;
+	if (reading->n == r->cap)
+		reading->input = mem_grow(reading->input, &r->cap, reading->n + 1,
+			sizeof(*reading->input));
+	reading->input[reading->n].fold = i;
+	reading->input[reading->n++].in = *in;
+	return 0;
+}
+
+static int
+read_spec(struct reading *reading, unsigned i)
+{
+	struct reading_rest *r = reading->rest;
+	const struct asked *part = r->spec[i].part;
+	const struct spec *spec = &r->plan->spec[i];
+	struct fold_input in = {.us = reading->us};
+	const struct field *f;
+	const struct value *v;
+	ptrdiff_t n, j;
+	int rc;
+
+	if (part[SPEC_WHERE].run && (rc = run_test(r, &part[SPEC_WHERE])) != 1)
+		return rc;
+	if (!part[SPEC_VALUE].run)
+		return add_input(reading, i, &in);
+	if (part[SPEC_WHAT].run && read_what(r, &part[SPEC_WHAT], spec, &in.what) < 0)
+		return -1;
+	if (r->is_object && part[SPEC_VALUE].field != NO_FIELD) {
+		f = field(r, part[SPEC_VALUE].field);
+		in.value = f->value;
+		return f->there || spec->fold.func == FOLD_COUNT ?
+			add_input(reading, i, &in) : 0;
+	}
+	n = run_all(r, &part[SPEC_VALUE], &v);
+	for (j = 0; j < n; j++) {
+		in.value = made(r, &v[j]);
+		if (in.value.type == JSON_NULL && spec->fold.func != FOLD_COUNT)
+			continue;
+		if (add_input(reading, i, &in) < 0)
+			return -1;
+	}
+	return n < 0 ? -1 : 0;
+}
+
+int
+reading_take(struct reading *reading, const struct record *record, struct failure *why)
+{
+	struct reading_rest *r = reading->rest;
+	const struct json_doc *d = record->doc;
+	size_t i;
+
+	reset(r);
+	r->record = record;
+	r->why = why;
+	reading->us = record->time_us;
+	reading->n = 0;
+	for (i = 0; i < r->nfields; i++)
+		r->field[i].looked = false;
+	r->is_object = d->pos ? d->first[record->root] == '{' :
+		d->base[d->scan->line[d->line].start] == '{';
+	if (reading->us == TIME_NONE)
+		return fail_record(why, "time", "the record has no event time");
+	if (read_key(reading) < 0)
+		return -1;
+	for (i = 0; i < r->plan->nspecs; i++)
+		if (read_spec(reading, (unsigned)i) < 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * reading: what a record tells its windows: the key, and what each function is to be given.
+ *
+ * All expressions are evaluated, and all that they give is checked, before anything is added
+ * to a window, so a bad record leaves no trace. Members of "." are looked up as such, each
+ * once a record, and of a line without tokens in its bytes; other expressions are run.
+ */
+#ifndef SK_WINDOW_READING_H
+#define SK_WINDOW_READING_H
+
+#include "flow/flow.h"
+#include "window/spec.h"
+
+/* The command line's. */
+struct reading_plan {
+	const struct spec *spec;
+	size_t nspecs;
+	const struct expr *key;   /* NULL: there is one key, for all */
+	bool null_key;
+	const char *stage;
+};
+
+struct reading_input {
+	unsigned fold;
+	struct fold_input in;
+};
+
+struct reading {
+	/* Of the record in hand: */
+	int64_t us;
+	struct slice key;         /* JSON text; "" without -k */
+	struct slice identity;    /* the form that equal keys share; the same bytes as key: */
+	bool plain;
+	struct reading_input *input;
+	size_t n;
+	struct fold_work work;
+	struct reading_rest *rest;
+};
+
+void reading_init(struct reading *, const struct reading_plan *);
+void reading_release(struct reading *);
+
+/* -1: a bad record. What is read lives until the next call. */
+int reading_take(struct reading *, const struct record *, struct failure *why);
+
+#endif
