@@ -70,13 +70,23 @@ out:
 int
 check_stage(struct grid *g, struct look *l, const struct ledger *ledger, struct failure *why)
 {
-	uint64_t epoch = look_epoch(l, ledger), at = 0;
+	uint64_t epoch = look_epoch(l, ledger), at = 0, runs;
+	struct failure broken;
 	int rc = look_read(l, epoch, false, why);
 	struct buf name = {0};
 	size_t i;
 
 	buf_addf(&name, "%s/config", l->name);
 	show_file(g, buf_cstr(&name), (int64_t)l->config.text.n, true, "whole");
+	buf_reset(&name);
+	buf_addf(&name, "%s/runs", l->name);
+	if (runs_read(&l->folder, l->config.sum, &runs, &broken) < 0)
+		show_file(g, buf_cstr(&name), -1, false, "%s", broken.text);
+	else if (runs)
+		show_file(g, buf_cstr(&name), -1, true, "whole: runs by themselves came to "
+			"epoch %" PRIu64, runs);
+	else
+		show_file(g, buf_cstr(&name), -1, true, "whole");
 	buf_release(&name);
 	for (i = 0; i < l->nfiles; i++)
 		check_file(g, l, &l->file[i], rc == 0);

@@ -25,7 +25,6 @@ enum file_kind { FILE_LOG = 1, FILE_SNAPSHOT = 2 };
 enum block_kind {
 	BLOCK_CHANGES = 1, /* of a log: records */
 	BLOCK_MARK,        /* of a log: the end of an epoch */
-	BLOCK_SEAL,        /* of a log: the mark before it was durable, and is committed */
 	BLOCK_PART,        /* of a snapshot: records of one part */
 	BLOCK_END,         /* of a snapshot: it is whole */
 };

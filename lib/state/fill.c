@@ -28,6 +28,7 @@ struct filled {
 	struct state *state;
 	struct filled_task *task;
 	size_t ntasks, cap_tasks;
+	uint64_t runs;
 };
 
 struct load {
@@ -218,13 +219,13 @@ finish_stage(struct filled *f, struct failure *why)
 			rc = log_flush(f->state, t->t, why);
 		if (rc == 0 && t->marked)
 			rc = log_mark(f->state, t->t, &t->mark, why);
-		if (rc == 0 && t->marked && t->mark.own)
-			rc = log_seal(f->state, t->t, t->mark.epoch, why);
+		if (t->marked && t->mark.own && t->mark.epoch > f->runs)
+			f->runs = t->mark.epoch;
 		if (rc == 0)
 			rc = file_sync(&t->t->log.file, why);
 	}
 	free(ids);
-	return rc;
+	return rc < 0 ? -1 : runs_write(&f->folder, f->config.sum, f->runs, why);
 }
 
 static int

@@ -5,6 +5,10 @@
  *	{"streamkit":"state","version":1,"tool":"sk-dedup","shape":{...},
  *	"value_bytes":8,"expires":true,"key":"<32 hex>","sum":"<16 hex>"}
  * written once and whole, before any log. sum covers all that is before it.
+ *
+ * runs is a line too: the newest epoch that was committed by being there, at the end of a run
+ * without checkpoints, and its checksum. Where there are none it is 0. So a log that lost its
+ * end tells.
  */
 #ifndef SK_STATE_FOLDER_H
 #define SK_STATE_FOLDER_H
@@ -47,6 +51,10 @@ int config_write(const struct folder *, const struct config *, struct failure *w
 void config_say(struct config *);
 void config_release(struct config *);
 
+/* The file runs, of the state of that sum. Reading: it is missing or damaged, EXIT_CONFIG. */
+int runs_write(const struct folder *, uint64_t state, uint64_t epoch, struct failure *why);
+int runs_read(const struct folder *, uint64_t state, uint64_t *epoch, struct failure *why);
+
 /* TASK-SEQ.log and TASK-SEQ.snap, by task, sequence, logs first. */
 struct folder_file {
 	uint32_t task;
@@ -59,7 +67,8 @@ struct folder_file {
  * removed, with tidy. */
 int folder_list(const struct folder *, bool tidy, struct folder_file **, size_t *n,
 	struct failure *why);
-/* DIR/NAME/TASK-SEQ.log: owned by the caller. */
+/* PATH/NAME, and DIR/NAME/TASK-SEQ.log: owned by the caller. */
+char *folder_join(const char *path, const char *name);
 char *folder_path(const struct folder *, uint32_t task, uint64_t seq, bool snapshot);
 /* A file that is void. It may be gone already. */
 int folder_remove(const struct folder *, uint32_t task, uint64_t seq, bool snapshot,

@@ -5,7 +5,8 @@
  *	state.c     keys and values
  *	bounds.c    memory and number of keys, and what gives way
  *	life.c      assign, revoke, rollback, barrier
- *	folder.c    the folder of a state: config, lock, what files there are
+ *	folder.c    the folder of a state: lock, what files there are
+ *	config.c    its config, and what runs by themselves have committed
  *	file.c      files of checksummed blocks
  *	log.c       changes and marks, written
  *	snapshot.c  the table, written while it changes; compaction
@@ -95,6 +96,7 @@ struct state {
 	struct folder folder;
 	uint64_t made;        /* the checksum of its config */
 	uint64_t epoch;       /* of the last mark */
+	uint64_t runs;        /* newest that a run by itself has committed */
 	/* Bytes: of records in a block of the log, about; of logs that are never worth a
 	 * snapshot; of a snapshot, that a barrier writes; of a file that one thread reads. Less
 	 * in tests. */
@@ -160,10 +162,9 @@ int log_dirty(struct state *, struct task *, struct key128, struct failure *why)
 int log_record(struct state *, struct task *, const struct change *, struct failure *why);
 /* All changes of the epoch are in the file. */
 int log_flush(struct state *, struct task *, struct failure *why);
-/* Append the mark of an epoch, and what says that it was durable. */
+/* Append the mark of an epoch. */
 int log_mark(struct state *, struct task *, const struct mark *, struct failure *why);
-int log_seal(struct state *, struct task *, uint64_t epoch, struct failure *why);
-/* Begin a log behind an epoch: with its mark again, if there is one, and its seal. */
+/* Begin a log behind an epoch: with its mark again, if there is one. */
 int log_begin(struct state *, struct task *, uint64_t seq, uint64_t after,
 	const struct mark *, struct failure *why);
 /* Write to the log of a task from now on, or no more. */

@@ -48,7 +48,9 @@ make_config(struct state *s, struct config *c, struct failure *why)
 	c->value_bytes = s->opt.value_bytes;
 	c->expires = s->opt.expires;
 	c->key = keyed_draw();
-	if (config_write(&s->folder, c, why) < 0 || config_read(&s->folder, c, why) < 0)
+	config_say(c);
+	if (runs_write(&s->folder, c->sum, 0, why) < 0 || config_write(&s->folder, c, why) < 0 ||
+		config_read(&s->folder, c, why) < 0)
 		return -1;
 	return 0;
 }
@@ -70,6 +72,8 @@ open_folder(struct state *s, struct failure *why)
 			!slice_eq(c.shape, slice_str(s->opt.shape)) ||
 			c.value_bytes != s->opt.value_bytes || c.expires != s->opt.expires))
 		rc = other_shape(s, &c, why);
+	if (rc >= 0)
+		rc = runs_read(&s->folder, c.sum, &s->runs, why);
 	if (rc < 0) {
 		folder_unlock(&s->folder);
 	} else {
@@ -175,7 +179,7 @@ sync_all(struct state *s, struct failure *why)
 
 /*
  * A mark that is committed by being there is written when all before it is durable, and once
- * it is durable itself a seal follows: so one that is damaged is told from one that was torn.
+ * it is durable itself the file runs says so: then it can't go missing unnoticed.
  */
 int
 state_barrier(struct state *s, uint64_t epoch, struct failure *why)
@@ -218,11 +222,12 @@ state_barrier(struct state *s, uint64_t epoch, struct failure *why)
 	}
 	if (sync_all(s, why) < 0)
 		goto out;
-	for (i = 0; i < s->ntasks && m.own; i++)
-		if (log_seal(s, s->task[i], m.epoch, why) < 0)
-			goto out;
-	if (m.own && sync_all(s, why) < 0)
+	if (m.own && runs_write(&s->folder, s->made, m.epoch, why) < 0) {
+		state_fail(s, why);
 		goto out;
+	}
+	if (m.own)
+		s->runs = m.epoch;
 	s->epoch = m.epoch;
 	for (i = 0; i < s->ntasks; i++) {
 		m.keys = parts_count(&s->task[i]->parts);

@@ -251,28 +251,10 @@ append_mark(struct file *f, const struct mark *m, struct failure *why)
 	return rc;
 }
 
-static int
-append_seal(struct file *f, uint64_t epoch, struct failure *why)
-{
-	struct buf b = {0};
-	int rc;
-
-	buf_add(&b, &epoch, sizeof(epoch));
-	rc = append(f, BLOCK_SEAL, &b, why);
-	buf_release(&b);
-	return rc;
-}
-
 int
 log_mark(struct state *s, struct task *t, const struct mark *m, struct failure *why)
 {
 	return append_mark(&t->log.file, m, why) < 0 ? state_fail(s, why) : 0;
-}
-
-int
-log_seal(struct state *s, struct task *t, uint64_t epoch, struct failure *why)
-{
-	return append_seal(&t->log.file, epoch, why) < 0 ? state_fail(s, why) : 0;
 }
 
 int
@@ -287,7 +269,6 @@ log_begin(struct state *s, struct task *t, uint64_t seq, uint64_t after,
 	if (rc < 0)
 		return state_fail(s, why);
 	if ((m && append_mark(&f, m, why) < 0) ||
-		(m && m->own && append_seal(&f, m->epoch, why) < 0) ||
 		file_settle(&f, why) < 0) {
 		file_close(&f);
 		return state_fail(s, why);

@@ -172,10 +172,13 @@ look(struct look *l, uint64_t epoch, bool stamps, bool read, struct failure *why
 
 	if (!s)
 		return -1;
-	rc = ways_find(s, epoch, &all, why);
-	if (rc == 0)
-		take_down(l, &all);
-	ways_release(&all);
+	rc = runs_read(&l->folder, s->made, &s->runs, why);
+	if (rc == 0) {
+		rc = ways_find(s, epoch, &all, why);
+		if (rc == 0)
+			take_down(l, &all);
+		ways_release(&all);
+	}
 	if (rc == 0 && read)
 		rc = recover(s, epoch, why);
 	state_free(l->state);

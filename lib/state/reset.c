@@ -55,6 +55,8 @@ reset_stage(struct grid *g, const char *dir, const char *name, bool yes, struct 
 			list[i].snapshot ? "snap" : "log");
 		show(g, name, buf_cstr(&file), yes, dir);
 	}
+	if (rc == 0)
+		show(g, name, "runs", yes, dir);
 	if (rc == 0 && yes)
 		rc = folder_reset(&f, why);
 	buf_release(&file);

@@ -7,6 +7,7 @@
  * to the epoch of the second; the barrier appends a mark and makes the log durable.
  *
  *	DIR/NAME/config          what shaped the state, and the hash key; written once
+ *	DIR/NAME/runs            what runs without checkpoints have committed
  *	DIR/NAME/lock            held by the one owner, its pid in it
  *	DIR/NAME/TASK-SEQ.log    changes, in order, with a mark an epoch
  *	DIR/NAME/TASK-SEQ.snap   the table, from which the logs of SEQ and later go on

@@ -41,8 +41,8 @@ note_mark(struct way *p, uint64_t wanted, const struct mark *m, struct slice bod
 }
 
 /*
- * Behind a block that is broken: is there a mark or a seal that is whole? Then bytes were
- * changed; else the file was torn there.
+ * Behind a block that is broken: is there a mark that is whole? Then bytes were changed; else
+ * the file was torn there.
  */
 static int
 whole_behind(const struct file *f, uint64_t at, uint64_t wanted, bool *whole,
@@ -56,12 +56,12 @@ whole_behind(const struct file *f, uint64_t at, uint64_t wanted, bool *whole,
 	*whole = false;
 	for (at = at / 8 * 8 + 8; at + BLOCK_HEAD <= f->size && rc >= 0 && !*whole; at += 8) {
 		rc = file_block(f, at, &b, why);
-		if (rc <= 0 || (b.kind != BLOCK_MARK && b.kind != BLOCK_SEAL))
+		if (rc <= 0 || b.kind != BLOCK_MARK)
 			continue;
 		rc = file_body(f, at, &b, &body, why);
 		if (rc <= 0)
 			continue;
-		*whole = any_epoch(wanted) || b.kind == BLOCK_SEAL ||
+		*whole = any_epoch(wanted) ||
 			(mark_read(buf_slice(&body), &m, &tasks) == 0 &&
 				(m.own || m.committed > wanted));
 	}
@@ -79,7 +79,7 @@ walk_log(struct way *p, const struct file *f, bool last, uint64_t wanted,
 	uint64_t at = FILE_HEAD, behind;
 	struct mark m;
 	struct block_head b;
-	bool marked = false, whole = false;
+	bool whole = false;
 	int rc = 0;
 
 	for (; at < f->size; at = behind) {
@@ -87,26 +87,18 @@ walk_log(struct way *p, const struct file *f, bool last, uint64_t wanted,
 		if (rc <= 0)
 			break;
 		behind = file_behind(at, &b);
-		if (b.kind == BLOCK_CHANGES) {
-			marked = false;
+		if (b.kind == BLOCK_CHANGES)
 			continue;
-		}
-		rc = b.kind == BLOCK_MARK || b.kind == BLOCK_SEAL
-			? file_body(f, at, &b, &body, why) : 0;
-		if (rc > 0 && b.kind == BLOCK_MARK)
+		rc = b.kind == BLOCK_MARK ? file_body(f, at, &b, &body, why) : 0;
+		if (rc > 0)
 			rc = mark_read(buf_slice(&body), &m, &tasks) == 0 && m.epoch >= p->last;
 		if (rc <= 0)
 			break;
-		if (b.kind == BLOCK_MARK) {
-			note_mark(p, wanted, &m, buf_slice(&body));
-			marked = p->found && p->epoch == m.epoch;
-		}
-		if (marked) {
+		note_mark(p, wanted, &m, buf_slice(&body));
+		if (p->found && p->epoch == m.epoch) {
 			p->seq = f->head.seq;
 			p->at = behind;
 		}
-		if (b.kind == BLOCK_SEAL)
-			marked = false;
 	}
 	if (rc < 0 || at >= f->size)
 		goto out;
@@ -238,6 +230,24 @@ no_epoch(const struct state *s, uint64_t epoch, struct failure *why)
 }
 
 static int
+moved_on(const struct state *s, struct failure *why)
+{
+	fail(why, EXIT_CONFIG, "%s: moved on by a run outside of the checkpointed job",
+		s->folder.path);
+	fail_hint(why, "put job and state back from a copy, or begin anew with sk-state reset");
+	return -1;
+}
+
+static int
+lost_mark(const struct state *s, uint64_t epoch, struct failure *why)
+{
+	fail(why, EXIT_CONFIG, "%s: the mark of epoch %llu is missing", s->folder.path,
+		(unsigned long long)epoch);
+	fail_hint(why, "put the folder back from a copy, or begin anew with sk-state reset");
+	return -1;
+}
+
+static int
 way_of_task(struct state *s, struct way *p, uint64_t wanted, struct failure *why)
 {
 	p->found = p->later_own = false;
@@ -250,24 +260,14 @@ way_of_task(struct state *s, struct way *p, uint64_t wanted, struct failure *why
 		return any_epoch(wanted) ? missing(s, p, 1, why) : no_epoch(s, wanted, why);
 	if (walk_logs(s, p, wanted, why) < 0)
 		return -1;
-	if (p->snapshot && any_epoch(wanted) && (!p->found || p->epoch < p->end.epoch)) {
-		fail(why, EXIT_CONFIG, "%s: the mark of epoch %llu is missing", s->folder.path,
-			(unsigned long long)p->end.epoch);
-		fail_hint(why, "put the folder back from a copy, or begin anew with sk-state "
-			"reset");
-		return -1;
-	}
+	if (p->snapshot && any_epoch(wanted) && (!p->found || p->epoch < p->end.epoch))
+		return lost_mark(s, p->end.epoch, why);
 	if (!p->found)
 		return no_epoch(s, wanted, why);
 	if (p->own_too)
 		return 0;
-	if (p->later_own || (p->own && !p->base)) {
-		fail(why, EXIT_CONFIG, "%s: moved on by a run outside of the checkpointed job",
-			s->folder.path);
-		fail_hint(why, "put job and state back from a copy, or begin anew with sk-state "
-			"reset");
-		return -1;
-	}
+	if (p->later_own || (p->own && !p->base))
+		return moved_on(s, why);
 	if (p->committed > wanted) {
 		fail(why, EXIT_CONFIG, "%s: is known to be committed up to epoch %llu, and the "
 			"job asks for %llu", s->folder.path, (unsigned long long)p->committed,
@@ -304,7 +304,7 @@ newest(struct state *s, struct way *p, uint64_t *epoch, struct failure *why)
 		return -1;
 	}
 	*epoch = any ? least : 0;
-	return 0;
+	return *epoch < s->runs ? lost_mark(s, s->runs, why) : 0;
 }
 
 /* A task without files is new, unless it was there when the epoch ended. */
@@ -334,6 +334,8 @@ ways_find(struct state *s, uint64_t epoch, struct ways *all, struct failure *why
 	size_t n, i, j;
 
 	*all = (struct ways){.epoch = epoch};
+	if (!any_epoch(epoch) && s->runs)
+		return moved_on(s, why);
 	if (folder_list(&s->folder, !s->looking, &all->list, &n, why) < 0)
 		return -1;
 	all->way = mem_array(s->ntasks, sizeof(*all->way));
