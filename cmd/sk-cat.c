@@ -57,14 +57,15 @@ cat_record(void *self, const struct record *r, struct emit *e, struct failure *w
 	return OP_OK;
 }
 
-static enum op_peek
-cat_peek(void *self, const struct json_doc *d, unsigned *outlet)
+static bool
+cat_glance(void *self, struct json_scan *s, uint8_t *to)
 {
 	struct cat *cat = self;
 
-	(void)d;
-	*outlet = 0;
-	return cat->skip || cat->left >= 0 ? PEEK_RECORD : PEEK_SAME;
+	if (cat->skip || cat->left >= 0)
+		return false;
+	memset(to, 0, s->nlines);
+	return true;
 }
 
 static const struct operator cat_operator = {
@@ -72,7 +73,7 @@ static const struct operator cat_operator = {
 	.flags = OP_BYTES | OP_SINGLE | OP_LAZY,
 	.open = cat_open,
 	.record = cat_record,
-	.peek = cat_peek,
+	.glance = cat_glance,
 	.close = free,
 };
 

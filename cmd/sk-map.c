@@ -67,14 +67,16 @@ map_output(void *self, const struct value *out)
 }
 
 /* What select(...) lets through is the record as it came. */
-static enum op_peek
-map_peek(void *self, const struct json_doc *d, unsigned *outlet)
+static bool
+map_glance(void *self, struct json_scan *s, uint8_t *to)
 {
 	struct map *m = self;
-	int rc = m->selects ? expr_ask(m->run, d) : -1;
+	const int8_t *is = m->selects ? expr_answers(m->run, s) : NULL;
+	size_t i;
 
-	*outlet = 0;
-	return rc < 0 ? PEEK_RECORD : rc ? PEEK_SAME : PEEK_DROP;
+	for (i = 0; is && i < s->nlines; i++)
+		to[i] = is[i] == EXPR_YES ? 0 : is[i] == EXPR_NO ? GLANCE_DROP : GLANCE_RECORD;
+	return is;
 }
 
 static int
@@ -102,7 +104,7 @@ static const struct operator map_operator = {
 	.flags = OP_LAZY,
 	.open = map_open,
 	.record = map_record,
-	.peek = map_peek,
+	.glance = map_glance,
 	.close = map_close,
 };
 

@@ -212,29 +212,30 @@ route_record(void *self, const struct record *r, struct emit *e, struct failure 
 	return some ? OP_OK : unmatched(route, r, e, why);
 }
 
-/* Where one rule at most matches and nothing else is to be known. */
-static enum op_peek
-route_peek(void *self, const struct json_doc *d, unsigned *outlet)
+/* Where one rule at most matches and nothing else is to be known: from the last rule to the
+ * first, each changes what the ones behind it say. */
+static bool
+route_glance(void *self, struct json_scan *s, uint8_t *to)
 {
 	struct route *route = self;
-	size_t i;
-	int rc;
+	int rest = config.default_outlet >= GLANCE_DROP ? GLANCE_RECORD :
+		config.default_outlet >= 0 ? config.default_outlet :
+		config.drop_unmatched ? GLANCE_DROP : GLANCE_RECORD;
+	const int8_t *is;
+	size_t i, k;
 
 	if (config.all || route->by)
-		return PEEK_RECORD;
-	for (i = 0; i < config.nrules; i++) {
-		rc = expr_ask(route->rule[i], d);
-		if (rc < 0)
-			return PEEK_RECORD;
-		*outlet = config.rule[i].outlet;
-		if (rc)
-			return PEEK_SAME;
+		return false;
+	memset(to, rest, s->nlines);
+	for (k = config.nrules; k--;) {
+		is = expr_answers(route->rule[k], s);
+		if (!is || config.rule[k].outlet >= GLANCE_DROP)
+			return false;
+		for (i = 0; i < s->nlines; i++)
+			to[i] = is[i] == EXPR_YES ? (uint8_t)config.rule[k].outlet :
+				is[i] == EXPR_NO ? to[i] : GLANCE_RECORD;
 	}
-	if (config.default_outlet >= 0) {
-		*outlet = (unsigned)config.default_outlet;
-		return PEEK_SAME;
-	}
-	return config.drop_unmatched ? PEEK_DROP : PEEK_RECORD;
+	return true;
 }
 
 static const struct operator route_operator = {
@@ -242,7 +243,7 @@ static const struct operator route_operator = {
 	.flags = OP_LAZY,
 	.open = route_open,
 	.record = route_record,
-	.peek = route_peek,
+	.glance = route_glance,
 	.close = route_close,
 };
 

@@ -27,7 +27,6 @@ void
 identity_release(struct identity *id)
 {
 	expr_run_free(id->key);
-	json_finder_release(&id->finder);
 	buf_release(&id->room);
 }
 

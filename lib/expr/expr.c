@@ -165,7 +165,6 @@ expr_run_new(const struct expr *x)
 
 	r->expr = x;
 	r->var = mem_array(x->slots + 1, sizeof(*r->var));
-	ask_open(r);
 	return r;
 }
 

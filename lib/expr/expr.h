@@ -196,12 +196,18 @@ int expr_test(struct expr_run *, const struct value *input, const struct expr_en
 	struct failure *why);
 
 /*
- * What expr_test would say, of a lazily scanned line that is "." whole and has no tokens yet;
- * -1: the tokens must tell. expr_asks: the filter is of the kind for which this can answer.
- * expr_is_select: it is select(...), so that its output, if there is one, is its input.
+ * What expr_test would say of each line of a lazy scan, where "." is the whole line, without
+ * its tokens: EXPR_UNSURE says that they must tell. NULL: the filter is not of the kind for
+ * which this can be told. Of a line that is not valid the answer means nothing. The answers
+ * live until the run is asked about another block.
  */
+enum { EXPR_NO, EXPR_YES, EXPR_UNSURE = -1 };
+const int8_t *expr_answers(struct expr_run *, struct json_scan *);
+
+/* The same for one line; EXPR_UNSURE also if it has its tokens by now. */
 int expr_ask(struct expr_run *, const struct json_doc *);
-bool expr_asks(const struct expr *);
+
+/* The filter is select(...): its output, if there is one, is its input. */
 bool expr_is_select(const struct expr *);
 
 /* The outputs of the filter, in the run's arena: their number, or -1. */

@@ -19,6 +19,7 @@
 #define MAX_NESTING 1000
 #define MAX_WANTS 32
 #define MAX_NAMES 4 /* looked for without tokens */
+#define MAX_COLUMNS 8 /* of answers that are kept at once */
 #define MAX_STACK ((size_t)4 << 20) /* of the 8 MiB that each thread has */
 
 enum node_kind {
@@ -106,7 +107,8 @@ struct node {
 	struct node *a, *b, *c;
 	struct value value;
 	union {
-		struct step *step;   /* N_PATH; of N_CMP, ask.c's: the string that b is */
+		struct step *step;   /* N_PATH */
+		struct quoted *quoted; /* N_CMP, ask.c's: the string that b is, or NULL */
 		struct field *field; /* N_OBJECT */
 		struct node **part;  /* N_TEXT */
 	} u;
@@ -125,8 +127,7 @@ struct expr {
 	unsigned slots;            /* variables bound by "as" */
 	const struct node **path;  /* bare paths */
 	size_t npaths;
-	struct slice name[MAX_NAMES]; /* of members that expr_ask looks for; a path's slot */
-	unsigned nnames;           /* 0: it has no answer without tokens */
+	bool asks;                 /* it has answers without tokens */
 };
 
 /* Results of evaluation besides 0 (go on). */
@@ -151,7 +152,11 @@ struct expr_run {
 	const char *stack_end;  /* the stack must not grow past it */
 	struct json_scan scan;  /* of fromjson */
 	struct buf text;        /* scratch, for one function at a time */
-	struct json_finder *finder; /* one a name */
+	/* Of the block that was asked last: */
+	const struct json_scan *asked;
+	uint64_t asked_number;
+	int8_t *column[MAX_COLUMNS]; /* answers, a line each; the filter's are the first */
+	size_t cap_column[MAX_COLUMNS];
 };
 
 /* A continuation: embedded first in whatever it carries. */
@@ -189,7 +194,6 @@ bool stack_is_full(struct expr_run *);
 /* ---- ask.c ----------------------------------------------------------------------------- */
 
 void ask_prepare(struct expr *);
-void ask_open(struct expr_run *);
 void ask_close(struct expr_run *);
 
 /* ---- builtin.c ------------------------------------------------------------------------- */

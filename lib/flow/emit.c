@@ -200,6 +200,19 @@ end_run(struct port_out *o)
 	o->run_n = 0;
 }
 
+/* A run of input bytes of whole lines. */
+static inline void
+add_run(struct port_out *o, const char *p, size_t n)
+{
+	if (o->run_n && o->run + o->run_n == p) {
+		o->run_n += n;
+		return;
+	}
+	end_run(o);
+	o->run = p;
+	o->run_n = n;
+}
+
 void
 emit_settle(struct port_out *o)
 {
@@ -372,13 +385,7 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 	/* In the block, with its line feed: a reference will do. */
 	if (__builtin_expect(s.p >= r->block->p && end < r->block->p + r->block->n &&
 			*end == '\n', 1)) {
-		if (o->run_n && o->run + o->run_n == s.p) {
-			o->run_n += s.n + 1;
-			return;
-		}
-		end_run(o);
-		o->run = s.p;
-		o->run_n = s.n + 1;
+		add_run(o, s.p, s.n + 1);
 		return;
 	}
 	end_run(o);
@@ -389,24 +396,25 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 }
 
 bool
-emit_line(struct emit *e, unsigned outlet, const char *p, size_t n, const char *end)
+emit_lines(struct emit *e, unsigned outlet, const struct json_scan *s, size_t i, size_t j)
 {
 	const struct outlet *to = flow_outlet_at(e->flow, outlet);
+	const struct json_line *l = s->line;
 	struct port_out *o;
 
 	if (to->template || to->port >= e->nout || (to->side && e->carry_run.p))
 		return false;
 	o = e->out[to->port];
-	if (!o || !o->touched || o->told || o->envelope || p + n == end || p[n] != '\n')
+	if (!o || !o->touched || o->told || o->envelope)
 		return false;
-	o->records++;
-	if (__builtin_expect(o->run_n && o->run + o->run_n == p, 1)) {
-		o->run_n += n + 1;
+	o->records += j - i;
+	if (l[j - 1].number - l[i].number == j - 1 - i) {
+		add_run(o, s->p + l[i].start, l[j - 1].end + 1 - l[i].start);
 		return true;
 	}
-	end_run(o);
-	o->run = p;
-	o->run_n = n + 1;
+	/* There are lines of white space between them. */
+	for (; i < j; i++)
+		add_run(o, s->p + l[i].start, l[i].end + 1 - l[i].start);
 	return true;
 }
 

@@ -159,6 +159,10 @@ enum op_flags {
 	OP_LARGE = 64,    /* makes much of little: on one thread, output goes out within a block */
 };
 
+/* Where a line goes that an operator was asked about at a glance: the number of an outlet,
+ * below these, or */
+enum { GLANCE_DROP = 254, GLANCE_RECORD = 255 };
+
 enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */
 
 #define EPOCH_NEWEST UINT64_MAX       /* rollback: whatever was committed last */
@@ -212,6 +216,10 @@ struct operator {
 	unsigned flags;
 	void *(*open)(const struct op_context *, struct failure *why);
 	int (*record)(void *self, const struct record *, struct emit *, struct failure *why);
+	/* Of OP_LAZY, or NULL: where the lines of a block go, as they are, that has no tokens
+	 * yet: a byte each, of all nlines of them, whether valid or not. A line for which
+	 * that can't be told is GLANCE_RECORD: record() gets it. False: for none it can. */
+	bool (*glance)(void *self, struct json_scan *, uint8_t *to);
 	/* Of OP_LAZY, or NULL: where a line that has no tokens yet goes as it is, if that can be
 	 * told so; else record() gets it. May be asked of any line, in order, or not; asked once,
 	 * and what it says is done. */

@@ -123,9 +123,10 @@ void emit_record_undo(struct emit *);
 /* Raw lines (with line feed) into a port: control records. */
 struct buf *emit_raw(struct emit *, unsigned port);
 void emit_raw_end(struct emit *);
-/* An unchanged line p[0..n) of the block, which ends at end, to an outlet that has had one of
- * this batch; false: it has to go the long way, nothing was emitted. It can't be undone. */
-bool emit_line(struct emit *, unsigned outlet, const char *p, size_t n, const char *end);
+/* Lines i .. j-1 of the block to an outlet that has had one of this batch, as they are, each
+ * with its line feed; false: they have to go the long way, nothing was emitted. It can't be
+ * undone. */
+bool emit_lines(struct emit *, unsigned outlet, const struct json_scan *, size_t i, size_t j);
 /* Settle what is pending of a port; its pieces are complete. */
 void emit_settle(struct port_out *);
 

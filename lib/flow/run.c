@@ -133,6 +133,7 @@ worker_close(struct worker *w)
 	json_scan_release(&w->scratch);
 	block_release(&w->block);
 	free(w->bad);
+	free(w->to);
 }
 
 /* ---- a run --------------------------------------------------------------------------------- */

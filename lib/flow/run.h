@@ -123,6 +123,8 @@ struct worker {
 	struct failure why;          /* with halted: what ended it, unless a bad record did */
 	bool fatal;
 	size_t told;                 /* lines of the block that the operator was told of */
+	uint8_t *to;                 /* where the lines of the block go, at a glance */
+	size_t cap_to;
 	unsigned eager;              /* blocks before the next one that is scanned lazily */
 	size_t shown;                /* records of the block that op->coming has seen */
 };

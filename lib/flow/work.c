@@ -438,6 +438,93 @@ is_lazy(struct worker *w)
 	return !w->eager;
 }
 
+/* A line in which something was noticed may be valid all the same, and end with a line feed
+ * alone. */
+static bool
+is_plain(struct worker *w, size_t i)
+{
+	struct failure ignored;
+
+	return !(w->scan.line[i].flags & (JSON_LINE_UNENDED | JSON_LINE_CR)) &&
+		json_line_doc(&w->scan, i, w->flow->opt->trust, &w->doc, &ignored) == 0;
+}
+
+/*
+ * Where the lines of the block in hand go that can be told at a glance, before anything is
+ * made of them; NULL: each is a record. So is every line that may not pass as it is.
+ */
+static const uint8_t *
+glance(struct worker *w)
+{
+	const struct flow *f = w->flow;
+	struct json_scan *s = &w->scan;
+	const int8_t *is = NULL;
+	size_t i, n = s->nlines;
+
+	if (!s->lazy || !f->op->glance || f->controlled || f->owner || f->clock.on ||
+		w->check_start || w->block.meta || w->block.origin)
+		return NULL;
+	if (w->where && !(is = expr_answers(w->where, s)))
+		return NULL;
+	w->to = mem_grow(w->to, &w->cap_to, n + sizeof(uint64_t), 1);
+	if (!f->op->glance(w->op, s, w->to))
+		return NULL;
+	for (i = 0; is && i < n; i++)
+		w->to[i] = is[i] == EXPR_YES ? w->to[i] :
+			is[i] == EXPR_NO ? GLANCE_DROP : GLANCE_RECORD;
+	for (i = 0; s->flags && i < n; i++)
+		if (s->line[i].flags && w->to[i] != GLANCE_RECORD && !is_plain(w, i))
+			w->to[i] = GLANCE_RECORD;
+	return w->to;
+}
+
+/* How many bytes from the first on are the same as it; sizeof(uint64_t) bytes behind the last
+ * are readable. */
+static inline size_t
+same_bytes(const uint8_t *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		uint64_t all = p[0] * UINT64_C(0x0101010101010101), x;
+
+		memcpy(&x, p + i, sizeof(x));
+		x ^= all;
+		if (x) {
+			i += (size_t)__builtin_ctzll(x) / 8;
+			break;
+		}
+		i += sizeof(x) - 1;
+#else
+		if (p[i] != p[0])
+			break;
+#endif
+	}
+	return i < n ? i : n;
+}
+
+/* Let lines from i on go where it was told. Returns the first that is a record. */
+static size_t
+pass_lines(struct worker *w, const uint8_t *to, size_t i)
+{
+	struct balance *b = &w->balance;
+	size_t n = w->scan.nlines, run;
+
+	for (; i < n; i += run) {
+		run = same_bytes(to + i, n - i);
+		if (to[i] == GLANCE_DROP)
+			b->dropped += run;
+		else if (to[i] != GLANCE_RECORD &&
+			emit_lines(&w->emit, to[i], &w->scan, i, i + run))
+			b->output += run;
+		else
+			break;
+		b->in += run;
+	}
+	return i;
+}
+
 /* Whether lines of the block in hand may be asked about before anything is made of them. */
 static bool
 is_peeked(const struct worker *w)
@@ -478,7 +565,8 @@ static size_t
 peek_at_lines(struct worker *w, size_t i)
 {
 	const struct operator *op = w->flow->op;
-	uint32_t odd = w->flow->opt->trust ? 0 : ~(uint32_t)JSON_LINE_UNENDED;
+	uint32_t odd = w->flow->opt->trust ? (uint32_t)JSON_LINE_CR :
+		~(uint32_t)JSON_LINE_UNENDED;
 	struct json_doc d = {.base = w->scan.p, .scan = &w->scan};
 	size_t dropped = 0, output = 0, n = w->scan.nlines;
 	enum op_peek peek;
@@ -505,8 +593,8 @@ peek_at_lines(struct worker *w, size_t i)
 		if (peek == PEEK_RECORD)
 			break;
 		output++;
-		if (!emit_line(&w->emit, outlet, w->scan.p + l->start, l->end - l->start,
-				w->scan.p + w->scan.n))
+		if (l->flags & JSON_LINE_UNENDED ||
+			!emit_lines(&w->emit, outlet, &w->scan, i, i + 1))
 			emit_peeked(w, i, outlet);
 	}
 	w->balance.in += dropped + output;
@@ -576,12 +664,15 @@ work_on_lines(struct worker *w)
 	struct slice line;
 	struct record r;
 	struct failure why;
+	const uint8_t *to = glance(w);
 	bool peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
 	bool shows = alone && f->op->coming, large = alone && f->op->flags & OP_LARGE;
 	size_t i;
 
 	w->shown = 0;
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
+		if (to && (i = pass_lines(w, to, i)) == w->scan.nlines)
+			break;
 		if (peeked && (i = peek_at_lines(w, i)) == w->scan.nlines)
 			break;
 		line = json_line_text(&w->scan, i);

@@ -78,6 +78,7 @@ enum {
 	JSON_LINE_ESCAPE = 8,      /* a backslash */
 	JSON_LINE_UNENDED = 16,    /* the last line, and it has no line feed */
 	JSON_LINE_ODD = 32,        /* its tokens are not JSON's; not looked for on trust */
+	JSON_LINE_CR = 64,         /* a carriage return stands before its line feed */
 };
 
 /* {0} is a scan that has seen nothing. */
@@ -93,15 +94,20 @@ struct json_scan {
 	size_t ntok;
 	uint64_t number;     /* of the block, from 1: tells what is known of another */
 	size_t asked;        /* lines of a lazy scan that were asked for their tokens */
+	uint32_t flags;      /* JSON_LINE_* of any of the lines */
 	bool lazy, trust;
 
 	/* The scan's own. */
 	struct json_feed *feed;
 	uint32_t *scalar;    /* positions of numbers, literals and rubbish */
+	struct json_column **column; /* members that were asked for */
+	size_t ncolumns;
+	uint32_t *hit;
 	struct json_shapes *shapes;
 	unsigned shapeless;  /* blocks before shapes are looked at again */
 	char *copy;          /* of the text of json_doc_of, padded */
-	size_t cap_tok, cap_first, cap_skip, cap_lines, cap_feeds, cap_copy, cap_scalar;
+	size_t cap_tok, cap_first, cap_skip, cap_lines, cap_feeds, cap_copy, cap_scalar,
+		cap_columns, cap_hit;
 };
 
 /* Scan a block of whole lines; its last line may lack the line feed. p[n .. n+JSON_PADDING)
@@ -192,64 +198,43 @@ struct json_name json_name_of(struct slice key);
 uint32_t json_get_name(const struct json_doc *, uint32_t t, const struct json_name *);
 
 /*
- * The value of a member without tokens: of the document of a lazy scan, which is taken to be
- * the whole line. Found: *value is its first byte. The answer is right where it is given;
- * JSON_UNSURE says that the tokens must tell. It costs a look at the whole block for the
- * first line of each, and little for any other; lines are best asked in order.
+ * The value of a member in each line of a lazy scan, without tokens: value[i] is where it
+ * begins in the block, or JSON_MISSING, or JSON_UNTOLD: the tokens of the line must tell.
+ * Right for every line that is valid. It costs a look at the whole block for the first to ask
+ * for the name, and nothing for the next; it lives until the scan's next block. Only names of
+ * which json_can_look_for() is true.
  */
+#define JSON_MISSING 0u
+#define JSON_UNTOLD UINT32_MAX
+const uint32_t *json_members(struct json_scan *, const struct json_name *);
+bool json_can_look_for(const struct json_name *);
+
+/* The same for one line after the other. Found: *value is its first byte. */
 enum json_peek { JSON_UNSURE, JSON_ABSENT, JSON_FOUND };
 
-/* Looks for one name in one scan after the other; {0} and json_finder_init. */
 struct json_finder {
 	struct json_name name;
-	char *text;                   /* the name in its quotes */
-	const struct json_scan *scan; /* whose block number was looked through */
+	const struct json_scan *scan; /* whose block number value is of */
 	uint64_t number;
-	uint32_t *hit;                /* where the text may be in it, and two end marks */
-	size_t nhits, cap, at;
+	const uint32_t *value;
 };
 
 /* False: it is no name that can be looked for. The name is borrowed. */
 bool json_finder_init(struct json_finder *, struct slice name);
-void json_finder_release(struct json_finder *);
-
-/* Is the string whose first quote is at p this one, and without escapes? Bytes up to end, the
- * end of its line, are looked at, and what is readable behind it. */
-static inline bool
-json_is_quoted(const char *p, const char *end, const struct json_name *name)
-{
-	size_t n = name->key.n;
-	uint64_t head;
-
-	memcpy(&head, p + 1, 8);
-	if (*p != '"' || ((head ^ name->head) & name->mask))
-		return false;
-	return n < 8 || ((size_t)(end - p) > n + 1 && p[n + 1] == '"' &&
-		memcmp(p + 9, name->key.p + 8, n - 8) == 0);
-}
-
-enum json_peek json_find_slow(struct json_finder *, const struct json_doc *,
-	const char **value);
 
 static inline enum json_peek
 json_find(struct json_finder *f, const struct json_doc *d, const char **value)
 {
-	const struct json_line *l = d->scan->line + d->line;
-	const char *start = d->base + l->start;
-	const uint32_t *hit = f->hit + f->at;
+	uint32_t at;
 
-	/* As it mostly is: the first member, and the only place. */
-	if (__builtin_expect(f->number == d->scan->number && f->scan == d->scan &&
-			hit[0] == l->start + 1 && hit[1] >= l->end && *start == '{' &&
-			!(d->flags & JSON_LINE_ESCAPE) &&
-			json_is_quoted(start + 1, d->base + l->end, &f->name) &&
-			start[f->name.key.n + 3] == ':' &&
-			(unsigned char)start[f->name.key.n + 4] > ' ', 1)) {
-		*value = start + f->name.key.n + 4;
-		f->at++;
-		return JSON_FOUND;
+	if (__builtin_expect(f->scan != d->scan || f->number != d->scan->number, 0)) {
+		f->value = json_members(d->scan, &f->name);
+		f->scan = d->scan;
+		f->number = d->scan->number;
 	}
-	return json_find_slow(f, d, value);
+	at = f->value[d->line];
+	*value = d->base + at;
+	return at == JSON_MISSING ? JSON_ABSENT : at == JSON_UNTOLD ? JSON_UNSURE : JSON_FOUND;
 }
 
 /* Element i of the array at t, counted from the end where i is negative, or JSON_NONE. */

@@ -145,9 +145,10 @@ same_scalar(const char *first, size_t n, const char *shape)
 SHAPES(shapes_scalar, , judge_scalar, same_scalar)
 
 static size_t
-find_scalar(const char *p, size_t n, const char *text, size_t len, uint32_t *hit)
+find_scalar(const char *p, size_t at, size_t end, size_t n, const char *text, size_t len,
+	uint32_t *hit)
 {
-	return find_rest(p, 0, n, text, len, hit, 0);
+	return find_rest(p, at, end, n, text, len, hit, 0);
 }
 
 static long
@@ -195,9 +196,11 @@ machine_is_here(const struct json_machine *m)
 
 	if (m == &json_machine_avx512)
 		return avx2 && __builtin_cpu_supports("avx512bw") &&
-			__builtin_cpu_supports("avx512vl") &&
+			__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+			__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("gfni") &&
 			__builtin_cpu_supports("avx512vbmi") &&
-			__builtin_cpu_supports("avx512vbmi2");
+			__builtin_cpu_supports("avx512vbmi2") &&
+			__builtin_cpu_supports("avx512vpopcntdq");
 	if (m == &json_machine_avx2)
 		return avx2;
 #endif
@@ -283,13 +286,25 @@ run(struct json_scan *s, struct json_state *st, const char *p, uint32_t from, si
 	machine->steps[mode](st, last, from + (uint32_t)whole, 64);
 }
 
+/* A scalar that goes on to the end of the block is no more listed: its line is odd in any
+ * case, and what stands behind it is not to be looked at. */
+static void
+forget_open_scalar(const struct json_scan *s, struct json_state *st)
+{
+	size_t at = st->nscalars ? st->scalar[st->nscalars - 1] : s->n;
+
+	while (at < s->n && !strchr(" \t\r\n,]}", s->p[at]))
+		at++;
+	st->nscalars -= st->nscalars && at == s->n;
+}
+
 /* The lines in which a scalar is wrong are odd. */
 static void
 judge_scalars(struct json_scan *s, const struct json_state *st)
 {
-	size_t i = 0, low, high, mid;
+	size_t i = 0, n = st->nscalars, low, high, mid;
 
-	while ((i = json_bad_scalar(s->p, st->scalar, i, st->nscalars)) < st->nscalars) {
+	while ((i = json_bad_scalar(s->p, st->scalar, i, n)) < n) {
 		for (low = 0, high = st->nfeeds; low < high;) {
 			mid = low + (high - low) / 2;
 			if (s->feed[mid].at < st->scalar[i])
@@ -316,7 +331,7 @@ static void
 make_lines(struct json_scan *s, size_t nfeeds, bool ended)
 {
 	bool feeds = s->lazy && s->trust;
-	uint32_t start = 0, tok = 0;
+	uint32_t start = 0, tok = 0, noticed = 0;
 	struct json_line *line;
 	size_t i;
 
@@ -328,7 +343,11 @@ make_lines(struct json_scan *s, size_t nfeeds, bool ended)
 
 		/* Written, then kept or not. */
 		line->start = start;
-		line->end = end - (end > start && s->p[end - 1] == '\r');
+		line->end = end;
+		if (RARE(end > start && s->p[end - 1] == '\r')) {
+			line->end--;
+			flags |= JSON_LINE_CR;
+		}
 		line->tok = tok;
 		line->ntok = f->tok - tok;
 		line->number = (uint32_t)i;
@@ -336,6 +355,7 @@ make_lines(struct json_scan *s, size_t nfeeds, bool ended)
 		    json_is_utf8((struct slice){s->p + start, end - start}))
 			flags &= ~(uint32_t)JSON_LINE_NOT_UTF8;
 		line->flags = flags;
+		noticed |= flags;
 		line += feeds ? !is_blank(s->p + start, s->p + end) : f->tok != tok;
 		start = end + 1;
 		tok = f->tok + 1;
@@ -346,7 +366,9 @@ make_lines(struct json_scan *s, size_t nfeeds, bool ended)
 		line->flags |= JSON_LINE_UNENDED;
 		if (!s->trust && (s->first[line->tok + line->ntok - 1] | 0x20) != '}')
 			line->flags |= JSON_LINE_ODD;
+		noticed |= line->flags;
 	}
+	s->flags = noticed;
 }
 
 /* The brackets and line feeds among 64 tokens, a bit each. */
@@ -447,6 +469,8 @@ scan_block(struct json_scan *s, const char *p, size_t n, bool trust, bool lazy)
 		s->skip = mem_grow(s->skip, &s->cap_skip, s->ntok, sizeof(*s->skip));
 	if (!trust) {
 		judge(s, &st);
+		if (!ended)
+			forget_open_scalar(s, &st);
 		judge_scalars(s, &st);
 	} else if (!lazy) {
 		match_brackets(s->first, s->ntok, s->skip);
@@ -477,6 +501,7 @@ json_scan_release(struct json_scan *s)
 	free(s->first);
 	free(s->scalar);
 	free(s->shapes);
+	json_columns_free(s);
 	*s = (struct json_scan){0};
 }
 
@@ -489,7 +514,7 @@ json_line_doc(struct json_scan *s, size_t i, bool trust, struct json_doc *d,
 	const struct json_line *l = s->line + i;
 	uint32_t *skip = s->lazy ? NULL : s->skip + l->tok;
 
-	if (!trust && RARE(l->flags & ~(uint32_t)JSON_LINE_UNENDED) && !json_is_good(s, l) &&
+	if (!trust && RARE(l->flags & ~(uint32_t)(JSON_LINE_UNENDED | JSON_LINE_CR)) && !json_is_good(s, l) &&
 	    json_check(s->p + l->start, l->end - l->start, skip, why) != 0)
 		return -1;
 	if (s->lazy)

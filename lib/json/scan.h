@@ -72,8 +72,9 @@ json_in_shape(char c)
  *         what, and in which bracket. It marks the lines that are odd in feed, and fills
  *         skip, if not NULL, for those that aren't. Scalars are taken to be right.
  * shapes  the same, of all the lines that end with these feeds, by their shapes.
- * find    where text[0..len), which begins and ends with a quote, is in p[0..n), or may be:
- *         into hit, which has room for n + 1. Returns how many.
+ * find    where text[0..len), which begins and ends with a quote, is in p[0..n), or may be,
+ *         with its first byte from at on and before end: into hit, which has room for
+ *         end - at + 1. Returns how many.
  * depth   how much more brackets were opened than closed, outside of strings, in p[0..n);
  *         JSON_PADDING bytes after it are readable.
  */
@@ -83,7 +84,8 @@ struct json_machine {
 	void (*judge)(const char *first, size_t n, struct json_feed *feed, uint32_t *skip);
 	void (*shapes)(const char *first, struct json_feed *feed, size_t nfeeds,
 		struct json_shapes *, uint32_t *skip);
-	size_t (*find)(const char *p, size_t n, const char *text, size_t len, uint32_t *hit);
+	size_t (*find)(const char *p, size_t at, size_t end, size_t n, const char *text,
+		size_t len, uint32_t *hit);
 	long (*depth)(const char *p, size_t n);
 };
 
@@ -113,6 +115,9 @@ size_t json_bad_scalar(const char *p, const uint32_t *scalar, size_t i, size_t n
  * tests hold the fast one to. skip, if not NULL, is filled as json_walk() does.
  */
 int json_check(const char *p, size_t n, uint32_t *skip, struct failure *why);
+
+/* What json_members() keeps. */
+void json_columns_free(struct json_scan *);
 
 /* The bytes of the character at p that is UTF-8, or 0. */
 unsigned json_utf8_length(const unsigned char *p, const unsigned char *end);

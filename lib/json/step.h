@@ -25,6 +25,7 @@ struct step {
 
 	uint64_t tok;      /* OUT: tokens, the line feed that ends a line among them */
 	uint64_t scalar;   /* OUT: of them, neither operator nor string nor line feed */
+	uint64_t scalars;  /* OUT, of a usual step: all bytes of these */
 	uint64_t control_in_string, open_string; /* OUT */
 };
 
@@ -188,7 +189,7 @@ usual_tokens(struct usual *u, struct step *m, uint64_t prefix, enum json_mode mo
 	if (RARE(mode == JSON_TEXT ? m->feed : m->feed & inside))
 		return false;
 	u->in_string = (uint64_t)((int64_t)inside >> 63);
-	scalar = ~(inside | m->quote | m->op | m->space);
+	m->scalars = scalar = ~(inside | m->quote | m->op | m->space);
 	m->scalar = scalar & ~(scalar << 1 | u->in_scalar);
 	m->tok = (m->op & ~inside) | (m->quote & inside) | m->scalar | m->feed;
 	u->in_scalar = scalar >> 63;
@@ -206,9 +207,10 @@ usual_feeds(struct usual *u, const struct step *m, uint32_t at, const char *firs
 	f->at = at + (uint32_t)__builtin_ctzll(feeds | UINT64_C(1) << 63);
 	f->tok = tok + (uint32_t)__builtin_popcountll(m->tok & ((feeds & -feeds) - 1));
 	f->flags = 0;
-	u->feed += feeds != 0;
+	/* No branch: whether there is one is nothing that it could learn. */
+	u->feed += __builtin_popcountll(feeds);
 	for (feeds &= feeds - 1; RARE(feeds); feeds &= feeds - 1)
-		*u->feed++ = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds),
+		*++f = (struct json_feed){at + (uint32_t)__builtin_ctzll(feeds),
 			tok + (uint32_t)__builtin_popcountll(m->tok & ((feeds & -feeds) - 1)), 0};
 }
 
@@ -248,10 +250,10 @@ find_among(uint64_t may, size_t i, uint32_t *hit, size_t found)
 }
 
 STEP size_t
-find_rest(const char *p, size_t i, size_t n, const char *text, size_t len, uint32_t *hit,
-	size_t found)
+find_rest(const char *p, size_t i, size_t end, size_t n, const char *text, size_t len,
+	uint32_t *hit, size_t found)
 {
-	for (; i + len <= n; i++)
+	for (; i < end && i + len <= n; i++)
 		if (p[i] == '"' && memcmp(p + i, text, len) == 0)
 			hit[found++] = (uint32_t)i;
 	return found;

@@ -94,8 +94,6 @@ reading_release(struct reading *reading)
 
 	if (!r)
 		return;
-	for (i = 0; i < r->nfields; i++)
-		json_finder_release(&r->field[i].finder);
 	for (i = 0; i < r->plan->nspecs; i++)
 		for (j = 0; j < SPEC_EXPRS; j++)
 			expr_run_free(r->spec[i].part[j].run);

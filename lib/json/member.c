@@ -1,0 +1,220 @@
+/*
+ * Members of lines that have no tokens.
+ *
+ * The whole block is looked through for the name in its quotes. In a line without escapes a
+ * quote is the end of a string or its beginning, and the text in quotes is a string. Where it
+ * stands once, it is the name of the member if it is followed by a colon and not within
+ * another bracket. Where it stands more than once, the tokens tell.
+ *
+ * Most often the member is the first of its line: that is seen by comparing what the line
+ * begins with.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "json/scan.h"
+
+#define LONGEST_NAME 200
+#define PIECE ((size_t)16 << 10)
+#define NEVER UINT32_MAX
+
+/* Compared with what stands at p, of which 16 bytes are readable. */
+struct head {
+	uint64_t is[2], mask[2];
+};
+
+struct json_column {
+	char *text;            /* {"name": */
+	size_t n;
+	struct json_name name; /* borrows the text */
+	struct head head;      /* of the text */
+	uint64_t number;       /* of the block that value is of */
+	uint32_t *value;
+	size_t cap;
+};
+
+static struct head
+head_of(const char *text, size_t n)
+{
+	struct head h = {{0, 0}, {0, 0}};
+
+	n = n < sizeof(h.is) ? n : sizeof(h.is);
+	memcpy(h.is, text, n);
+	memset(h.mask, 0xFF, n);
+	return h;
+}
+
+static inline bool
+begins_with(const char *p, const struct head *h)
+{
+	uint64_t x[2];
+
+	memcpy(x, p, sizeof(x));
+	return (((x[0] ^ h->is[0]) & h->mask[0]) | ((x[1] ^ h->is[1]) & h->mask[1])) == 0;
+}
+
+static bool
+begins_with_all(const char *p, const char *end, const struct json_column *c)
+{
+	return (size_t)(end - p) > c->n && memcmp(p, c->text, c->n) == 0;
+}
+
+static struct json_column *
+column_new(const struct json_name *name)
+{
+	struct json_column *c = mem_zalloc(sizeof(*c));
+	size_t n = name->key.n;
+
+	c->n = n + 4;
+	c->text = mem_alloc(c->n);
+	memcpy(c->text, "{\"", 2);
+	memcpy(c->text + 2, name->key.p, n);
+	memcpy(c->text + 2 + n, "\":", 2);
+	c->name = json_name_of((struct slice){c->text + 2, n});
+	c->head = head_of(c->text, c->n);
+	return c;
+}
+
+void
+json_columns_free(struct json_scan *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->ncolumns; i++) {
+		free(s->column[i]->text);
+		free(s->column[i]->value);
+		free(s->column[i]);
+	}
+	free(s->column);
+	free(s->hit);
+}
+
+/* Where the name in its quotes may begin, and two places behind all lines. */
+static void
+look_through(struct json_scan *s, const struct json_column *c)
+{
+	const struct json_machine *machine = json_machine_now();
+	size_t n = 0, at, end;
+
+	for (at = 0; at < s->n; at = end) {
+		end = s->n - at < PIECE ? s->n : at + PIECE;
+		s->hit = mem_grow(s->hit, &s->cap_hit, n + (end - at) + 2, sizeof(*s->hit));
+		n += machine->find(s->p, at, end, s->n, c->text + 1, c->n - 2, s->hit + n);
+	}
+	s->hit = mem_grow(s->hit, &s->cap_hit, n + 2, sizeof(*s->hit));
+	s->hit[n] = s->hit[n + 1] = NEVER;
+}
+
+/* Is the string whose first quote is at p the name? Bytes up to end, the end of its line,
+ * are looked at, and what is readable behind it. */
+static inline bool
+is_name(const char *p, const char *end, const struct json_column *c)
+{
+	size_t n = c->n - 2;
+
+	return (size_t)(end - p) >= n && memcmp(p, c->text + 1, n) == 0;
+}
+
+static inline const char *
+behind_space(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r'))
+		p++;
+	return p;
+}
+
+/* What is to be said of a line whose member is not its first, or perhaps is. hit: the first
+ * place in the line or behind it. */
+static uint32_t
+look_closely(const struct json_scan *s, const struct json_column *c, const struct json_line *l,
+	const uint32_t *hit)
+{
+	const char *start = s->p + l->start, *end = s->p + l->end, *p;
+	uint32_t at;
+
+	if (*start != '{' || l->flags & JSON_LINE_ESCAPE)
+		return JSON_UNTOLD;
+	while (*hit < l->end && !is_name(s->p + *hit, end, c))
+		hit++;
+	at = *hit;
+	if (at >= l->end)
+		return JSON_MISSING;
+	while (*++hit < l->end)
+		if (is_name(s->p + *hit, end, c))
+			return JSON_UNTOLD;
+	p = s->p + at;
+	if (p != start + 1 && json_machine_now()->depth(start, (size_t)(p - start)) != 1)
+		return JSON_MISSING;
+	p = behind_space(p + c->n - 2, end);
+	if (p == end || *p != ':')
+		return JSON_MISSING;
+	p = behind_space(p + 1, end);
+	return p == end ? JSON_UNTOLD : (uint32_t)(p - s->p);
+}
+
+static void
+fill(struct json_scan *s, struct json_column *c)
+{
+	const uint32_t *hit;
+	struct head head = c->head;
+	size_t i, n = c->n;
+
+	look_through(s, c);
+	c->value = mem_grow(c->value, &c->cap, s->nlines, sizeof(*c->value));
+	for (hit = s->hit, i = 0; i < s->nlines; i++) {
+		const struct json_line *l = s->line + i;
+		const char *start = s->p + l->start;
+
+		/* As it mostly is: the first member, and the only place. */
+		if (__builtin_expect(hit[0] == l->start + 1 && hit[1] >= l->end &&
+				!(l->flags & JSON_LINE_ESCAPE) && begins_with(start, &head) &&
+				(unsigned char)start[n] > ' ' &&
+				(n <= sizeof(head.is) || begins_with_all(start, s->p + l->end, c)),
+				1)) {
+			c->value[i] = l->start + (uint32_t)n;
+			hit++;
+			continue;
+		}
+		while (*hit < l->start)
+			hit++;
+		c->value[i] = look_closely(s, c, l, hit);
+		while (*hit < l->end)
+			hit++;
+	}
+	c->number = s->number;
+}
+
+const uint32_t *
+json_members(struct json_scan *s, const struct json_name *name)
+{
+	struct json_column *c;
+	size_t i;
+
+	for (i = 0; i < s->ncolumns; i++)
+		if (slice_eq(s->column[i]->name.key, name->key))
+			break;
+	if (i == s->ncolumns) {
+		s->column = mem_grow(s->column, &s->cap_columns, i + 1, sizeof(*s->column));
+		s->column[s->ncolumns++] = column_new(name);
+	}
+	c = s->column[i];
+	if (c->number != s->number)
+		fill(s, c);
+	return c->value;
+}
+
+bool
+json_can_look_for(const struct json_name *name)
+{
+	struct slice key = name->key;
+
+	/* Between two strings there is something that begins with one of these. */
+	return name->plain && key.n && key.n <= LONGEST_NAME && !strchr(" ,:]}", key.p[0]);
+}
+
+bool
+json_finder_init(struct json_finder *f, struct slice name)
+{
+	*f = (struct json_finder){.name = json_name_of(name)};
+	return json_can_look_for(&f->name);
+}

@@ -1,0 +1,241 @@
+/*
+ * The kernel of x86-64 with AVX-512. A comparison gives a mask, and the tokens of a step are
+ * written in one go.
+ */
+#include "json/scan.h"
+
+#if defined(__x86_64__)
+#include "json/eight.h"
+
+#define EQ512(v, c) _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(c))
+
+/* A step of any kind. */
+AVX512 STEP void
+any_avx512(struct json_state *s, const char *p, uint32_t at, enum json_mode mode)
+{
+	__m512i v = _mm512_loadu_si512(p);
+	__mmask64 high = _mm512_movepi8_mask(v);
+	__m512i is = _mm512_maskz_permutex2var_epi8(~high, _mm512_loadu_si512(class_low), v,
+		_mm512_loadu_si512(class_high));
+	uint64_t quotes;
+	struct step m;
+
+	m.quote = EQ512(v, '"');
+	m.feed = mode == JSON_TEXT ? 0 : EQ512(v, '\n');
+	m.backslash = EQ512(v, '\\');
+	m.control = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20));
+	m.op = _mm512_test_epi8_mask(is, _mm512_set1_epi8(IS(OP)));
+	m.space = _mm512_test_epi8_mask(is, _mm512_set1_epi8(IS(SPACE)));
+	m.bad_utf8 = 0;
+	if (mode != JSON_LINES_TRUST && (s->high | (high != 0))) {
+		__m256i before = _mm256_loadu_si256((const __m256i *)s->tail);
+		__m256i a = _mm512_castsi512_si256(v), b = _mm512_extracti64x4_epi64(v, 1);
+
+		m.bad_utf8 = utf8_errors(a, before) | (uint64_t)utf8_errors(b, a) << 32;
+		s->high = high >> 61 != 0;
+		_mm256_storeu_si256((__m256i *)s->tail, s->high ? b : _mm256_setzero_si256());
+	}
+	quotes = step_quotes(s, &m);
+	step_tokens(s, &m, quotes, prefix_xor(quotes));
+	put_tokens(v, m.tok, at, mode == JSON_LINES_LAZY ? NULL : s->pos + s->ntok,
+		s->first + s->ntok, true, mode);
+	if (mode != JSON_LINES_TRUST)
+		s->nscalars = (size_t)(put_scalars(s->scalar + s->nscalars, m.scalar, at) -
+			s->scalar);
+	step_lines(s, &m, at);
+}
+
+/* Times eight steps are looked at ahead. */
+#define AHEAD 2
+
+/* Steps as long as they are usual; returns how many bytes these were. */
+AVX512 STEP size_t
+usual_avx512(struct json_state *s, const char *p, uint32_t at, size_t n, enum json_mode mode)
+{
+	__m512i before = _mm512_maskz_set1_epi64(1 << 7, (long long)(s->in_scalar << 63));
+	struct json_feed *first = s->feed + s->nfeeds, *feed = first;
+	uint32_t *scalar = mode == JSON_LINES_TRUST ? NULL : s->scalar + s->nscalars;
+	struct ahead ahead[AHEAD];
+	unsigned have = 0, next = 0, good = LANES;
+	char last[64 * LANES];
+	size_t i;
+
+	if (s->escaped | s->high)
+		return 0;
+	for (i = 0; i < n && good == LANES; i += 64 * good) {
+		const char *q = p + i;
+		uint32_t here = at + (uint32_t)i;
+		struct eight e;
+
+		if (RARE(n - i < sizeof(last))) {
+			memset(last, 0, sizeof(last)); /* which is not usual */
+			q = memcpy(last, q, n - i);
+		}
+		if (next == have) {
+			have = n - i < AHEAD * sizeof(last) ? 1 : AHEAD;
+			for (next = 0; next < have; next++)
+				look_ahead(&ahead[next], q + next * sizeof(last));
+			next = 0;
+		}
+		e = look_at_eight(&ahead[next++], s->in_string, before, mode);
+		before = e.scalar;
+		good = e.good;
+		put_eight(s, &e, q, here, &feed, &scalar, mode);
+		if (good) {
+			s->in_string = -(e.ends >> (good - 1) & 1);
+			s->in_scalar = (uint64_t)_mm512_movepi64_mask(e.scalar) >> (good - 1) & 1;
+		}
+	}
+	/* What was noticed before belongs to the line that ends first. */
+	if (feed != first) {
+		first->flags = s->flags;
+		s->flags = 0;
+	}
+	s->nfeeds = (size_t)(feed - s->feed);
+	if (mode != JSON_LINES_TRUST)
+		s->nscalars = (size_t)(scalar - s->scalar);
+	return i;
+}
+
+#define STEPS(name, mode) \
+	AVX512 static __attribute__((noinline)) void \
+	any_##name(struct json_state *s, const char *p, uint32_t at) \
+	{ \
+		any_avx512(s, p, at, mode); \
+	} \
+	AVX512 static void \
+	name(struct json_state *s, const char *p, uint32_t at, size_t n) \
+	{ \
+		size_t i; \
+		for (i = 0; (i += usual_avx512(s, p + i, at + (uint32_t)i, n - i, mode)) < n; \
+			i += 64) \
+			any_##name(s, p + i, at + (uint32_t)i); \
+	}
+STEPS(lines_avx512, JSON_LINES)
+STEPS(lazy_avx512, JSON_LINES_LAZY)
+STEPS(trust_avx512, JSON_LINES_TRUST)
+STEPS(text_avx512, JSON_TEXT)
+#undef STEPS
+
+AVX512 static void
+feeds_avx512(struct json_state *state, const char *p, uint32_t at, size_t n)
+{
+	const __m512i slash = _mm512_set1_epi8('\\');
+	struct json_state s = *state;
+	size_t i, k;
+
+#define V(k) _mm512_loadu_si512(p + i + 64 * (k))
+#define NOT_SLASH(k) _mm512_xor_si512(V(k), slash)
+	for (i = 0; i + 256 <= n && !s.flags; i += 256) {
+		__m512i least = _mm512_min_epu8(_mm512_min_epu8(NOT_SLASH(0), NOT_SLASH(1)),
+			_mm512_min_epu8(NOT_SLASH(2), NOT_SLASH(3)));
+
+		if (RARE(_mm512_testn_epi8_mask(least, least)))
+			break;
+		for (k = 0; k < 4; k++)
+			s.nfeeds = put_feeds(s.feed, s.nfeeds, EQ512(V(k), '\n'),
+				at + (uint32_t)(i + 64 * k));
+	}
+	for (; i < n; i += 64)
+		step_feeds(&s, EQ512(V(0), '\n'), EQ512(V(0), '\\'), at + (uint32_t)i);
+#undef V
+#undef NOT_SLASH
+	*state = s;
+}
+
+AVX512 STEP struct kinds
+kinds_avx512(__m512i v)
+{
+	return (struct kinds){
+		EQ512(v, '"'), EQ512(v, '\n'), EQ512(v, ':'), EQ512(v, ','),
+		EQ512(v, '{'), EQ512(v, '['), EQ512(v, '}'), EQ512(v, ']'),
+	};
+}
+
+AVX512 static void
+judge_avx512(const char *first, size_t n, struct json_feed *feed, uint32_t *skip)
+{
+	struct judge j;
+	struct kinds k;
+	size_t i;
+
+	judge_begin(&j);
+	for (i = 0; i < n; i += 64) {
+		uint64_t all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
+
+		k = kinds_avx512(_mm512_maskz_loadu_epi8(all, first + i));
+		feed = judge_step(&j, &k, (uint32_t)i, n - i, feed, skip);
+	}
+}
+
+/* What stands for itself in a shape; anything else is a scalar. */
+static const char shape_low[64] = {['"'] = '"', [','] = ',', [':'] = ':'};
+static const char shape_high[64] = {
+	['[' - 64] = '[', [']' - 64] = ']', ['{' - 64] = '{', ['}' - 64] = '}',
+};
+
+AVX512 static inline bool
+same_avx512(const char *first, size_t n, const char *shape)
+{
+	const __m512i low = _mm512_loadu_si512(shape_low);
+	const __m512i high = _mm512_loadu_si512(shape_high);
+	size_t i;
+
+	for (i = 0; i < n; i += 64) {
+		__mmask64 all = _bzhi_u64(~UINT64_C(0), (unsigned)(n - i < 64 ? n - i : 64));
+		__m512i v = _mm512_permutex2var_epi8(low, _mm512_loadu_si512(first + i), high);
+
+		if (_mm512_mask_cmpneq_epi8_mask(all, v, _mm512_loadu_si512(shape + i)))
+			return false;
+	}
+	return true;
+}
+
+SHAPES(shapes_avx512, AVX512, judge_avx512, same_avx512)
+
+AVX512 static size_t
+find_avx512(const char *p, size_t at, size_t end, size_t n, const char *text, size_t len,
+	uint32_t *hit)
+{
+	const __m512i c1 = _mm512_set1_epi8(text[1]), c2 = _mm512_set1_epi8(text[len - 2]);
+	const __m512i c3 = _mm512_set1_epi8('"');
+	size_t found = 0, i;
+
+	for (i = at; i + 64 <= end && i + 64 + len <= n; i += 64) {
+		__mmask64 m = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p + i + 1), c1);
+
+		m = _mm512_mask_cmpeq_epi8_mask(m, _mm512_loadu_si512(p + i + len - 2), c2);
+		m = _mm512_mask_cmpeq_epi8_mask(m, _mm512_loadu_si512(p + i + len - 1), c3);
+		found = find_among(m, i, hit, found);
+	}
+	return find_rest(p, i, end, n, text, len, hit, found);
+}
+
+AVX512 static long
+depth_avx512(const char *p, size_t n)
+{
+	const __m512i blank = _mm512_set1_epi8(0x20);
+	uint64_t in_string = 0;
+	long depth = 0;
+	size_t i;
+
+	for (i = 0; i < n; i += 64) {
+		uint64_t all = n - i < 64 ? (UINT64_C(1) << (n - i)) - 1 : ~UINT64_C(0);
+		__m512i v = _mm512_maskz_loadu_epi8(all, p + i);
+		uint64_t inside = prefix_xor(EQ512(v, '"')) ^ in_string;
+
+		v = _mm512_or_si512(v, blank);
+		depth += __builtin_popcountll(EQ512(v, '{') & ~inside);
+		depth -= __builtin_popcountll(EQ512(v, '}') & ~inside);
+		in_string = (uint64_t)((int64_t)inside >> 63);
+	}
+	return depth;
+}
+
+const struct json_machine json_machine_avx512 = {
+	"avx512", {lines_avx512, lazy_avx512, trust_avx512, feeds_avx512, text_avx512},
+	judge_avx512, shapes_avx512, find_avx512, depth_avx512,
+};
+#else
+typedef int json_no_avx512;
+#endif
