@@ -38,6 +38,7 @@ window_open(const struct op_context *ctx, struct failure *why)
 
 	(void)why;
 	config.plan.reading.stage = ctx->stage;
+	config.plan.reading.time = ctx->time;
 	w->windows = windows_new(&config.plan, &state, ctx);
 	reading_init(&w->reading, &config.plan.reading);
 	return w;
@@ -82,6 +83,13 @@ window_record(void *self, const struct record *r, struct emit *e, struct failure
 		break;
 	}
 	return 0;
+}
+
+static bool
+window_when(void *self, const struct record *r, int64_t *us)
+{
+	return !config.plan.from_partials &&
+		reading_when(&((struct window *)self)->reading, r, us);
 }
 
 static int
@@ -133,9 +141,10 @@ window_barrier(void *self, uint64_t epoch, struct emit *e, struct failure *why)
 
 static const struct operator window_operator = {
 	.name = "window",
-	.flags = OP_STATE | OP_TIMED | OP_LAZY,
+	.flags = OP_STATE | OP_TIMED,
 	.open = window_open,
 	.record = window_record,
+	.when = window_when,
 	.watermark = window_watermark,
 	.barrier = window_barrier,
 	.rollback = window_rollback,

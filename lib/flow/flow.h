@@ -183,6 +183,7 @@ struct flow_place {
 	bool evict;             /* beyond a bound the oldest go; else it is an error */
 	struct buf mark;        /* the driver's own bytes in each mark: what event time knows */
 };
+struct flow_time;
 enum op_peek { PEEK_RECORD, PEEK_DROP, PEEK_SAME };
 enum op_coming { COMING_NOTHING, COMING_VALUE, COMING_FULL };
 
@@ -193,6 +194,7 @@ struct op_context {
 	const char *stage;      /* --name, or the program's name */
 	unsigned worker;        /* 0 .. jobs-1 */
 	struct flow_place *place; /* lives as long as the run */
+	const struct flow_time *time; /* how records get their event time */
 };
 
 /*
@@ -231,6 +233,9 @@ struct operator {
 	 * comes, maybe on another thread than all else, and note what will help record(),
 	 * which finds it in its block. A line may not be valid. No two at a time. */
 	void (*note)(void *self, const struct json_scan *, struct buf *notes);
+	/* Or NULL: the event time of a plain record, where the operator, who looks at it anyway,
+	 * can tell what --time says: true. */
+	bool (*when)(void *self, const struct record *, int64_t *us);
 	/*
 	 * Of an operator whose records take long, or NULL. On one thread, records that record()
 	 * will get later in the block are shown, in order, so that their work can begin: first

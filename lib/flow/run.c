@@ -104,7 +104,8 @@ static int
 worker_open(struct worker *w, struct flow *f, unsigned index, const void *config,
 	struct failure *why)
 {
-	struct op_context ctx = {config, f->opt->app, f->opt->stage, index, &f->place};
+	struct op_context ctx = {config, f->opt->app, f->opt->stage, index, &f->place,
+		&f->opt->time};
 
 	w->flow = f;
 	w->index = index;

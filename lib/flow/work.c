@@ -296,7 +296,8 @@ tell_time(struct worker *w, struct record *r, struct failure *why)
 {
 	struct flow *f = w->flow;
 
-	if (clock_time(&f->opt->time, w->time, f->opt->stage, r, &r->time_us, why) < 0)
+	if (!(f->op->when && !r->meta && f->op->when(w->op, r, &r->time_us)) &&
+		clock_time(&f->opt->time, w->time, f->opt->stage, r, &r->time_us, why) < 0)
 		return why->status == EXIT_DATA ? 0 : -1;
 	if (!clock_tell(&f->clock, &f->opt->time, record_input(r), r->time_us,
 			f->source->unread))

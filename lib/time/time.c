@@ -131,6 +131,46 @@ time_of_rfc3339(struct slice s, int64_t *us)
 	return 0;
 }
 
+/* ":07Z", ":07.5Z" ... to the instant less the minute; false: something else. */
+static bool
+seconds_of(const char *p, const char *end, int64_t *us)
+{
+	int64_t scale = US_SECOND, part;
+	int second;
+
+	if (*p != ':' || (second = digits(p + 1, 2)) < 0 || second > 59)
+		return false;
+	part = second * US_SECOND;
+	p += 3;
+	if (*p == '.' && is_digit(p[1]))
+		for (p++; p < end && is_digit(*p); p++) {
+			scale /= 10;
+			part += scale * (*p - '0');
+		}
+	*us = part;
+	return *p == 'Z' && p + 1 == end;
+}
+
+int
+time_of_rfc3339_near(struct time_memo *memo, struct slice s, int64_t *us)
+{
+	int64_t part;
+
+	if (s.n >= 20 && memo->known && memcmp(s.p, memo->minute, sizeof(memo->minute)) == 0 &&
+		seconds_of(s.p + 16, s.p + s.n, &part)) {
+		*us = memo->us + part;
+		return 0;
+	}
+	if (time_of_rfc3339(s, us) < 0)
+		return -1;
+	if (seconds_of(s.p + 16, s.p + s.n, &part)) {
+		memcpy(memo->minute, s.p, sizeof(memo->minute));
+		memo->us = *us - part;
+		memo->known = true;
+	}
+	return 0;
+}
+
 /*
  * The number is 0.FIRST... × 10^point, FIRST its first digit that isn't 0. Digits before
  * the microsecond's place make the instant; those after it only tell whether there is a

@@ -19,6 +19,14 @@ enum time_unit { TIME_UNIT_AUTO, TIME_UNIT_S, TIME_UNIT_MS, TIME_UNIT_US };
  * not one, or is outside of the years 0000 to 9999 in UTC. */
 int time_of_rfc3339(struct slice s, int64_t *us);
 
+/* The same, faster where times are mostly in the minute of the one before. {0} knows none. */
+struct time_memo {
+	char minute[16];     /* "2026-01-02T09:00" */
+	int64_t us;
+	bool known;
+};
+int time_of_rfc3339_near(struct time_memo *, struct slice s, int64_t *us);
+
 /* A JSON number's text as an epoch: seconds, milliseconds or microseconds. AUTO tells
  * them apart by size (below 10^11 seconds, below 10^14 milliseconds); fractions count,
  * and what is finer than a microsecond is cut towards the past. Exact: no double is

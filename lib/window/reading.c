@@ -9,10 +9,10 @@
 /* A member of "." that some expression is. */
 struct field {
 	struct json_name name;
-	struct json_finder finder;
-	bool findable;            /* without tokens */
-	bool looked;              /* at the record in hand */
+	int want;                 /* its number among those that one walk finds; -1: none */
+	bool looked;              /* at the record in hand, */
 	bool there;               /* and it is not null */
+	bool plain;               /* equal values have this text, as far as is known */
 	struct fold_value value;
 };
 
@@ -33,6 +33,10 @@ struct reading_rest {
 	const struct reading_plan *plan;
 	struct field *field;
 	size_t nfields;
+	struct pick_wants wants;  /* the fields, as far as they fit, and the time: */
+	int time;                 /* which of them that is; -1: none */
+	struct time_memo memo;
+	const char *walked;       /* the line that was walked over ahead of its turn, or NULL */
 	struct asked key;
 	struct asked_spec *spec;
 	size_t cap;               /* inputs */
@@ -61,8 +65,7 @@ ask(struct reading_rest *r, const struct expr *e)
 		;
 	if (i == r->nfields) {
 		r->field = mem_realloc(r->field, (i + 1) * sizeof(*r->field));
-		r->field[i] = (struct field){.name = json_name_of(name)};
-		r->field[i].findable = json_finder_init(&r->field[i].finder, name);
+		r->field[i] = (struct field){json_name_of(name), pick_want(&r->wants, name)};
 		r->nfields++;
 	}
 	/* It is run where "." is no object. */
@@ -73,10 +76,15 @@ void
 reading_init(struct reading *reading, const struct reading_plan *plan)
 {
 	struct reading_rest *r = mem_zalloc(sizeof(*r));
+	struct slice name;
 	size_t i, j;
 
 	*reading = (struct reading){.rest = r, .plain = true};
 	r->plan = plan;
+	r->time = -1;
+	if (plan->time && plan->time->expr && expr_is_path(plan->time->expr) &&
+		expr_path_fields(plan->time->expr, 0, &name, 1) == 1)
+		r->time = pick_want(&r->wants, name);
 	r->spec = mem_array(plan->nspecs + 1, sizeof(*r->spec));
 	r->key = ask(r, plan->key);
 	for (i = 0; i < plan->nspecs; i++)
@@ -146,41 +154,100 @@ run_all(struct reading_rest *r, const struct asked *a, const struct value **out)
 static int
 run_test(struct reading_rest *r, const struct asked *a)
 {
-	struct record_vars vars;
-	struct value root;
-	int rc = r->record->root ? -1 : expr_ask(a->run, r->record->doc);
+	struct record_vars vars = scope(r, a->run);
+	struct value root = record_value(r->record);
 
-	if (rc >= 0)
-		return rc;
-	vars = scope(r, a->run);
-	root = record_value(r->record);
 	return expr_test(a->run, &root, &(struct expr_env){record_var, &vars}, r->why);
 }
 
 /* ---- fields ---------------------------------------------------------------------------- */
 
-/* A scalar of a line without escapes, found at p. False: its end is not told by its bytes. */
+/* Strings without escapes, and short whole numbers, are as equal ones share them. */
 static inline bool
-scalar_at(const char *p, const char *end, struct fold_value *v)
+is_plain(const struct fold_value *v, bool escapes)
 {
-	const char *q = p + 1;
+	if (v->type == JSON_STRING)
+		return !escapes || !memchr(v->text.p, '\\', v->text.n);
+	return v->small && !v->scale && v->m;
+}
 
-	if (*p == '"') {
-		q = memchr(q, '"', (size_t)(end - q));
-		if (!q)
-			return false;
-		*v = (struct fold_value){.text = slice_of(p, (size_t)(q + 1 - p)),
-			.type = JSON_STRING};
-		return true;
+/* A scalar of a line without escapes, or none. */
+static inline void
+see(const struct json_doc *d, uint32_t t, struct field *f)
+{
+	const char *p;
+	uint32_t n;
+	char c;
+
+	f->there = false;
+	f->looked = true;
+	if (t == JSON_NONE || (c = d->first[t]) == 'n')
+		return;
+	if (c == '{' || c == '[') {
+		f->looked = false;
+		return;
 	}
-	if (*p == '{' || *p == '[')
+	p = d->base + d->pos[t];
+	n = d->pos[t + 1] - d->pos[t];
+	while ((unsigned char)p[n - 1] <= ' ')
+		n--;
+	f->there = true;
+	f->value.text = slice_of(p, n);
+	f->value.type = (enum json_type)json_type_of_byte[(unsigned char)c];
+	f->value.small = f->value.type == JSON_NUMBER &&
+		fold_small(p, n, &f->value.m, &f->value.scale);
+	f->plain = is_plain(&f->value, false);
+}
+
+static int64_t
+time_at(const struct flow_time *time, const struct json_doc *d, uint32_t t,
+	struct time_memo *memo)
+{
+	struct slice text;
+	int64_t us;
+
+	if (t == JSON_NONE)
+		return TIME_NONE;
+	text = json_text(d, t);
+	if (d->first[t] == '"')
+		return time_of_rfc3339_near(memo, slice_of(text.p + 1, text.n - 2), &us) < 0 ?
+			TIME_NONE : us;
+	return json_type_at(d, t) != JSON_NUMBER ||
+		time_of_epoch(text, time->unit, &us) < 0 ? TIME_NONE : us;
+}
+
+/* Look at all fields in one walk over the line; at has the tokens. False: it may not be valid,
+ * or has escapes, and each is looked for by itself. */
+static inline bool
+walk(struct reading_rest *r, const struct record *record, uint32_t *at)
+{
+	const struct json_doc *d = record->doc;
+	size_t i;
+
+	if (record->meta || record->root || d->flags || !r->wants.n ||
+		!pick_look(&r->wants, d, at))
 		return false;
-	while (q < end && *q != ',' && *q != '}' && (unsigned char)*q > ' ')
-		q++;
-	v->text = slice_of(p, (size_t)(q - p));
-	v->type = (enum json_type)json_type_of_byte[(unsigned char)*p];
-	v->small = v->type == JSON_NUMBER && fold_small(p, v->text.n, &v->m, &v->scale);
+	for (i = 0; i < r->nfields; i++) {
+		if (r->field[i].want >= 0)
+			see(d, at[r->field[i].want], &r->field[i]);
+		else
+			r->field[i].looked = false;
+	}
 	return true;
+}
+
+bool
+reading_when(struct reading *reading, const struct record *record, int64_t *us)
+{
+	struct reading_rest *r = reading->rest;
+	uint32_t at[PICK_WANTS];
+
+	r->walked = NULL;
+	if (r->time < 0 || !walk(r, record, at))
+		return false;
+	r->walked = record->line.p;
+	*us = time_at(r->plan->time, record->doc, at[r->time], &r->memo);
+	return *us != TIME_NONE;
 }
 
 static struct fold_value
@@ -202,31 +269,14 @@ static void
 look(struct reading_rest *r, struct field *f)
 {
 	const struct json_doc *d = r->record->doc;
-	const char *p;
-	uint32_t t;
+	uint32_t t = json_get_name(d, r->record->root, &f->name);
 
 	f->looked = true;
-	f->there = false;
-	if (!d->pos && f->findable && !r->record->root) {
-		switch (json_find(&f->finder, d, &p)) {
-		case JSON_ABSENT:
-			return;
-		case JSON_FOUND:
-			if (scalar_at(p, d->base + d->scan->line[d->line].end, &f->value)) {
-				f->there = f->value.type != JSON_NULL;
-				return;
-			}
-			break;
-		case JSON_UNSURE:
-			break;
-		}
-	}
-	record_value(r->record);
-	t = json_get_name(d, r->record->root, &f->name);
-	if (t == JSON_NONE || json_type_at(d, t) == JSON_NULL)
+	f->there = t != JSON_NONE && json_type_at(d, t) != JSON_NULL;
+	if (!f->there)
 		return;
 	f->value = token(r, d, t);
-	f->there = true;
+	f->plain = is_plain(&f->value, true);
 }
 
 static inline const struct field *
@@ -241,15 +291,6 @@ field(struct reading_rest *r, int i)
 
 /* ---- the key --------------------------------------------------------------------------- */
 
-/* Strings without escapes, and short whole numbers, are as equal ones share them. */
-static inline bool
-is_plain(const struct fold_value *v)
-{
-	if (v->type == JSON_STRING)
-		return !memchr(v->text.p, '\\', v->text.n);
-	return v->small && v->m && !memchr(v->text.p, '.', v->text.n);
-}
-
 static int
 read_key(struct reading *reading)
 {
@@ -262,7 +303,7 @@ read_key(struct reading *reading)
 		return 0;
 	if (r->is_object && r->key.field != NO_FIELD) {
 		f = field(r, r->key.field);
-		reading->plain = f->there && is_plain(&f->value);
+		reading->plain = f->there && f->plain;
 		if (reading->plain) {
 			reading->key = reading->identity = f->value.text;
 			return 0;
@@ -319,19 +360,53 @@ read_what(struct reading_rest *r, const struct asked *a, const struct spec *spec
 	return 0;
 }
 
-static int
-add_input(struct reading *reading, unsigned i, const struct fold_input *in)
+/* Room for one more input. */
+static inline struct reading_input *
+next_input(struct reading *reading, unsigned i)
 {
 	struct reading_rest *r = reading->rest;
+	struct reading_input *in;
 
-	if (fold_check(&r->plan->spec[i].fold, in, &reading->work, r->why) < 0)
-		return -1;
-	if (reading->n == r->cap)
+	if (__builtin_expect(reading->n == r->cap, 0))
 		reading->input = mem_grow(reading->input, &r->cap, reading->n + 1,
 			sizeof(*reading->input));
-	reading->input[reading->n].fold = i;
-	reading->input[reading->n++].in = *in;
-	return 0;
+	in = &reading->input[reading->n++];
+	in->fold = i;
+	in->in.us = reading->us;
+	return in;
+}
+
+static int
+add_value(struct reading *reading, unsigned i, const struct fold_value *v,
+	const struct fold_value *what)
+{
+	struct reading_rest *r = reading->rest;
+	struct reading_input *in = next_input(reading, i);
+
+	in->in.value = *v;
+	if (what)
+		in->in.what = *what;
+	return v->small ? 0 : fold_check(&r->plan->spec[i].fold, &in->in, &reading->work, r->why);
+}
+
+/* Of an expression that is run. */
+static int
+add_outputs(struct reading *reading, unsigned i, const struct fold_value *what)
+{
+	struct reading_rest *r = reading->rest;
+	bool null_too = r->plan->spec[i].fold.func == FOLD_COUNT;
+	struct fold_value made_of;
+	const struct value *v;
+	ptrdiff_t n, j;
+
+	n = run_all(r, &r->spec[i].part[SPEC_VALUE], &v);
+	for (j = 0; j < n; j++) {
+		made_of = made(r, &v[j]);
+		if ((made_of.type != JSON_NULL || null_too) &&
+			add_value(reading, i, &made_of, what) < 0)
+			return -1;
+	}
+	return n < 0 ? -1 : 0;
 }
 
 static int
@@ -340,40 +415,34 @@ read_spec(struct reading *reading, unsigned i)
 	struct reading_rest *r = reading->rest;
 	const struct asked *part = r->spec[i].part;
 	const struct spec *spec = &r->plan->spec[i];
-	struct fold_input in = {.us = reading->us};
+	struct fold_value what;
 	const struct field *f;
-	const struct value *v;
-	ptrdiff_t n, j;
 	int rc;
 
 	if (part[SPEC_WHERE].run && (rc = run_test(r, &part[SPEC_WHERE])) != 1)
 		return rc;
-	if (!part[SPEC_VALUE].run)
-		return add_input(reading, i, &in);
-	if (part[SPEC_WHAT].run && read_what(r, &part[SPEC_WHAT], spec, &in.what) < 0)
+	if (!part[SPEC_VALUE].run) {
+		next_input(reading, i);
+		return 0;
+	}
+	if (part[SPEC_WHAT].run && read_what(r, &part[SPEC_WHAT], spec, &what) < 0)
 		return -1;
-	if (r->is_object && part[SPEC_VALUE].field != NO_FIELD) {
-		f = field(r, part[SPEC_VALUE].field);
-		in.value = f->value;
-		return f->there || spec->fold.func == FOLD_COUNT ?
-			add_input(reading, i, &in) : 0;
+	if (!r->is_object || part[SPEC_VALUE].field == NO_FIELD)
+		return add_outputs(reading, i, part[SPEC_WHAT].run ? &what : NULL);
+	f = field(r, part[SPEC_VALUE].field);
+	if (spec->fold.func == FOLD_COUNT) {
+		next_input(reading, i);
+		return 0;
 	}
-	n = run_all(r, &part[SPEC_VALUE], &v);
-	for (j = 0; j < n; j++) {
-		in.value = made(r, &v[j]);
-		if (in.value.type == JSON_NULL && spec->fold.func != FOLD_COUNT)
-			continue;
-		if (add_input(reading, i, &in) < 0)
-			return -1;
-	}
-	return n < 0 ? -1 : 0;
+	return f->there ? add_value(reading, i, &f->value, part[SPEC_WHAT].run ? &what : NULL) :
+		0;
 }
 
 int
 reading_take(struct reading *reading, const struct record *record, struct failure *why)
 {
 	struct reading_rest *r = reading->rest;
-	const struct json_doc *d = record->doc;
+	uint32_t at[PICK_WANTS];
 	size_t i;
 
 	reset(r);
@@ -381,10 +450,11 @@ reading_take(struct reading *reading, const struct record *record, struct failur
 	r->why = why;
 	reading->us = record->time_us;
 	reading->n = 0;
-	for (i = 0; i < r->nfields; i++)
-		r->field[i].looked = false;
-	r->is_object = d->pos ? d->first[record->root] == '{' :
-		d->base[d->scan->line[d->line].start] == '{';
+	if (r->walked != record->line.p && !walk(r, record, at))
+		for (i = 0; i < r->nfields; i++)
+			r->field[i].looked = false;
+	r->walked = NULL;
+	r->is_object = record->doc->first[record->root] == '{';
 	if (reading->us == TIME_NONE)
 		return fail_record(why, "time", "the record has no event time");
 	if (read_key(reading) < 0)

@@ -2,12 +2,13 @@
  * reading: what a record tells its windows: the key, and what each function is to be given.
  *
  * All expressions are evaluated, and all that they give is checked, before anything is added
- * to a window, so a bad record leaves no trace. Members of "." are looked up as such, each
- * once a record, and of a line without tokens in its bytes; other expressions are run.
+ * to a window, so a bad record leaves no trace. Expressions that are a member of "." are not
+ * run: one walk over the members of a line finds all of them, and the event time.
  */
 #ifndef SK_WINDOW_READING_H
 #define SK_WINDOW_READING_H
 
+#include "expr/pick.h"
 #include "flow/flow.h"
 #include "window/spec.h"
 
@@ -18,6 +19,7 @@ struct reading_plan {
 	const struct expr *key;   /* NULL: there is one key, for all */
 	bool null_key;
 	const char *stage;
+	const struct flow_time *time; /* NULL: it is not to be told */
 };
 
 struct reading_input {
@@ -39,6 +41,9 @@ struct reading {
 
 void reading_init(struct reading *, const struct reading_plan *);
 void reading_release(struct reading *);
+
+/* The event time, where a look at the members tells it: true. */
+bool reading_when(struct reading *, const struct record *, int64_t *us);
 
 /* -1: a bad record. What is read lives until the next call. */
 int reading_take(struct reading *, const struct record *, struct failure *why);

@@ -342,9 +342,38 @@ durations(void)
 	buf_release(&b);
 }
 
+/* Times of one minute and another, good and bad: the memo changes nothing. */
+static void
+near(void)
+{
+	static const char *const minute[] = {"2026-01-02T09:00", "2026-01-02T09:01", "2026-02-29T00:00",
+		"2024-02-29T23:59", "0000-01-01T00:00", "9999-12-31T23:59", "2026-01-02t09:00"};
+	static const char *const rest[] = {":00Z", ":59.5Z", ":60Z", ":61Z", ":07.123456Z",
+		":07.1234567890123456789Z", ":7Z", ":07", ":07.Z", ":07z", ":07+01:00", ":07.5-23:59", "Z",
+		":07Z ", ":0xZ"};
+	struct time_memo memo = {.known = false};
+	char text[64];
+	size_t i, j, round, bad = 0;
+
+	for (round = 0; round < 3; round++)
+		for (i = 0; i < sizeof(minute) / sizeof(*minute); i++)
+			for (j = 0; j < 2 * sizeof(rest) / sizeof(*rest); j++) {
+				int64_t want = 0, got = 0;
+				int rc;
+
+				snprintf(text, sizeof(text), "%s%s", minute[round == 2 ? j % 7 : i],
+					rest[j % (sizeof(rest) / sizeof(*rest))]);
+				rc = time_of_rfc3339(slice_str(text), &want);
+				bad += time_of_rfc3339_near(&memo, slice_str(text), &got) != rc ||
+					got != want;
+			}
+	ok(!bad, "times near each other are read as they are alone (%zu not)", bad);
+}
+
 int
 main(void)
 {
+	near();
 	int64_t before = time_now_us(), tick = time_monotonic_ns();
 
 	rfc3339();
