@@ -402,7 +402,6 @@ worker_deliver(struct worker *w)
 	struct failure why;
 	size_t i;
 
-	worker_wait_turn(w);
 	if (!atomic_load(&f->stop)) {
 		if (deliver_bad(w, &why) < 0 || worker_deliver_output(w, &why) < 0) {
 			tell_fail(w, why.status, why.text);
@@ -431,10 +430,4 @@ worker_deliver(struct worker *w)
 	for (i = 0; i < w->nbad; i++)
 		bad_release(&w->bad[i]);
 	w->nbad = 0;
-	if (f->opt->jobs == 1)
-		return;
-	pthread_mutex_lock(&f->turn_lock);
-	f->turn++;
-	pthread_cond_broadcast(&f->turn_cond);
-	pthread_mutex_unlock(&f->turn_lock);
 }

@@ -192,15 +192,16 @@ struct op_context {
 	const void *config;     /* the command's own */
 	const char *app;        /* "" without one */
 	const char *stage;      /* --name, or the program's name */
-	unsigned worker;        /* 0 .. jobs-1 */
+	unsigned worker;        /* each of those that a run opens has a number, from 0 */
 	struct flow_place *place; /* lives as long as the run */
 	const struct flow_time *time; /* how records get their event time */
 };
 
 /*
- * An operator is a struct of callbacks. Each worker thread opens its own. Callbacks return
- * OP_OK, or -1 with why filled: status EXIT_DATA from record() is a bad record, whose
- * emissions are undone; anything else ends the run. Only open and record are compulsory.
+ * An operator is a struct of callbacks. Each worker opens its own, which is in the hands of
+ * one thread at a time, though not of the same one for each block. Callbacks return OP_OK, or
+ * -1 with why filled: status EXIT_DATA from record() is a bad record, whose emissions are
+ * undone; anything else ends the run. Only open and record are compulsory.
  *
  * Order on a checkpointed stream: when a start comes, revoke(task) for tasks that it no longer
  * lists, assign(task) for new ones and rollback(epoch); then records, watermarks and barriers

@@ -1,6 +1,11 @@
 /*
  * The driver. A worker takes a block, works on it (work.c), and delivers it in its turn
- * (deliver.c); with one job the main thread is the only worker and there is nobody to wait for.
+ * (deliver.c); with one job the main thread has the only worker and there is nobody to wait for.
+ *
+ * With more, there are more workers than threads, and a worker is what a thread picks up for a
+ * block: the operator, the memory, what the block led to. A thread whose block is not next to
+ * be delivered leaves it and takes another one; whoever delivers the block before goes on with
+ * it. So a thread that the machine keeps waiting holds up nobody before all workers are full.
  */
 #include "flow/run.h"
 
@@ -11,6 +16,7 @@
 
 #include "base/mem.h"
 
+#define SPARE_WORKERS 2        /* more than threads, where there are several */
 #define EPOCH_LOOK_NS 10000000 /* an epoch that may not end yet is asked again after this */
 
 /* ---- workers ------------------------------------------------------------------------------- */
@@ -73,7 +79,6 @@ take_failed(struct worker *w)
 	w->halted = w->fatal = true;
 	w->enough = w->flush = false;
 	w->check_start = false;
-	worker_deliver(w);
 }
 
 static void
@@ -84,19 +89,89 @@ work_on(struct worker *w)
 	w->check_start = !f->controlled && !f->owner && f->carry && !f->main_begun;
 	w->emit.envelope = f->envelope_out;
 	worker_work(w);
-	worker_deliver(w);
+}
+
+/* The worker that has the block to be delivered, if that is ready. */
+static struct worker *
+next_ready(struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->nworkers; i++)
+		if (f->worker[i].state == WORKER_READY && f->worker[i].number == f->turn)
+			return &f->worker[i];
+	return NULL;
+}
+
+/* The block is ready: deliver it and those behind it that wait for it, or leave that to who has
+ * the one before. */
+static void
+hand_over(struct worker *w)
+{
+	struct flow *f = w->flow;
+
+	pthread_mutex_lock(&f->turn_lock);
+	w->state = WORKER_READY;
+	while (!f->delivering && (w = next_ready(f))) {
+		f->delivering = true;
+		pthread_mutex_unlock(&f->turn_lock);
+		worker_deliver(w);
+		pthread_mutex_lock(&f->turn_lock);
+		f->delivering = false;
+		w->state = WORKER_FREE;
+		f->turn++;
+		pthread_cond_broadcast(&f->turn_cond);
+	}
+	pthread_mutex_unlock(&f->turn_lock);
+}
+
+/* A worker that has nothing to do; waits until there is one. */
+static struct worker *
+pick_up(struct flow *f)
+{
+	struct worker *w = NULL;
+	size_t i;
+
+	pthread_mutex_lock(&f->turn_lock);
+	while (!w) {
+		for (i = 0; i < f->nworkers && !w; i++)
+			if (f->worker[i].state == WORKER_FREE)
+				w = &f->worker[i];
+		if (!w)
+			pthread_cond_wait(&f->turn_cond, &f->turn_lock);
+	}
+	w->state = WORKER_BUSY;
+	pthread_mutex_unlock(&f->turn_lock);
+	return w;
+}
+
+static void
+put_down(struct worker *w)
+{
+	pthread_mutex_lock(&w->flow->turn_lock);
+	w->state = WORKER_FREE;
+	pthread_cond_broadcast(&w->flow->turn_cond);
+	pthread_mutex_unlock(&w->flow->turn_lock);
 }
 
 static void *
-worker_loop(void *arg)
+worker_loop(void *flow)
 {
-	struct worker *w = arg;
+	struct worker *w;
 	int rc;
 
-	while ((rc = take(w)) > 0)
-		work_on(w);
-	if (rc < 0)
-		take_failed(w);
+	do {
+		w = pick_up(flow);
+		rc = take(w);
+		if (rc > 0)
+			work_on(w);
+		if (rc < 0)
+			take_failed(w);
+		if (rc)
+			hand_over(w);
+		else
+			put_down(w);
+	} while (rc > 0);
 	return NULL;
 }
 
@@ -179,11 +254,12 @@ failed:
 }
 
 static void
-run_workers(struct worker *w, size_t n)
+run_workers(struct flow *f, size_t nthreads)
 {
-	struct flow *f = w->flow;
+	struct worker *w = f->worker;
+	pthread_t *thread = NULL;
 	struct failure why;
-	size_t i, started;
+	size_t i, n = f->nworkers, started;
 	bool peek;
 	int rc;
 
@@ -200,14 +276,19 @@ run_workers(struct worker *w, size_t n)
 	}
 	if (peek && !f->controlled && rc >= 0 && begin(w, n, rc > 0) < 0)
 		return;
-	if (rc < 0)
-		take_failed(&w[0]);
-	if (rc <= 0)
+	if (rc == 0)
 		return;
+	w[0].state = WORKER_BUSY;
+	if (rc < 0) {
+		take_failed(&w[0]);
+		hand_over(&w[0]);
+		return;
+	}
 	if (f->controlled)
-		n = 1;
-	for (started = 1; started < n; started++) {
-		rc = pthread_create(&w[started].thread, NULL, worker_loop, &w[started]);
+		nthreads = f->nworkers = 1;
+	thread = mem_array(nthreads, sizeof(*thread));
+	for (started = 1; started < nthreads; started++) {
+		rc = pthread_create(&thread[started], NULL, worker_loop, f);
 		if (rc) {
 			fail(&why, EXIT_OS, "cannot start a thread: %s", strerror(rc));
 			run_failed(f, &why);
@@ -215,9 +296,12 @@ run_workers(struct worker *w, size_t n)
 		}
 	}
 	work_on(&w[0]);
-	worker_loop(&w[0]);
+	hand_over(&w[0]);
+	worker_loop(f);
 	for (i = 1; i < started; i++)
-		pthread_join(w[i].thread, NULL);
+		pthread_join(thread[i], NULL);
+	free(thread);
+	f->nworkers = n;
 }
 
 /* Bounded input was read to its end, or the operator had enough. */
@@ -509,9 +593,8 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 		.tick = progress, .report = report, .arg = f,
 	};
 	struct flow_options own = *opt;
-	struct worker *w = NULL;
 	struct failure why;
-	size_t n, i;
+	size_t i;
 	bool complete;
 
 	if (own.serial || source->one_block || own.timed || own.time.expr ||
@@ -526,34 +609,34 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	source->tell = run_tell;
 	source->flow = f;
 	f->committed_ns = time_monotonic_ns();
-	n = (size_t)own.jobs;
 	f->opt = &own;
 	f->op = op;
 	f->source = source;
 	f->began_ns = time_monotonic_ns();
-	w = mem_array(n, sizeof(*w));
+	f->nworkers = (size_t)own.jobs + (own.jobs > 1 ? SPARE_WORKERS : 0);
+	f->worker = mem_array(f->nworkers, sizeof(*f->worker));
 	sig.progress = own.progress < 0 ? isatty(STDERR_FILENO) && !own.quiet : own.progress;
 	if (prepare(f, &why) < 0 || signals_start(&sig, &why) < 0) {
 		run_failed(f, &why);
 		goto out;
 	}
-	for (i = 0; i < n; i++) {
-		if (worker_open(&w[i], f, (unsigned)i, config, &why) < 0) {
+	for (i = 0; i < f->nworkers; i++) {
+		if (worker_open(&f->worker[i], f, (unsigned)i, config, &why) < 0) {
 			run_failed(f, &why);
 			goto out;
 		}
 	}
-	run_workers(w, n);
+	run_workers(f, (size_t)own.jobs);
 	complete = is_complete(f);
-	end_operators(w, n, complete);
+	end_operators(f->worker, f->nworkers, complete);
 	signals_stop();
 	clear_progress(f);
-	end_sinks(f, &w[0], complete);
+	end_sinks(f, f->worker, complete);
 out:
 	signals_stop();
-	for (i = 0; i < n; i++)
-		if (w[i].flow)
-			worker_close(&w[i]);
-	free(w);
+	for (i = 0; i < f->nworkers; i++)
+		if (f->worker[i].flow)
+			worker_close(&f->worker[i]);
+	free(f->worker);
 	return last_word(f);
 }

@@ -26,12 +26,15 @@ struct flow {
 	uint64_t next;               /* number of the next block */
 	bool at_end;
 
-	pthread_mutex_t turn_lock;   /* guards turn, and what a turn's owner changes */
-	pthread_cond_t turn_cond;
+	pthread_mutex_t turn_lock;   /* guards turn, delivering and the states of workers */
+	pthread_cond_t turn_cond;    /* the turn has moved on, or a worker is free */
 	uint64_t turn;               /* number of the block that may be delivered */
+	bool delivering;             /* one thread is at it, and changes what is the turn's */
+	struct worker *worker;
+	size_t nworkers;
 	atomic_bool stop;            /* nothing more is to be read or delivered */
 	bool enough;                 /* the operator wants no more: a complete end */
-	bool main_begun;             /* the main port has got something */
+	atomic_bool main_begun;      /* the main port has got something */
 	int status;                  /* of the failure that ended the run, else 0 */
 	bool some_bad;               /* besides what the balance counts */
 	struct balance balance;
@@ -99,11 +102,15 @@ int ports_commit(struct flow *, struct failure *why);
 /* Is there a sink whose file only appears at the end? */
 bool ports_appear_later(const struct flow *);
 
-/* One thread's part of a run. */
+/* A block's way through the run, in one thread's hands at a time. */
 struct worker {
 	struct flow *flow;
 	unsigned index;
-	pthread_t thread;
+	enum {
+		WORKER_FREE,
+		WORKER_BUSY,         /* a thread has it */
+		WORKER_READY,        /* its block waits to be delivered */
+	} state;
 	uint64_t number;             /* of the block in hand */
 	struct block block;
 	struct json_scan scan, scratch;

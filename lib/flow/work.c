@@ -145,8 +145,6 @@ worker_wait_turn(struct worker *w)
 {
 	struct flow *f = w->flow;
 
-	if (f->opt->jobs == 1)
-		return;
 	pthread_mutex_lock(&f->turn_lock);
 	while (f->turn != w->number)
 		pthread_cond_wait(&f->turn_cond, &f->turn_lock);

@@ -29,6 +29,29 @@ setup() {
 	done
 }
 
+@test "any number of threads: the same bytes, the same end" {
+	"$SK_BUILD/examples/generate" --seed 12 --bytes 12000000 >long
+	sed '30000s/^{/{{/' long >broken
+	for file in long broken; do
+		for tool in "sk-map .orderId" "sk-split .items --empty drop" sk-cat \
+			"sk-route --by .type -o {}.F --dead-letter bad"; do
+			for jobs in 1 2 7; do
+				rm -f ./*.F bad
+				status=0
+				$tool -v --jobs $jobs "$file" >out.$jobs 2>said.$jobs || status=$?
+				cat ./*.F bad >>out.$jobs 2>/dev/null || true
+				echo "$status" >>said.$jobs
+				cmp out.$jobs out.1
+				cmp said.$jobs said.1
+			done
+		done
+	done
+	# A reader that is slow, and one that goes.
+	sk-cat --jobs 3 long | (sleep 0.3; cat) | cmp - long
+	run bash -c 'sk-cat --jobs 3 long | head -n 2 | wc -l; echo "${PIPESTATUS[0]}"'
+	assert_output $'2\n141'
+}
+
 @test "native and libjq give the same bytes" {
 	for program in 'select(.type=="order-created")|{orderId,n:(.items|length)}' \
 		'.items[]?|.price*.quantity' '[.items[]?.category]|join(",")' '.ts[0:10]' \
