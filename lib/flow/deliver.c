@@ -152,15 +152,28 @@ is_null(struct slice json)
 	return json.n - i >= 4 && memcmp(json.p + i, "null", 4) == 0;
 }
 
+/* The document of a line that is in the block as it came, or NULL. */
+static struct json_doc *
+told_doc(struct worker *w, const struct told *t, struct slice line, struct json_doc *doc)
+{
+	const struct json_line *l = &w->scan.line[t->record];
+	struct failure ignored;
+
+	if (t->as == TOLD_BYTES || line.p != w->scan.p + l->start || line.n != l->end - l->start ||
+		json_line_doc(&w->scan, t->record, true, doc, &ignored) < 0)
+		return NULL;
+	return doc;
+}
+
 /* The record that a line is of, with the line for its value. */
 static struct record
-told_record(struct worker *w, const struct told *t, struct slice line)
+told_record(struct worker *w, const struct told *t, struct slice line, struct json_doc *doc)
 {
 	struct record r = worker_record(w, t->record);
 
 	line.n--;
 	r.line = r.bytes = line;
-	r.doc = NULL;
+	r.doc = told_doc(w, t, line, doc);
 	r.root = t->as == TOLD_BYTES ? JSON_NONE : 0;
 	r.time_us = t->time_us;
 	if (t->as == TOLD_VALUE && is_null(line)) {
@@ -179,8 +192,10 @@ gather(struct worker *w, const struct port_out *o, size_t i, struct cursor *c)
 	struct slice line;
 	size_t n;
 
-	if (!f->put)
+	if (!f->put) {
 		f->put = mem_array(PUT_STEP, sizeof(*f->put));
+		f->put_doc = mem_array(PUT_STEP, sizeof(*f->put_doc));
+	}
 	buf_reset(&f->gathered);
 	for (n = 0; n < PUT_STEP && i + n < o->nlines; n++) {
 		if ((o->told[i + n].as == TOLD_ENVELOPE) != envelopes)
@@ -189,7 +204,7 @@ gather(struct worker *w, const struct port_out *o, size_t i, struct cursor *c)
 		if (envelopes)
 			buf_add_slice(&f->gathered, line);
 		else
-			f->put[n] = told_record(w, &o->told[i + n], line);
+			f->put[n] = told_record(w, &o->told[i + n], line, &f->put_doc[n]);
 	}
 	return n;
 }

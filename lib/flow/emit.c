@@ -401,13 +401,19 @@ emit_lines(struct emit *e, unsigned outlet, const struct json_scan *s, size_t i,
 	const struct outlet *to = flow_outlet_at(e->flow, outlet);
 	const struct json_line *l = s->line;
 	struct port_out *o;
+	size_t k;
 
 	if (to->template || to->port >= e->nout || (to->side && e->carry_run.p))
 		return false;
 	o = e->out[to->port];
-	if (!o || !o->touched || o->told || o->envelope)
+	if (!o || !o->touched || (o->envelope && !o->takes_records))
 		return false;
 	o->records += j - i;
+	for (k = i; k < j && o->tells; k++) {
+		o->told = mem_grow(o->told, &o->cap_told, o->nlines + 1, sizeof(*o->told));
+		o->told[o->nlines++] = (struct told){.record = (uint32_t)k, .as = TOLD_VALUE,
+			.n = l[k].end + 1 - l[k].start, .time_us = TIME_NONE};
+	}
 	if (l[j - 1].number - l[i].number == j - 1 - i) {
 		add_run(o, s->p + l[i].start, l[j - 1].end + 1 - l[i].start);
 		return true;

@@ -51,6 +51,7 @@ flow_free(struct flow *f)
 	clock_release(&f->clock);
 	ledger_release(&f->ledger);
 	free(f->put);
+	free(f->put_doc);
 	pthread_mutex_destroy(&f->ports_lock);
 	pthread_mutex_destroy(&f->read_lock);
 	pthread_mutex_destroy(&f->turn_lock);

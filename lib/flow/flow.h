@@ -320,8 +320,8 @@ struct sink {
 	/*
 	 * Of a sink of envelopes that can do without them, or NULL: records with what is
 	 * known of them. bytes is the value, and p == NULL stands for none, a tombstone. root
-	 * is JSON_NONE, or the value is JSON text without a line feed; doc is NULL, nothing is
-	 * scanned. Refusing is as with write: it has taken the records before that one.
+	 * is JSON_NONE, or the value is JSON text without a line feed; doc is NULL, or that of
+	 * the line, which may have no tokens yet (doc->pos is NULL then). Refusing is as with write: it has taken the records before that one.
 	 */
 	int (*put)(struct sink *, const struct record *, size_t n, struct failure *why);
 	/* Nothing stays in the process's memory. */

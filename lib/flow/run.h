@@ -46,6 +46,7 @@ struct flow {
 	struct buf letters;          /* dead letters of one delivery */
 	struct buf gathered;         /* lines for a sink that may refuse a record */
 	struct record *put;          /* or records */
+	struct json_doc *put_doc;    /* of theirs that stand in the block as they came */
 	unsigned dead_port;          /* or PORT_NONE */
 	int64_t began_ns;
 	int64_t committed_ns;        /* when the source's place was kept last */

@@ -18,6 +18,8 @@ enum {
 	CLOSE_MS = 10000,
 	BATCH_BYTES = 1000000,       /* librdkafka's default */
 	QUEUE_KBYTES = 32768,        /* client.c's */
+	QUEUE_LEAST = 8192,
+	PARTITION_KBYTES = 2048,     /* two batches */
 	DEFAULT_MAX_BYTES = 1048588, /* a broker's, where it won't tell */
 	RECORD_OVERHEAD = 100, /* of a batch's and a record's own fields, at the most */
 	HEADER_OVERHEAD = 10,
@@ -150,10 +152,15 @@ refused:
 
 /* ---- opening ----------------------------------------------------------------------- */
 
-/* What the topics that are known allow: the smallest and the largest of their limits. */
+/* Of the topics that are known. */
+struct limits {
+	uint32_t smallest, largest; /* max.message.bytes */
+	uint32_t partitions;        /* of all */
+};
+
 static int
 ask_limits(const struct kafka_config *config, const struct kafka_produce *ask,
-	uint32_t *smallest, uint32_t *largest, struct failure *why)
+	struct limits *of, struct failure *why)
 {
 	/* Not on the stack: where stopping hangs, librdkafka goes on using it. */
 	struct kafka_client *c = mem_zalloc(sizeof(*c));
@@ -163,8 +170,8 @@ ask_limits(const struct kafka_config *config, const struct kafka_produce *ask,
 	int status = -1;
 	size_t i;
 
-	*smallest = UINT32_MAX;
-	*largest = ask->ntopics ? 0 : DEFAULT_MAX_BYTES;
+	*of = (struct limits){.smallest = UINT32_MAX,
+		.largest = ask->ntopics ? 0 : DEFAULT_MAX_BYTES};
 	if (!conf || kafka_client_start(c, conf, why) < 0 ||
 		kafka_client_connect(c, ask->connect_ms, why) < 0)
 		goto out;
@@ -178,11 +185,12 @@ ask_limits(const struct kafka_config *config, const struct kafka_produce *ask,
 		rd_kafka_topic_destroy(topic);
 		if (status < 0)
 			goto out;
+		of->partitions += (uint32_t)status;
 		limit = limit_of(c->rk, ask->topics[i]);
-		if (limit < *smallest)
-			*smallest = limit;
-		if (limit > *largest)
-			*largest = limit;
+		if (limit < of->smallest)
+			of->smallest = limit;
+		if (limit > of->largest)
+			of->largest = limit;
 	}
 	status = 0;
 out:
@@ -221,13 +229,34 @@ is_zstd(rd_kafka_conf_t *conf)
 	       strcmp(text, "zstd") == 0;
 }
 
+/* What waits fits into the processor's caches, if there is room for full batches: a queue of
+ * 32 MB takes a quarter more of its time. A record that has no room in an empty queue would
+ * wait for ever. */
+static int
+fit_queue(struct kafka_producer *p, rd_kafka_conf_t *conf, uint32_t partitions,
+	struct failure *why)
+{
+	static const char name[] = "queue.buffering.max.kbytes";
+	uint32_t kbytes = get_number(conf, name), record = p->largest / 1024 + 1;
+
+	if (!kafka_config_get(p->client.config, name) && partitions) {
+		kbytes = partitions < QUEUE_KBYTES / PARTITION_KBYTES ?
+			partitions * PARTITION_KBYTES : QUEUE_KBYTES;
+		if (kbytes < QUEUE_LEAST)
+			kbytes = QUEUE_LEAST;
+	}
+	if (kbytes < record)
+		kbytes = record;
+	return set_number(conf, name, kbytes, why);
+}
+
 /* Fit sizes to the topics, where the user has not said another. */
 static int
-fit(struct kafka_producer *p, rd_kafka_conf_t *conf, uint32_t smallest, uint32_t largest,
+fit(struct kafka_producer *p, rd_kafka_conf_t *conf, const struct limits *of,
 	struct failure *why)
 {
 	const struct kafka_config *config = p->client.config;
-	uint32_t kbytes;
+	uint32_t smallest = of->smallest, largest = of->largest;
 
 	if (!kafka_config_get(config, "message.max.bytes")) {
 		largest = largest < 1000 ? 1000 : largest > LARGEST ? LARGEST : largest;
@@ -246,12 +275,7 @@ fit(struct kafka_producer *p, rd_kafka_conf_t *conf, uint32_t smallest, uint32_t
 	if (!kafka_config_get(config, "compression.level") && is_zstd(conf) &&
 		kafka_conf_set(conf, "compression.level", "1", why) < 0)
 		return -1;
-	/* A record that has no room in an empty queue would wait for ever. */
-	kbytes = p->largest / 1024 + 1;
-	if (get_number(conf, "queue.buffering.max.kbytes") < kbytes &&
-		set_number(conf, "queue.buffering.max.kbytes", kbytes, why) < 0)
-		return -1;
-	return 0;
+	return fit_queue(p, conf, of->partitions, why);
 }
 
 struct kafka_producer *
@@ -259,7 +283,7 @@ kafka_producer_open(const struct kafka_config *config, const struct kafka_produc
 	struct failure *why)
 {
 	struct kafka_producer *p = mem_zalloc(sizeof(*p));
-	uint32_t smallest, largest;
+	struct limits of;
 	rd_kafka_conf_t *conf;
 	size_t i;
 
@@ -267,8 +291,7 @@ kafka_producer_open(const struct kafka_config *config, const struct kafka_produc
 	conf = kafka_client_conf(&p->client, config, KAFKA_PRODUCER, why);
 	if (!conf)
 		goto failed;
-	if (ask_limits(config, ask, &smallest, &largest, why) < 0 ||
-		fit(p, conf, smallest, largest, why) < 0) {
+	if (ask_limits(config, ask, &of, why) < 0 || fit(p, conf, &of, why) < 0) {
 		rd_kafka_conf_destroy(conf);
 		goto failed;
 	}
@@ -299,16 +322,65 @@ headers_of(const struct kafka_send *s)
 	return list;
 }
 
-int
-kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
-	const struct kafka_send *s, struct failure *why)
+/* What has neither headers nor a timestamp goes a shorter way. */
+static rd_kafka_resp_err_t
+send_short(const struct kafka_topic *t, const struct kafka_send *s, int32_t partition)
 {
-	rd_kafka_vu_t v[8];
-	rd_kafka_headers_t *list;
+	if (rd_kafka_produce(t->handle, partition, RD_KAFKA_MSG_F_COPY,
+		    (void *)(uintptr_t)s->value.p, s->value.n, s->key.p, s->key.n,
+		    s->opaque) == 0)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	return rd_kafka_last_error();
+}
+
+static rd_kafka_resp_err_t
+send_whole(struct kafka_producer *p, const struct kafka_topic *t, const struct kafka_send *s,
+	int32_t partition)
+{
+	rd_kafka_headers_t *list = s->nheaders ? headers_of(s) : NULL;
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	rd_kafka_error_t *error;
+	rd_kafka_vu_t v[8];
+	size_t n = 0;
+
+	v[n].vtype = RD_KAFKA_VTYPE_RKT;
+	v[n++].u.rkt = t->handle;
+	v[n].vtype = RD_KAFKA_VTYPE_PARTITION;
+	v[n++].u.i32 = partition;
+	v[n].vtype = RD_KAFKA_VTYPE_VALUE;
+	v[n].u.mem.ptr = (void *)(uintptr_t)s->value.p;
+	v[n++].u.mem.size = s->value.n;
+	v[n].vtype = RD_KAFKA_VTYPE_KEY;
+	v[n].u.mem.ptr = (void *)(uintptr_t)s->key.p;
+	v[n++].u.mem.size = s->key.n;
+	v[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
+	v[n++].u.ptr = s->opaque;
+	v[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+	v[n++].u.i = RD_KAFKA_MSG_F_COPY;
+	if (s->ts_ms != TIME_NONE) {
+		v[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+		v[n++].u.i64 = s->ts_ms;
+	}
+	if (list) {
+		v[n].vtype = RD_KAFKA_VTYPE_HEADERS;
+		v[n++].u.headers = list;
+	}
+	error = rd_kafka_produceva(p->client.rk, v, n);
+	if (!error)
+		return err;
+	if (list)
+		rd_kafka_headers_destroy(list);
+	err = rd_kafka_error_code(error);
+	rd_kafka_error_destroy(error);
+	return err;
+}
+
+/* What librdkafka would refuse, or change. */
+static int
+check_send(const struct kafka_topic *t, const struct kafka_send *s, struct failure *why)
+{
 	uint64_t size = s->key.n + s->value.n + RECORD_OVERHEAD;
-	rd_kafka_resp_err_t err;
-	size_t i, n;
+	size_t i;
 
 	for (i = 0; i < s->nheaders; i++)
 		size += s->header[i].name.n + s->header[i].value.n + HEADER_OVERHEAD;
@@ -326,41 +398,25 @@ kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
 		return fail_record(why, "no-timestamp",
 			"timestamp 0 cannot be sent: librdkafka would make it the "
 			"present");
+	return 0;
+}
+
+int
+kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
+	const struct kafka_send *s, struct failure *why)
+{
+	int32_t partition = s->partition < 0 ? RD_KAFKA_PARTITION_UA : s->partition;
+	bool is_short = s->ts_ms == TIME_NONE && !s->nheaders;
+	rd_kafka_resp_err_t err;
+
+	if (check_send(t, s, why) < 0)
+		return -1;
 	for (;;) {
-		n = 0;
-		v[n].vtype = RD_KAFKA_VTYPE_RKT;
-		v[n++].u.rkt = t->handle;
-		v[n].vtype = RD_KAFKA_VTYPE_PARTITION;
-		v[n++].u.i32 = s->partition < 0 ? RD_KAFKA_PARTITION_UA : s->partition;
-		v[n].vtype = RD_KAFKA_VTYPE_VALUE;
-		v[n].u.mem.ptr = (void *)(uintptr_t)s->value.p;
-		v[n++].u.mem.size = s->value.n;
-		v[n].vtype = RD_KAFKA_VTYPE_KEY;
-		v[n].u.mem.ptr = (void *)(uintptr_t)s->key.p;
-		v[n++].u.mem.size = s->key.n;
-		v[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
-		v[n++].u.ptr = s->opaque;
-		v[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-		v[n++].u.i = RD_KAFKA_MSG_F_COPY;
-		if (s->ts_ms != TIME_NONE) {
-			v[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
-			v[n++].u.i64 = s->ts_ms;
-		}
-		list = NULL;
-		if (s->nheaders) {
-			list = headers_of(s);
-			v[n].vtype = RD_KAFKA_VTYPE_HEADERS;
-			v[n++].u.headers = list;
-		}
-		error = rd_kafka_produceva(p->client.rk, v, n);
-		if (!error)
+		err = is_short ? send_short(t, s, partition) : send_whole(p, t, s, partition);
+		if (!err)
 			break;
-		if (list)
-			rd_kafka_headers_destroy(list);
-		err = rd_kafka_error_code(error);
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-			return kafka_fail_error(&p->client, why, error, "%s", t->name);
-		rd_kafka_error_destroy(error);
+			return kafka_fail(&p->client, why, err, "%s", t->name);
 		/* Room comes with delivery reports. */
 		rd_kafka_poll(p->client.rk, 100);
 		if (kafka_producer_poll(p, why) < 0)

@@ -54,6 +54,10 @@ struct kafka_sink {
 	const char **header_name;
 	size_t nheaders;
 	bool asks;                       /* any of them */
+	struct json_finder finder;       /* of the key, where that is a field and all that is */
+	bool finds;                      /* asked */
+	struct slice *found;             /* keys of the records in hand; p == NULL: not found */
+	size_t cap_found;
 	struct buf lines, text, name_of; /* of the lines in hand */
 	struct json_scan scan;
 	struct envelope_reader reader;
@@ -360,16 +364,33 @@ reset_runs(struct kafka_sink *s)
 		expr_run_reset(s->header[i].run);
 }
 
+static struct kafka_send
+to_send(const struct record *r, struct slice value)
+{
+	static const struct meta none = {.ts_ms = TIME_NONE};
+	const struct meta *m = r->meta ? r->meta : &none;
+
+	return (struct kafka_send){
+		.partition = -1, .ts_ms = m->ts_ms, .key = m->key, .value = value,
+		.header = m->header, .nheaders = m->nheaders,
+	};
+}
+
+static int
+send_keyed(struct kafka_sink *s, const struct record *r, struct slice key,
+	struct failure *why)
+{
+	struct kafka_send send = to_send(r, r->bytes);
+
+	send.key = key;
+	return kafka_producer_send(s->topic->producer, s->topic->topic, &send, why);
+}
+
 static int
 send_record(struct kafka_sink *s, const struct record *r, struct slice value,
 	struct failure *why)
 {
-	static const struct meta none = {.ts_ms = TIME_NONE};
-	const struct meta *m = r->meta ? r->meta : &none;
-	struct kafka_send send = {
-		.partition = -1, .ts_ms = m->ts_ms, .key = m->key, .value = value,
-		.header = m->header, .nheaders = m->nheaders,
-	};
+	struct kafka_send send = to_send(r, value);
 	const struct found *topic = s->topic;
 	int64_t partition;
 
@@ -452,6 +473,42 @@ sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
 	return check(s->out, why);
 }
 
+/* A key that is a plain string is found in the bytes of a line without tokens. */
+static struct slice
+find_key(struct kafka_sink *s, const struct record *r)
+{
+	const struct json_doc *d = r->doc;
+	const char *p, *end, *quote;
+
+	if (!d || d->pos || d->flags & JSON_LINE_ESCAPE ||
+		json_find(&s->finder, d, &p) != JSON_FOUND || *p != '"')
+		return (struct slice){0};
+	end = d->base + d->scan->line[d->line].end;
+	quote = memchr(p + 1, '"', (size_t)(end - p - 1));
+	return quote ? slice_of(p + 1, (size_t)(quote - p - 1)) : (struct slice){0};
+}
+
+/* Look at what is asked of the records: keys that are found at once, and tokens of the lines
+ * that have none. */
+static void
+look_at(struct kafka_sink *s, const struct record *v, size_t n)
+{
+	size_t i;
+
+	s->found = mem_grow(s->found, &s->cap_found, n, sizeof(*s->found));
+	buf_reset(&s->lines);
+	for (i = 0; i < n; i++) {
+		s->found[i] = s->finds && v[i].root != JSON_NONE ? find_key(s, &v[i]) :
+			(struct slice){0};
+		if (s->found[i].p || v[i].root == JSON_NONE || (v[i].doc && v[i].doc->pos))
+			continue;
+		buf_add_slice(&s->lines, v[i].bytes);
+		buf_addc(&s->lines, '\n');
+	}
+	if (s->lines.n)
+		scan_lines(s);
+}
+
 static int
 sink_put(struct sink *base, const struct record *v, size_t n, struct failure *why)
 {
@@ -459,28 +516,26 @@ sink_put(struct sink *base, const struct record *v, size_t n, struct failure *wh
 	struct json_doc doc;
 	struct record r;
 	size_t i, line = 0;
+	int rc;
 
 	base->refused = false;
 	if (check(s->out, why) < 0)
 		return -1;
-	if (s->asks) {
-		buf_reset(&s->lines);
-		for (i = 0; i < n; i++) {
-			if (v[i].root == JSON_NONE)
-				continue;
-			buf_add_slice(&s->lines, v[i].bytes);
-			buf_addc(&s->lines, '\n');
-		}
-		scan_lines(s);
-	}
+	if (s->asks)
+		look_at(s, v, n);
 	for (i = 0; i < n; i++) {
-		r = v[i];
-		if (s->asks && r.root != JSON_NONE) {
-			r.doc = &doc;
-			if (json_line_doc(&s->scan, line++, true, &doc, why) < 0)
-				return not_sent(s, i, why);
+		if (s->asks && s->found[i].p) {
+			rc = send_keyed(s, &v[i], s->found[i], why);
+		} else {
+			r = v[i];
+			if (s->asks && r.root != JSON_NONE && !(r.doc && r.doc->pos)) {
+				r.doc = &doc;
+				if (json_line_doc(&s->scan, line++, true, &doc, why) < 0)
+					return not_sent(s, i, why);
+			}
+			rc = send_record(s, &r, r.bytes, why);
 		}
-		if (send_record(s, &r, r.bytes, why) < 0)
+		if (rc < 0)
 			return not_sent(s, i, why);
 	}
 	return check(s->out, why);
@@ -534,6 +589,7 @@ sink_close(struct sink *base)
 		asked_release(&s->header[i]);
 	free(s->header);
 	free(s->header_name);
+	free(s->found);
 	free(s->all);
 	free(s->before);
 	free(s->after);
@@ -624,6 +680,17 @@ take_topic(struct kafka_sink *s, struct failure *why)
 	return rc;
 }
 
+static void
+begin_to_find(struct kafka_sink *s)
+{
+	struct slice name;
+
+	s->finds = s->uri.noptions == 1 && s->key.expr && s->topic &&
+		expr_is_path(s->key.expr) &&
+		expr_path_fields(s->key.expr, 0, &name, 1) == 1 &&
+		json_finder_init(&s->finder, name);
+}
+
 struct sink *
 kafka_sink_open(struct kafka_output *out, const char *uri, struct failure *why)
 {
@@ -636,8 +703,10 @@ kafka_sink_open(struct kafka_output *out, const char *uri, struct failure *why)
 		.prepare = sink_sync, .close = sink_close, .name = s->name, .envelopes = true,
 	};
 	if (kafka_uri_parse(uri, &s->uri, why) == 0) {
-		if (take_options(s, why) == 0 && take_topic(s, why) == 0)
+		if (take_options(s, why) == 0 && take_topic(s, why) == 0) {
+			begin_to_find(s);
 			return &s->base;
+		}
 		fail_within(why, "%s: ", uri);
 	}
 	sink_close(&s->base);

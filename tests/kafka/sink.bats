@@ -239,3 +239,32 @@ oversized() {
 	[[ -n ${SK_SAN-} ]] || (($(<memory) < 128 * 1024))
 	sk-cat "kafka:$topic?until=end" | sort -n | cmp - in
 }
+
+@test "a key is the same whether it is found in the line's bytes or evaluated" {
+	local i
+	# Enough of them that most lines are not looked at; some are odd in every way.
+	for ((i = 0; i < 3000; i++)); do
+		echo "{\"id\":\"k$i\",\"n\":{\"id\":\"inner\"}}"
+		((i % 100)) || printf '%s\n' "{\"n\":{\"id\":\"inner\"},\"id\":\"late$i\"}" \
+			"{\"id\":\"first\",\"id\":\"last$i\"}" '{"id":"\u0041\n"}' '{"id":"ü"}' \
+			'{"\u0069d":"escaped"}' '{"id":17}' '{"id":{"a":[1,2]}}' '{"id":""}' \
+			'{"text":"\"id\":\"no\"","id":"yes"}' '{ "id" : "spaced" }' \
+			'{"id":true}' $'{"id":"cr"}\r'
+	done >in
+	fresh_topic 1
+	sk-cat in -o "kafka:$topic?key=.id"
+	admin dump "$topic" | jq -c '[.key, .value]' >found
+	fresh_topic 1
+	sk-cat in -o "kafka:$topic?key=.id|tostring"
+	admin dump "$topic" | jq -c '[.key, .value]' | cmp - found
+	[[ $(wc -l <found) == 3360 ]]
+	# A topic's own lines, filtered, and with a record between them that has no key.
+	fresh_topic 1
+	sk-map -w '.id != "k7"' . in -o "kafka:$topic?key=.id"
+	admin dump "$topic" | jq -c '[.key, .value]' | diff - <(grep -v '^\["k7"' found)
+	fresh_topic 1
+	echo '{"id":null}' | cat in - in | sk-cat -o "kafka:$topic?key=.id" --on-error skip 2>said ||
+		[[ $? == 1 ]]
+	grep -q 'key=.id is null or missing' said
+	admin dump "$topic" | jq -c '[.key, .value]' | cmp - <(cat found found)
+}
