@@ -58,10 +58,11 @@ cat_record(void *self, const struct record *r, struct emit *e, struct failure *w
 }
 
 static bool
-cat_glance(void *self, struct json_scan *s, uint8_t *to)
+cat_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *to)
 {
 	struct cat *cat = self;
 
+	(void)notes;
 	if (cat->skip || cat->left >= 0)
 		return false;
 	memset(to, 0, s->nlines);

@@ -14,32 +14,21 @@
 #include "dedup/additions.h"
 #include "dedup/approx.h"
 #include "dedup/held.h"
-#include "dedup/identity.h"
+#include "dedup/verdict.h"
 #include "job/job.h"
 #include "sink/sink.h"
 
 static struct dedup_plan plan;
 static int duplicates_outlet = -1, late_outlet = -1;
 
-#define AHEAD 32 /* lines whose keys are known, at least as many as flow looks ahead */
-
-/* The key of a line that will come. */
-struct coming {
-	uint64_t block;
-	uint32_t line;
-	bool known;
-	struct key128 key;
-};
-
 struct dedup {
 	struct identity identity;
 	struct additions additions;
 	struct memory *memory;
-	struct held *held;      /* --keep last */
+	struct held *held;         /* --keep last */
+	struct verdicts verdicts;
+	bool at_a_glance;          /* they are all that is needed */
 	struct emit *emit;
-	bool told_of_evicted;
-	bool by_bytes;          /* nothing needs more than a line's bytes */
-	struct coming coming[AHEAD];
 };
 
 /* ---- what becomes of a record ---------------------------------------------------------- */
@@ -103,8 +92,9 @@ dedup_open(const struct op_context *ctx, struct failure *why)
 	additions_init(&d->additions, &plan, ctx->stage);
 	if (plan.keep_last)
 		d->held = held_new(&(struct held_options){&plan, write_held, d}, d->memory);
-	d->by_bytes = !plan.keep_last && !plan.within_us && !plan.adds && !plan.mark &&
-		!plan.canonical;
+	d->verdicts = (struct verdicts){.identity = &d->identity, .memory = d->memory};
+	d->at_a_glance = identity_is_bytes(&d->identity) && !plan.keep_last &&
+		!plan.within_us && !plan.adds && !plan.mark && duplicates_outlet < GLANCE_DROP;
 	return d;
 }
 
@@ -115,6 +105,7 @@ dedup_close(void *self)
 
 	held_free(d->held);
 	memory_free(d->memory);
+	verdicts_release(&d->verdicts);
 	identity_release(&d->identity);
 	additions_release(&d->additions);
 	free(d);
@@ -122,60 +113,29 @@ dedup_close(void *self)
 
 /* ---- one record ------------------------------------------------------------------------ */
 
-static struct coming *
-coming_at(struct dedup *d, uint32_t line)
-{
-	return &d->coming[line % AHEAD];
-}
-
-/* Its key, if the line was announced and told it. */
-static bool
-is_known(struct dedup *d, const struct json_doc *doc, struct key128 *key)
-{
-	const struct coming *c = coming_at(d, doc->line);
-
-	*key = c->key;
-	return c->known && c->line == doc->line && doc->scan && c->block == doc->scan->number;
-}
-
 static void
-dedup_ahead(void *self, const struct json_doc *doc)
+dedup_note(void *self, const struct json_scan *s, struct buf *notes)
 {
-	struct dedup *d = self;
-	struct coming *c = coming_at(d, doc->line);
-	struct slice bytes;
-
-	c->known = d->by_bytes && identity_ask(&d->identity, doc, &bytes);
-	if (!c->known)
-		return;
-	c->block = doc->scan->number;
-	c->line = doc->line;
-	c->key = memory_key(d->memory, bytes);
-	memory_prefetch(d->memory, 0, c->key);
+	verdicts_note(&((struct dedup *)self)->verdicts, s, notes);
 }
 
-/* What fails fails again in record(), which can say so. */
-static enum op_peek
-dedup_peek(void *self, const struct json_doc *doc, unsigned *outlet)
+static bool
+dedup_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *to)
 {
 	struct dedup *d = self;
-	struct key128 key;
-	struct failure ignored;
+	uint8_t goes[] = {
+		[VERDICT_NEW] = 0,
+		[VERDICT_SEEN] = duplicates_outlet < 0 ? GLANCE_DROP : (uint8_t)duplicates_outlet,
+		[VERDICT_NONE] = GLANCE_RECORD,
+	};
+	size_t i;
 
-	if (!is_known(d, doc, &key))
-		return PEEK_RECORD;
-	*outlet = 0;
-	switch (memory_take(d->memory, 0, key, TIME_NONE, &ignored)) {
-	case MEMORY_NEW:
-		return PEEK_SAME;
-	case MEMORY_SEEN:
-		if (duplicates_outlet < 0)
-			return PEEK_DROP;
-		*outlet = (unsigned)duplicates_outlet;
-		return PEEK_SAME;
-	default:
-		return PEEK_RECORD;
-	}
+	if (!d->at_a_glance)
+		return false;
+	verdicts_take(&d->verdicts, s, notes);
+	for (i = 0; i < s->nlines; i++)
+		to[i] = goes[d->verdicts.is[i]];
+	return true;
 }
 
 static int
@@ -211,15 +171,20 @@ dedup_record(void *self, const struct record *r, struct emit *e, struct failure 
 	struct dedup *d = self;
 	struct slice bytes;
 	struct key128 key;
+	enum verdict told = d->at_a_glance ? verdict_of(&d->verdicts, r) : VERDICT_NONE;
 
 	d->emit = e;
+	if (told != VERDICT_NONE)
+		return told == VERDICT_NEW ? pass(d, r, why) : duplicate(d, r, why);
 	if (plan.within_us && r->time_us == TIME_NONE)
 		return fail_record(why, "time", "the record has no event time");
 	if (plan.adds && additions_fit(&d->additions, r, why) < 0)
 		return -1;
-	if (identity_of(&d->identity, r, &bytes, why) < 0)
-		return -1;
-	key = memory_key(d->memory, bytes);
+	if (!verdict_key(&d->verdicts, r, &key)) {
+		if (identity_of(&d->identity, r, &bytes, why) < 0)
+			return -1;
+		key = memory_key(d->memory, bytes);
+	}
 	return plan.keep_last ? keep_last(d, r, key, why) : keep_first(d, r, key, why);
 }
 
@@ -307,8 +272,8 @@ static const struct operator dedup_operator = {
 	.flags = OP_STATE | OP_TIMED | OP_LAZY,
 	.open = dedup_open,
 	.record = dedup_record,
-	.peek = dedup_peek,
-	.ahead = dedup_ahead,
+	.note = dedup_note,
+	.glance = dedup_glance,
 	.watermark = dedup_watermark,
 	.barrier = dedup_barrier,
 	.rollback = dedup_rollback,

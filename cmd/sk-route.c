@@ -215,7 +215,7 @@ route_record(void *self, const struct record *r, struct emit *e, struct failure 
 /* Where one rule at most matches and nothing else is to be known: from the last rule to the
  * first, each changes what the ones behind it say. */
 static bool
-route_glance(void *self, struct json_scan *s, uint8_t *to)
+route_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *to)
 {
 	struct route *route = self;
 	int rest = config.default_outlet >= GLANCE_DROP ? GLANCE_RECORD :
@@ -224,6 +224,7 @@ route_glance(void *self, struct json_scan *s, uint8_t *to)
 	const int8_t *is;
 	size_t i, k;
 
+	(void)notes;
 	if (config.all || route->by)
 		return false;
 	memset(to, rest, s->nlines);

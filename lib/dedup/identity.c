@@ -19,7 +19,7 @@ identity_init(struct identity *id, const struct dedup_plan *plan, const char *st
 	id->is_field = expr_is_path(plan->key) && expr_path_fields(plan->key, 0, &name, 1) == 1;
 	if (id->is_field) {
 		id->name = json_name_of(name);
-		id->finds = json_finder_init(&id->finder, name);
+		id->finds = json_can_look_for(&id->name);
 	}
 }
 
@@ -80,19 +80,36 @@ identity_of(struct identity *id, const struct record *r, struct slice *out,
 }
 
 bool
-identity_ask(struct identity *id, const struct json_doc *d, struct slice *out)
+identity_is_bytes(const struct identity *id)
 {
-	const struct json_line *l = d->scan->line + d->line;
-	const char *end = d->base + l->end, *p, *quote;
+	return id->plan->key ? id->is_field : !id->plan->canonical;
+}
+
+void
+identity_look(struct identity *id, const struct json_scan *s)
+{
+	/* The columns are what the scan keeps for whoever asks. */
+	id->value = id->finds && s->lazy ?
+		json_members((struct json_scan *)(uintptr_t)s, &id->name) : NULL;
+}
+
+bool
+identity_ask(const struct identity *id, const struct json_scan *s, size_t line,
+	struct slice *out)
+{
+	const struct json_line *l = s->line + line;
+	const char *p, *quote;
 
 	if (!id->plan->key) {
-		*out = slice_of(d->base + l->start, l->end - l->start);
-		return !id->plan->canonical;
+		*out = slice_of(s->p + l->start, l->end - l->start);
+		return true;
 	}
-	if (!id->finds || d->flags & JSON_LINE_ESCAPE ||
-		json_find(&id->finder, d, &p) != JSON_FOUND || *p != '"')
+	if (!id->value || id->value[line] == JSON_MISSING || id->value[line] == JSON_UNTOLD)
 		return false;
-	quote = memchr(p + 1, '"', (size_t)(end - p - 1));
+	p = s->p + id->value[line];
+	if (*p != '"')
+		return false;
+	quote = memchr(p + 1, '"', (size_t)(s->p + l->end - p - 1));
 	if (!quote)
 		return false;
 	*out = slice_of(p, (size_t)(quote + 1 - p));

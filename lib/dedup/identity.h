@@ -18,8 +18,8 @@ struct identity {
 	const char *stage;
 	struct expr_run *key;
 	struct json_name name;     /* of a key that is one field */
-	struct json_finder finder;
-	bool is_field, finds;
+	bool is_field, finds;      /* finds: it can be looked for without tokens */
+	const uint32_t *value;     /* where it is in each line of the block that was looked at */
 	struct buf room;
 };
 
@@ -29,8 +29,13 @@ void identity_release(struct identity *);
 /* It lives until the next call. -1: a bad record, it has none. */
 int identity_of(struct identity *, const struct record *, struct slice *, struct failure *why);
 
-/* The same of a line without tokens, that is a plain record; false: the tokens must tell.
- * Lines are asked in order. */
-bool identity_ask(struct identity *, const struct json_doc *, struct slice *);
+/* Is it told by the bytes of a plain record, whatever else is known of it? */
+bool identity_is_bytes(const struct identity *);
+
+/* The same as identity_of, of a line that is a plain record, without tokens; false: they must
+ * tell. First look at its block. On one thread at a time, but not that of identity_of. */
+void identity_look(struct identity *, const struct json_scan *);
+bool identity_ask(const struct identity *, const struct json_scan *, size_t line,
+	struct slice *);
 
 #endif

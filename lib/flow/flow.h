@@ -221,15 +221,14 @@ struct operator {
 	int (*record)(void *self, const struct record *, struct emit *, struct failure *why);
 	/* Of OP_LAZY, or NULL: where the lines of a block go, as they are, that has no tokens
 	 * yet: a byte each, of all nlines of them, whether valid or not. A line for which
-	 * that can't be told is GLANCE_RECORD: record() gets it. False: for none it can. */
-	bool (*glance)(void *self, struct json_scan *, uint8_t *to);
+	 * that can't be told is GLANCE_RECORD: record() gets it. False: for none it can. A
+	 * line of which something was noticed (its flags) may go to record() in any case. Not
+	 * asked under --where if the operator remembers (OP_STATE). */
+	bool (*glance)(void *self, struct json_scan *, const struct buf *notes, uint8_t *to);
 	/* Of OP_LAZY, or NULL: where a line that has no tokens yet goes as it is, if that can be
 	 * told so; else record() gets it. May be asked of any line, in order, or not; asked once,
 	 * and what it says is done. */
 	enum op_peek (*peek)(void *self, const struct json_doc *, unsigned *outlet);
-	/* With peek, or NULL: a line that will be asked about, some lines before that, so that
-	 * what is far away in memory can be brought near. */
-	void (*ahead)(void *self, const struct json_doc *);
 	/* Or NULL: look at the lines of a block, "." being the whole line, before their turn
 	 * comes, maybe on another thread than all else, and note what will help record(),
 	 * which finds it in its block. A line may not be valid. No two at a time. */

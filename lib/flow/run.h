@@ -130,7 +130,6 @@ struct worker {
 	bool check_start;            /* the next emission may open a plain pipe */
 	struct failure why;          /* with halted: what ended it, unless a bad record did */
 	bool fatal;
-	size_t told;                 /* lines of the block that the operator was told of */
 	uint8_t *to;                 /* where the lines of the block go, at a glance */
 	size_t cap_to;
 	unsigned eager;              /* blocks before the next one that is scanned lazily */

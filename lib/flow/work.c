@@ -9,7 +9,6 @@
 #define LARGE_BYTES ((size_t)1 << 20) /* of output that an OP_LARGE operator holds */
 #define LONG_LINE 65536 /* bytes: its tokens cost no more alone */
 #define EAGER_BLOCKS 64 /* that are not scanned lazily, once that has not paid */
-#define LOOK_AHEAD 16   /* lines */
 
 /* ---- bad records ------------------------------------------------------------------------- */
 
@@ -460,13 +459,13 @@ glance(struct worker *w)
 	const int8_t *is = NULL;
 	size_t i, n = s->nlines;
 
-	if (!s->lazy || !f->op->glance || f->controlled || f->owner || f->clock.on ||
+	if (!s->lazy || !f->op->glance || f->controlled || f->carries || f->clock.on ||
 		w->check_start || w->block.meta || w->block.origin)
 		return NULL;
-	if (w->where && !(is = expr_answers(w->where, s)))
+	if (w->where && (f->op->flags & OP_STATE || !(is = expr_answers(w->where, s))))
 		return NULL;
 	w->to = mem_grow(w->to, &w->cap_to, n + sizeof(uint64_t), 1);
-	if (!f->op->glance(w->op, s, w->to))
+	if (!f->op->glance(w->op, s, &w->block.notes, w->to))
 		return NULL;
 	for (i = 0; is && i < n; i++)
 		w->to[i] = is[i] == EXPR_YES ? w->to[i] :
@@ -545,20 +544,6 @@ emit_peeked(struct worker *w, size_t i, unsigned outlet)
 	w->emit.hand = NULL;
 }
 
-/* Tell of the lines up to LOOK_AHEAD behind i that were not told of. */
-static inline void
-look_ahead(struct worker *w, size_t i)
-{
-	const struct json_scan *s = &w->scan;
-	struct json_doc d = {.base = s->p, .scan = &w->scan};
-
-	for (; w->told < s->nlines && w->told < i + LOOK_AHEAD; w->told++) {
-		d.flags = s->line[w->told].flags;
-		d.line = (uint32_t)w->told;
-		w->flow->op->ahead(w->op, &d);
-	}
-}
-
 /* Take lines from i on as long as a look at them will do. Returns the first that needs more. */
 static size_t
 peek_at_lines(struct worker *w, size_t i)
@@ -575,8 +560,6 @@ peek_at_lines(struct worker *w, size_t i)
 	for (; i < n; i++) {
 		const struct json_line *l = &w->scan.line[i];
 
-		if (op->ahead)
-			look_ahead(w, i);
 		if (__builtin_expect(l->flags & odd, 0))
 			break;
 		d.flags = l->flags;
@@ -720,7 +703,6 @@ worker_work(struct worker *w)
 	emit_batch_begin(&w->emit);
 	w->balance = (struct balance){0};
 	w->nbad = w->told_bad = 0;
-	w->told = 0;
 	w->block.used = 0;
 	w->halted = w->fatal = w->enough = w->flush = false;
 	if (f->clock.on && f->opt->time.idle_us && rest(w, &why) < 0) {

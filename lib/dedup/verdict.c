@@ -1,0 +1,115 @@
+/* Lines looked up. */
+#include "dedup/verdict.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define NEAR 16 /* lines ahead */
+
+void
+verdicts_release(struct verdicts *v)
+{
+	free(v->is);
+}
+
+/* No key is all zeros, but for one input in 2^128: that one is read. */
+static inline bool
+is_noted(struct key128 key)
+{
+	return (key.hi | key.lo) != 0;
+}
+
+static inline struct key128
+key_at(const struct buf *notes, size_t i)
+{
+	struct key128 key;
+
+	memcpy(&key, notes->p + i * sizeof(key), sizeof(key));
+	return key;
+}
+
+void
+verdicts_note(const struct verdicts *v, const struct json_scan *s, struct buf *notes)
+{
+	struct key128 key, none = {0, 0};
+	struct slice bytes;
+	size_t i;
+
+	if (!identity_is_bytes(v->identity))
+		return;
+	buf_reserve(notes, s->nlines * sizeof(key));
+	identity_look(v->identity, s);
+	for (i = 0; i < s->nlines; i++) {
+		key = none;
+		if (identity_ask(v->identity, s, i, &bytes))
+			key = memory_key(v->memory, bytes);
+		buf_add(notes, &key, sizeof(key));
+	}
+}
+
+/* The key of a line that has to be read: 1; 0: it has none, or is no good. */
+static bool
+read_key(struct verdicts *v, struct json_scan *s, size_t i, struct key128 *key)
+{
+	struct record r = {.line = json_line_text(s, i), .bytes = json_line_text(s, i),
+		.doc = &v->doc, .index = (uint32_t)i};
+	struct failure ignored;
+	struct slice bytes;
+
+	if (json_line_doc(s, i, s->trust, &v->doc, &ignored) < 0 ||
+		identity_of(v->identity, &r, &bytes, &ignored) < 0)
+		return false;
+	*key = memory_key(v->memory, bytes);
+	return true;
+}
+
+void
+verdicts_take(struct verdicts *v, struct json_scan *s, const struct buf *notes)
+{
+	enum memory_says says;
+	struct failure ignored;
+	struct key128 key;
+	size_t i, n = s->nlines;
+
+	v->scan = s;
+	v->number = s->number;
+	v->n = n;
+	v->is = mem_grow(v->is, &v->cap, n + 1, 1);
+	memset(v->is, VERDICT_NONE, n);
+	for (i = 0; i < n; i++) {
+		if (i + NEAR < n)
+			memory_prefetch(v->memory, 0, key_at(notes, i + NEAR));
+		key = key_at(notes, i);
+		if (__builtin_expect(!is_noted(key) || s->line[i].flags, 0) &&
+			!read_key(v, s, i, &key))
+			continue;
+		says = memory_take(v->memory, 0, key, TIME_NONE, &ignored);
+		if (says == MEMORY_FAILED)
+			return;
+		v->is[i] = says == MEMORY_NEW ? VERDICT_NEW : VERDICT_SEEN;
+	}
+}
+
+enum verdict
+verdict_of(const struct verdicts *v, const struct record *r)
+{
+	const struct json_scan *s = r->doc->scan;
+
+	return s && s == v->scan && s->number == v->number && r->index < v->n ?
+		(enum verdict)v->is[r->index] : VERDICT_NONE;
+}
+
+bool
+verdict_key(const struct verdicts *v, const struct record *r, struct key128 *key)
+{
+	const struct buf *notes = &r->block->notes;
+	size_t n = notes->n / sizeof(*key);
+
+	if (r->meta || r->index >= n)
+		return false;
+	if (r->index + NEAR < n)
+		memory_prefetch(v->memory, r->task, key_at(notes, r->index + NEAR));
+	*key = key_at(notes, r->index);
+	return is_noted(*key);
+}
