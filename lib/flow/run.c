@@ -398,12 +398,15 @@ end_sinks(struct flow *f, struct worker *w, bool complete)
 {
 	struct failure why;
 
-	if (!f->status && f->unchanged)
+	/* Outputs that nothing was added to are left alone; a pipe takes the end. */
+	if (!f->status && f->unchanged && !f->carries)
 		return;
 	if (ports_flush(f, complete && !f->status, &why) < 0) {
 		run_failed(f, &why);
 		return;
 	}
+	if (!f->status && f->unchanged)
+		return;
 	if (f->status) {
 		/* What came before the failure is delivered all the same. */
 		ports_sync(f, &why);

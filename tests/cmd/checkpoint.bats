@@ -276,3 +276,16 @@ broken_run() {
 	assert_file x '{"n":1}'
 	[ -e out ] && [ ! -s out ]
 }
+
+@test "the end of a job with nothing new reaches the last process, however it comes" {
+	numbers 1 10 >in
+	export SK_STATE=state
+	sk-cat in --checkpoint 1s | sk-map . | sk-cat -o append:out
+	# start and end, read one by one
+	run_tool bash -c 'set -o pipefail
+		sk-cat in --checkpoint 1s | { read -r l; echo "$l"; sleep 0.3; cat; } |
+			sk-map . | sk-cat -o append:out'
+	assert_success
+	assert_silent
+	cmp in out
+}
