@@ -92,11 +92,11 @@ $(O)/examples/generate: examples/generate.c
 	@mkdir -p $(@D)
 	$(CC) $(SK_CFLAGS) $(CFLAGS) -o $@ $<
 
-$(O)/tests/faults.so: tests/crash/faults.c
+$(O)/tests/%.so: tests/crash/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -fPIC -shared -Wall -Wextra -o $@ $< -ldl
 
-test-parts: $(UNITS:%=$(O)/%) $(FUZZ:%=$(O)/%) $(KAFKA:%=$(O)/%) $(O)/examples/generate $(O)/tests/faults.so
+test-parts: $(UNITS:%=$(O)/%) $(FUZZ:%=$(O)/%) $(KAFKA:%=$(O)/%) $(O)/examples/generate $(O)/tests/faults.so $(O)/tests/machine.so
 
 demo: deps
 	@$(MAKE) -s all $(O)/examples/generate

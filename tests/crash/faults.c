@@ -7,11 +7,12 @@
  * Calls: write writev read fsync fdatasync close rename renameat. Errors: ENOSPC EIO EINTR EAGAIN.
  * KILL and KILLED end the process as kill -9 does, before the call and after it. "short" as
  * the error makes write and writev take one byte only. write and writev to stderr
- * are left alone.
+ * are left alone. SK_FAULT_TOLD names a file that appears when a call has failed.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,6 +21,8 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static char call[16], error[16];
 static long nth;
@@ -38,6 +41,16 @@ setup(void)
 	onwards = strchr(number, '+') != NULL;
 }
 
+static void
+tell(void)
+{
+	const char *path = getenv("SK_FAULT_TOLD");
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+
+	if (fd >= 0)
+		REAL(close)(fd);
+}
+
 static bool
 strikes(const char *name)
 {
@@ -50,6 +63,7 @@ strikes(const char *name)
 		return false;
 	if (strcmp(error, "KILL") == 0)
 		raise(SIGKILL);
+	tell();
 	return true;
 }
 
@@ -76,8 +90,6 @@ number(void)
 		return EINTR;
 	return strcmp(error, "EAGAIN") == 0 ? EAGAIN : EIO;
 }
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t
 write(int fd, const void *p, size_t n)
