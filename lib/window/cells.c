@@ -18,10 +18,14 @@ struct cells {
 	const struct fold *fold;
 	size_t nfolds, fixed;
 	uint64_t evicted;
+	void (*lost)(void *, struct key128, struct slice,
+		void (*)(struct cells *, struct key128));
+	void *lost_arg;
+	uint32_t lost_task;
 	struct doomed *doomed;   /* to be taken out, since what belongs to it went */
 	size_t ndoomed, cap_doomed;
-	struct fold_scratch lost;/* for what is added to a cell that is given up meanwhile */
-	struct cell_head lost_head;
+	struct fold_scratch nowhere; /* for what is added to a cell that is given up meanwhile */
+	struct cell_head no_head;
 	struct buf room;
 	struct cell *recent[RECENT];
 };
@@ -41,6 +45,20 @@ doom(struct cells *c, uint32_t task, struct key128 key)
 	c->doomed[c->ndoomed++] = (struct doomed){task, key};
 }
 
+static void
+doom_cell(struct cells *c, struct key128 key)
+{
+	doom(c, c->lost_task, key);
+}
+
+void
+cells_on_lost(struct cells *c, void (*lost)(void *, struct key128, struct slice,
+	void (*)(struct cells *, struct key128)), void *arg)
+{
+	c->lost = lost;
+	c->lost_arg = arg;
+}
+
 static int
 given_up(void *arg, uint32_t task, struct key128 key, struct slice value)
 {
@@ -52,7 +70,12 @@ given_up(void *arg, uint32_t task, struct key128 key, struct slice value)
 		doom(c, task, ((const struct room_head *)(const void *)h)->cell);
 		return 0;
 	}
-	c->evicted += h->kind == KIND_CELL;
+	if (h->kind == KIND_INDEX && c->lost) {
+		c->lost_task = task;
+		c->lost(c->lost_arg, key, value, doom_cell);
+		return 0;
+	}
+	c->evicted += h->kind == KIND_CELL || h->kind == KIND_EVENTS;
 	for (i = 0; i < c->nfolds && h->kind == KIND_CELL; i++)
 		if (h->rooms >> i & 1)
 			doom(c, task, room_key(key, i));
@@ -102,7 +125,7 @@ cells_new(const struct state_options *options, const struct op_context *ctx,
 	c->fold = fold;
 	c->nfolds = nfolds;
 	c->fixed = fixed;
-	fold_scratch_init(&c->lost, fixed, nfolds);
+	fold_scratch_init(&c->nowhere, fixed, nfolds);
 	return c;
 }
 
@@ -116,7 +139,7 @@ cells_free(struct cells *c)
 	for (i = 0; i < RECENT; i++)
 		cell_free(c->recent[i]);
 	state_free(c->state);
-	fold_scratch_release(&c->lost);
+	fold_scratch_release(&c->nowhere);
 	buf_release(&c->room);
 	free(c->doomed);
 	free(c);
@@ -233,13 +256,13 @@ cells_open(struct cell *c, uint32_t task, struct key128 key, struct failure *why
 static void
 lose(struct cell *c)
 {
-	struct fold_scratch *lost = &c->cells->lost;
+	struct fold_scratch *nowhere = &c->cells->nowhere;
 
-	fold_scratch_clear(lost);
-	c->fold = lost->cell;
-	c->fold.arg = lost;
-	c->cells->lost_head = (struct cell_head){0};
-	c->head = &c->cells->lost_head;
+	fold_scratch_clear(nowhere);
+	c->fold = nowhere->cell;
+	c->fold.arg = nowhere;
+	c->cells->no_head = (struct cell_head){0};
+	c->head = &c->cells->no_head;
 	c->version = *c->cells->version;
 	c->tag = 0;
 }

@@ -108,6 +108,9 @@ struct cell *cells_remember(struct cells *, uint32_t task, struct slice key_text
 /* Cells that were given up for the bounds of the state. Their rooms go with them, and what
  * belongs to a room goes with that, at the next cells_tidy. */
 uint64_t cells_evicted(const struct cells *);
+/* lost is told of each index that goes, and calls cell for each of its cells. */
+void cells_on_lost(struct cells *, void (*lost)(void *arg, struct key128 owner, struct slice value,
+	void (*cell)(struct cells *, struct key128)), void *arg);
 int cells_tidy(struct cells *, struct failure *why);
 
 #endif

@@ -3,7 +3,7 @@
  *
  *	panes.c     tumbling, hopping, cumulate; partial results of these
  *	sessions.c  session
- *	sliding.c   sliding
+ *	sliding.c   sliding; with the blocks of blocks.c
  *	counted.c   count
  *	result.c    the lines that are written
  *	windows.c   tasks, and which of these a call is for
@@ -25,6 +25,8 @@ struct pane {
 	bool changed;             /* since windows were written last: --every */
 };
 
+struct blocks_all;
+
 struct windows_task {
 	uint32_t id;
 	int64_t closed_us;        /* windows that end here or before are closed */
@@ -32,8 +34,8 @@ struct windows_task {
 	struct heap panes;        /* by the end of next */
 	struct pane **pane;       /* an open table, by start and end */
 	size_t npanes, slots;
-	struct pane *last;
 	struct timers timers;
+	struct blocks_all *blocks;/* of sliding windows; NULL before the first */
 };
 
 struct windows {
@@ -107,6 +109,9 @@ enum windows_became sessions_take(struct windows *, struct windows_task *,
 int sessions_close(struct windows *, struct windows_task *);
 int sessions_tick(struct windows *, struct windows_task *);
 int sessions_found(struct windows *, struct windows_task *, struct key128, struct slice value);
+/* An index is given up for the bounds: so are its cells. */
+void sessions_lost(struct windows *, struct key128, struct slice value,
+	void (*cell)(struct cells *, struct key128));
 
 /* ---- sliding.c and counted.c ----------------------------------------------------------- */
 
@@ -114,6 +119,8 @@ enum windows_became sliding_add(struct windows *, struct windows_task *,
 	const struct reading *);
 int sliding_close(struct windows *, struct windows_task *);
 int sliding_found(struct windows *, struct windows_task *, struct key128, struct slice value);
+void sliding_lost(struct windows *, struct key128, struct slice value,
+	void (*cell)(struct cells *, struct key128));
 enum windows_became count_add(struct windows *, struct windows_task *, const struct reading *);
 int count_close(struct windows *, struct windows_task *);
 int count_found(struct windows *, struct windows_task *, struct key128, struct slice value);

@@ -95,8 +95,6 @@ pane_free(struct windows_task *t, struct pane *p)
 		t->pane[j] = NULL;
 		i = j;
 	}
-	if (t->last == p)
-		t->last = NULL;
 	free(p->cell);
 	free(p);
 }
@@ -116,7 +114,6 @@ panes_release(struct windows_task *t)
 	heap_release(&t->panes);
 	t->pane = NULL;
 	t->npanes = t->slots = 0;
-	t->last = NULL;
 }
 
 /* The first window to close that holds a pane. Of partial results a pane is a window. */

@@ -408,3 +408,15 @@ sessions_found(struct windows *w, struct windows_task *t, struct key128 key, str
 		add_timer(w, t, key, &s.item[i], s.key_text);
 	return 0;
 }
+
+void
+sessions_lost(struct windows *w, struct key128 owner, struct slice value,
+	void (*cell)(struct cells *, struct key128))
+{
+	struct sessions s;
+	size_t i;
+
+	see(&s, value);
+	for (i = 0; i < s.n; i++)
+		cell(w->cells, cells_key(w->cells, owner, s.item[i].id));
+}

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "json/sortable.h"
+#include "window/blocks.h"
 #include "window/engine.h"
 
 /* What a task knows of time, as it lies in the state from barrier to barrier. */
@@ -20,14 +21,17 @@ struct engine {
 	int (*close)(struct windows *, struct windows_task *);
 	int (*tick)(struct windows *, struct windows_task *);
 	int (*found)(struct windows *, struct windows_task *, struct key128, struct slice);
+	void (*lost)(struct windows *, struct key128, struct slice,
+		void (*)(struct cells *, struct key128));
 };
 
 static const struct engine engines[WINDOW_KINDS] = {
 	[WINDOW_TUMBLING] = {panes_add, panes_close, panes_tick, panes_found},
 	[WINDOW_HOPPING] = {panes_add, panes_close, panes_tick, panes_found},
 	[WINDOW_CUMULATE] = {panes_add, panes_close, panes_tick, panes_found},
-	[WINDOW_SESSION] = {sessions_add, sessions_close, sessions_tick, sessions_found},
-	[WINDOW_SLIDING] = {sliding_add, sliding_close, NULL, sliding_found},
+	[WINDOW_SESSION] = {sessions_add, sessions_close, sessions_tick, sessions_found,
+		sessions_lost},
+	[WINDOW_SLIDING] = {sliding_add, sliding_close, NULL, sliding_found, sliding_lost},
 	[WINDOW_COUNT] = {count_add, count_close, NULL, count_found},
 };
 
@@ -35,6 +39,16 @@ static const struct engine *
 engine_of(const struct windows *w)
 {
 	return &engines[w->plan->shape.kind];
+}
+
+static void
+lost(void *arg, struct key128 owner, struct slice value,
+	void (*cell)(struct cells *, struct key128))
+{
+	struct windows *w = arg;
+
+	if (engine_of(w)->lost)
+		engine_of(w)->lost(w, owner, value, cell);
 }
 
 /* ---- making ---------------------------------------------------------------------------- */
@@ -48,6 +62,7 @@ windows_new(const struct windows_plan *plan, const struct state_options *options
 	w->plan = plan;
 	w->cells = cells_new(options, ctx, plan->fold, plan->nfolds, plan->fixed);
 	w->state = cells_state(w->cells);
+	cells_on_lost(w->cells, lost, w);
 	w->cell = cell_new(w->cells);
 	w->view = cell_new(w->cells);
 	fold_scratch_init(&w->sum, plan->fixed, plan->nfolds);
@@ -60,6 +75,8 @@ task_release(struct windows_task *t)
 {
 	panes_release(t);
 	timers_release(&t->timers);
+	blocks_close(t->blocks);
+	t->blocks = NULL;
 }
 
 void
@@ -201,7 +218,6 @@ windows_rollback(struct windows *w, uint64_t epoch, struct failure *why)
 	for (i = 0; i < w->ntasks; i++) {
 		t = &w->task[i];
 		task_release(t);
-		t->timers = (struct timers){0};
 		t->closed_us = t->tick = INT64_MIN;
 		if (state_get(w->state, t->id, clock_key(w), &v)) {
 			memcpy(&clock, v.p, sizeof(clock));

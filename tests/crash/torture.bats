@@ -17,3 +17,7 @@ killed() {
 @test "joined streams: killed a hundred times, the same bytes" { killed join; }
 @test "joined streams in a pipe: killed a hundred times, the same bytes" { killed join-pipe; }
 @test "rows that come in the stream: killed a hundred times, the same bytes" { killed join-rows; }
+@test "windows of all functions: killed a hundred times, the same bytes" { killed window; }
+@test "sessions, and windows of them: killed a hundred times, the same bytes" { killed window-pipe; }
+@test "sliding windows: killed a hundred times, the same bytes" { killed window-events; }
+@test "windows of so many records: killed a hundred times, the same bytes" { killed window-count; }

@@ -31,6 +31,7 @@ agrees() {
 
 @test "sliding windows are" {
 	agrees sliding
+	agrees sliding-long
 }
 
 @test "windows of so many records are" {
