@@ -33,13 +33,14 @@ static struct {
 	const char *at, *keep, *ref, *template, *encoding;
 	const struct verb *verb;
 } config = {
-	.claim = {.over = (uint64_t)900 << 10},
+	.claim = {.over = (uint64_t)900 << 10, .blob = {.retry_us = 60000000}},
 	.encoding = "zstd",
 };
 
 /* The options, and the verbs that take them: in the order of the table. */
 static struct opt options[] = {
-	{0, "store", OPT_STRING, &config.claim.store, "STORE", "where blobs are: file:DIR"},
+	{0, "store", OPT_STRING, &config.claim.store, "STORE", "where blobs are: file:DIR or "
+		"s3://BUCKET/PREFIX"},
 	{0, "over", OPT_SIZE, &config.claim.over, "SIZE", "put: store what is longer; the rest "
 		"passes (900k)"},
 	{0, "at", OPT_EXPR, &config.at, "PATH", "the payload is what stands at PATH; else it is "
@@ -59,13 +60,22 @@ static struct opt options[] = {
 		.min = 60000000},
 	{0, "yes", OPT_FLAG, &config.claim.really, NULL, "gc: do it; without, what would be "
 		"removed is shown"},
+	{0, "endpoint", OPT_STRING, &config.claim.blob.endpoint, "URL", "an s3 server that is not "
+		"Amazon's"},
+	{0, "region", OPT_STRING, &config.claim.blob.region, "NAME", "its region; else "
+		"$AWS_REGION, or us-east-1"},
+	{0, "credentials", OPT_FILE, &config.claim.blob.credentials, "FILE", "s3 keys; else the "
+		"environment"},
+	{0, "retry", OPT_DURATION, &config.claim.blob.retry_us, "D", "try an s3 request so long "
+		"(1m)"},
 	{0, "url", OPT_STRING, &config.claim.blob.url, "URL", "what references call the store, if "
 		"not by its own name"},
 	{0}
 };
 static const unsigned taken_by[] = {
 	PUT | GET | VERIFY | GC, PUT, PUT | GET | VERIFY, PUT, PUT, PUT | GET | VERIFY,
-	PUT | GET | VERIFY | GC, GC, GC, GC, PUT | GET | VERIFY | GC,
+	PUT | GET | VERIFY | GC, GC, GC, GC, PUT | GET | VERIFY | GC, PUT | GET | VERIFY | GC,
+	PUT | GET | VERIFY | GC, PUT | GET | VERIFY | GC, PUT | GET | VERIFY | GC,
 };
 
 /* ---- the command line --------------------------------------------------------------------- */
@@ -80,7 +90,7 @@ check_options(const struct verb *verb, struct failure *why)
 			return fail(why, EXIT_USAGE, "%s takes no --%s", verb->name,
 				options[i].name);
 	if (!config.claim.store)
-		return fail(why, EXIT_USAGE, "--store is missing: file:DIR");
+		return fail(why, EXIT_USAGE, "--store is missing: file:DIR or s3://BUCKET/PREFIX");
 	if (config.keep && config.at)
 		return fail(why, EXIT_USAGE, "--keep is of use without --at: all but the payload "
 			"stays");

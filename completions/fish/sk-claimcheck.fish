@@ -1,7 +1,7 @@
 # fish completion for sk-claimcheck, written by sk-claimcheck --generate=fish
 
 complete -c sk-claimcheck -n '__fish_is_nth_token 1' -f
-complete -c sk-claimcheck -l store -x -d 'where blobs are: file:DIR'
+complete -c sk-claimcheck -l store -x -d 'where blobs are: file:DIR or s3://BUCKET/PREFIX'
 complete -c sk-claimcheck -l over -x -d 'put: store what is longer'
 complete -c sk-claimcheck -l at -x -d 'the payload is what stands at PATH'
 complete -c sk-claimcheck -l keep -x -d 'put: what stays beside the reference: .orderId,.userId'
@@ -11,6 +11,10 @@ complete -c sk-claimcheck -l name -x -d 'how blobs are named, if not by their ha
 complete -c sk-claimcheck -l live -r -F -d 'gc: what these records mention stays'
 complete -c sk-claimcheck -l min-age -x -d 'gc: what is younger stays'
 complete -c sk-claimcheck -l yes -d 'gc: do it'
+complete -c sk-claimcheck -l endpoint -x -d 'an s3 server that is not Amazon\'s'
+complete -c sk-claimcheck -l region -x -d 'its region'
+complete -c sk-claimcheck -l credentials -r -F -d 's3 keys'
+complete -c sk-claimcheck -l retry -x -d 'try an s3 request so long (1m)'
 complete -c sk-claimcheck -l url -x -d 'what references call the store, if not by its own name'
 complete -c sk-claimcheck -s i -l from -r -F -d 'read from SOURCE instead of stdin'
 complete -c sk-claimcheck -s o -l to -r -F -d 'write to SINK instead of stdout'

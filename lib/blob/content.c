@@ -282,9 +282,3 @@ unpacker_fetch(struct unpacker *u, struct blob_store *store, struct slice name,
 	memset(to->p + to->n, 0, JSON_PADDING);
 	return 0;
 }
-
-enum blob_encoding
-unpacker_encoding(const struct unpacker *u)
-{
-	return u->form == FORM_ZSTD ? BLOB_ZSTD : BLOB_PLAIN;
-}

@@ -37,7 +37,4 @@ void unpacker_free(struct unpacker *);
 int unpacker_fetch(struct unpacker *, struct blob_store *, struct slice name,
 	const struct content_want *, struct buf *to, struct failure *why);
 
-/* How what was fetched last is stored. */
-enum blob_encoding unpacker_encoding(const struct unpacker *);
-
 #endif

@@ -288,24 +288,6 @@ file_get(struct blob_store *base, struct slice name, const struct blob_sink *sin
 	return rc;
 }
 
-static int
-file_touch(struct blob_store *base, struct slice name, struct failure *why)
-{
-	struct file_store *s = (struct file_store *)base;
-	struct stat st;
-	const char *leaf;
-	int folder = walk(s, name, false, &leaf), fd, rc;
-
-	if (folder < 0)
-		return no_blob(s, why);
-	fd = open_leaf(folder, leaf, &st);
-	rc = fd < 0 ? no_blob(s, why) : S_ISREG(st.st_mode) && renew(folder, fd);
-	if (fd >= 0)
-		close(fd);
-	close(folder);
-	return rc;
-}
-
 /* ---- what there is ------------------------------------------------------------------------ */
 
 static int64_t
@@ -607,7 +589,6 @@ blob_file_open(const char *path, const struct blob_options *opt, struct failure 
 	s->base.fans = true;
 	s->base.put = file_put;
 	s->base.get = file_get;
-	s->base.touch = file_touch;
 	s->base.list = file_list;
 	s->base.remove = file_remove;
 	s->base.sweep = file_sweep;

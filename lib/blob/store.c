@@ -12,8 +12,10 @@ blob_open(const char *uri, const struct blob_options *opt, struct failure *why)
 {
 	if (strncmp(uri, "file:", 5) == 0 && uri[5])
 		return blob_file_open(uri + 5, opt, why);
+	if (strncmp(uri, "s3://", 5) == 0 && uri[5])
+		return blob_s3_open(uri + 5, opt, why);
 	fail(why, EXIT_USAGE, "'%s' is no store", uri);
-	fail_hint(why, "a store is file:DIR");
+	fail_hint(why, "a store is file:DIR or s3://BUCKET/PREFIX");
 	return NULL;
 }
 

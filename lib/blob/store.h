@@ -1,7 +1,8 @@
 /*
  * blob: payloads under names, in a place that outlives the process.
  *
- * A place is file:DIR, a folder (file.c). A name is either the SHA-256 of the content, 64 digits, or
+ * Two kinds of place: file:DIR, a folder (file.c), and s3://BUCKET/PREFIX, on any server that
+ * speaks S3 (bucket.c). A name is either the SHA-256 of the content, 64 digits, or
  * what a user's template made: components of [A-Za-z0-9._-] that begin with no dot, with
  * slashes between them. Nothing outside the place is ever opened, whatever a name says.
  *
@@ -24,6 +25,10 @@ enum blob_encoding { BLOB_PLAIN, BLOB_ZSTD };
 struct blob_options {
 	bool create;             /* file: a folder that is missing is made */
 	const char *url;         /* what references call the place; NULL: by its own name */
+	const char *endpoint;    /* s3: the server; NULL: the environment's, or Amazon's */
+	const char *region;      /* s3: NULL: the environment's, or us-east-1 */
+	const char *credentials; /* s3: a file; NULL: the environment's, or the usual one */
+	int64_t retry_us;        /* s3: a request that might do better is tried so long */
 };
 
 /* A blob that is to be stored. */
@@ -61,8 +66,6 @@ struct blob_store {
 	 * device, a redirect) is EXIT_DATA. */
 	int (*get)(struct blob_store *, struct slice name, const struct blob_sink *,
 		struct failure *why);
-	/* Begin its age anew. 1; 0: there is none. */
-	int (*touch)(struct blob_store *, struct slice name, struct failure *why);
 	/* Every blob of the place, in order of names; files that are none are passed over. */
 	int (*list)(struct blob_store *, blob_lister *, void *arg, struct failure *why);
 	/* Remove it if it is that old still. 1; 0: it is younger now, or gone. */
@@ -79,7 +82,7 @@ struct blob_store {
 
 /* Open by name. A folder may be made later, as long as the one that it stands in is there, and
  * holds nothing before. NULL: EXIT_USAGE for what is no store; EXIT_NOINPUT or EXIT_CANTCREATE
- * for what can be no folder. */
+ * for what can be no folder; EXIT_CONFIG without credentials. No server is asked yet. */
 struct blob_store *blob_open(const char *uri, const struct blob_options *,
 	struct failure *why);
 void blob_close(struct blob_store *);

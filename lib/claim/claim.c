@@ -50,22 +50,24 @@ porter_free(struct porter *p)
 	free(p);
 }
 
-/* What went wrong with a blob, and where that is. */
+/* What is wrong with a blob, and which it is. What is wrong with the store says that itself. */
 static int
 tell_url(const struct porter *p, const struct claim *c, struct failure *why)
 {
 	struct buf url = {0};
 
+	if (why->status != EXIT_DATA)
+		return -1;
 	blob_add_url(p->store, slice_str(c->name), &url);
 	fail_within(why, "%s: ", buf_cstr(&url));
 	buf_release(&url);
 	return -1;
 }
 
-/* The name of a template is taken: by the same content, whose age begins anew, or by another,
- * which references may tell of. 1; 0: it is not there any more. */
+/* The name of a template is taken: by the same content, or by another, which references may
+ * tell of. */
 static int
-join_other(struct porter *p, struct claim *c, struct failure *why)
+is_same(struct porter *p, const struct claim *c, struct failure *why)
 {
 	struct content_want want = {.sha256 = c->sha256, .size = c->size, .max = c->size};
 	struct buf there = {0};
@@ -76,25 +78,19 @@ join_other(struct porter *p, struct claim *c, struct failure *why)
 		fail_record(why, "name", "the name is taken by another content");
 		fail_hint(why, "--name may use $sha256");
 	}
-	if (rc < 0)
-		return -1;
-	c->encoding = unpacker_encoding(p->unpacker);
-	return p->store->touch(p->store, slice_str(c->name), why);
+	return rc;
 }
 
 static int
-put_bytes(struct porter *p, struct slice bytes, struct claim *c, struct failure *why)
+put_bytes(struct porter *p, struct slice bytes, const struct claim *c, struct failure *why)
 {
 	struct blob b = {slice_str(c->name), bytes, c->encoding};
-	int rc, tries = 0;
+	int rc = p->store->put(p->store, &b, !p->opt->name, why);
 
-	do {
-		rc = p->store->put(p->store, &b, !p->opt->name, why);
-		if (rc <= 0)
-			return rc;
-		rc = join_other(p, c, why);
-	} while (rc == 0 && tries++ < 3);
-	return rc < 0 ? -1 : 0;
+	if (rc <= 0)
+		return rc;
+	/* Nobody else changes what has this name while it is there. */
+	return is_same(p, c, why) < 0 ? -1 : p->store->put(p->store, &b, true, why);
 }
 
 int

@@ -453,7 +453,7 @@ END
 	status=0
 	(ulimit -f 100; $cc put --store file:blobs --over 1k in.ndjson >refs 2>err) || status=$?
 	[[ $status == 74 && ! -s refs && ! $(find blobs -type f) ]] || fail "$status $(cat err)"
-	grep -q '^sk-claimcheck: file:.*File too large' err
+	grep -q '^sk-claimcheck: blobs/.*File too large' err
 	[ -z "${SK_SAN:-}" ] || skip "the sanitizers' runtime must be loaded first"
 	run_tool env SK_FAULT=write:3+:ENOSPC LD_PRELOAD="$SK_BUILD/tests/faults.so" bash -c "exec $cc put --store file:blobs --over 1k in.ndjson >refs"
 	assert_status 74
