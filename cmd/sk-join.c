@@ -15,6 +15,9 @@
 #include "join/pairs.h"
 #include "join/table.h"
 
+#define SLOTS_AHEAD 16 /* records */
+#define ITEMS_AHEAD 8
+
 static struct join_plan plan;
 static int late_outlet;
 /* One table for all threads, read by the first that is opened. */
@@ -122,12 +125,42 @@ add(struct join *j, const struct record *r, struct emit *e, struct failure *why)
 	return 0;
 }
 
+/* The same for all: what a block's lines tell before their turn. */
+static void
+join_note(void *self, const struct json_scan *scan, struct buf *notes)
+{
+	struct join *j = self;
+
+	sides_note(j->sides, scan, notes);
+}
+
+/* Bring near what the records behind this one will look at. */
+static void
+look_ahead(struct join *j, const struct record *r)
+{
+	uint64_t hash;
+
+	if (sides_ahead(j->sides, r, SLOTS_AHEAD, &hash)) {
+		if (j->pairs)
+			pairs_ahead(j->pairs, r->task, hash, false);
+		else
+			rows_prefetch(&table, hash);
+	}
+	if (sides_ahead(j->sides, r, ITEMS_AHEAD, &hash)) {
+		if (j->pairs)
+			pairs_ahead(j->pairs, r->task, hash, true);
+		else
+			rows_prefetch_row(&table, hash);
+	}
+}
+
 static int
 join_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
 	struct join *j = self;
 	int rc;
 
+	look_ahead(j, r);
 	sides_begin(j->sides, r);
 	rc = j->pairs ? add(j, r, e, why) : look_up(j, r, e, why);
 	sides_done(j->sides);
@@ -215,6 +248,7 @@ static const struct operator join_operator = {
 	.flags = OP_STATE | OP_TIMED,
 	.open = join_open,
 	.record = join_record,
+	.note = join_note,
 	.watermark = join_watermark,
 	.barrier = join_barrier,
 	.rollback = join_rollback,

@@ -320,6 +320,18 @@ expr_all(struct expr_run *r, const struct value *input, const struct expr_env *e
 	return (ptrdiff_t)a.n;
 }
 
+bool
+expr_member(const struct expr *x, const struct json_doc *d, uint32_t t, uint32_t *member)
+{
+	const struct node *n = x->root;
+
+	if (!n || n->kind != N_PATH || n->a || n->n != 1 || !n->u.step[0].field ||
+		d->first[t] != '{')
+		return false;
+	*member = json_get_name(d, t, &n->u.step[0].name);
+	return true;
+}
+
 static struct value
 same_for_all(void *value, unsigned index)
 {

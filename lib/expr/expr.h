@@ -210,6 +210,10 @@ int expr_ask(struct expr_run *, const struct json_doc *);
 /* The filter is select(...): its output, if there is one, is its input. */
 bool expr_is_select(const struct expr *);
 
+/* If the filter is .name, and the value at t of the document an object: true, and the token of
+ * that member, or JSON_NONE. The same as running it, and cheaper. */
+bool expr_member(const struct expr *, const struct json_doc *, uint32_t t, uint32_t *member);
+
 /* The outputs of the filter, in the run's arena: their number, or -1. */
 ptrdiff_t expr_all(struct expr_run *, const struct value *input, const struct expr_env *env,
 	const struct value **out, struct failure *why);

@@ -338,6 +338,29 @@ pick_new(const struct expr *x, struct pick_wants *wants)
 	return NULL;
 }
 
+struct pick *
+pick_condition(const struct expr *x, struct pick_wants *wants)
+{
+	struct choice *c;
+	struct pick *p;
+	unsigned had = wants->n;
+
+	if (!x->root)
+		return NULL;
+	p = mem_zalloc(sizeof(*p));
+	p->wants = wants;
+	c = arena_alloc(&p->arena, 3 * sizeof(*c));
+	c[1] = (struct choice){.number = 0};
+	c[2] = (struct choice){.number = PICK_NOTHING};
+	c[0] = (struct choice){read_test(p, x->root), 0, &c[1], &c[2]};
+	p->root = c;
+	if (c->test)
+		return p;
+	wants->n = had;
+	pick_free(p);
+	return NULL;
+}
+
 void
 pick_free(struct pick *p)
 {

@@ -47,6 +47,9 @@ struct pick;
 
 /* NULL: the filter is not of that kind. It borrows from the filter. */
 struct pick *pick_new(const struct expr *, struct pick_wants *);
+/* The same for a condition on members: pick_choose says 0 where the filter is true, and
+ * PICK_NOTHING where it is not. */
+struct pick *pick_condition(const struct expr *, struct pick_wants *);
 void pick_free(struct pick *);
 
 size_t pick_objects(const struct pick *);

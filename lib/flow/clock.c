@@ -45,11 +45,16 @@ by_expression(const struct flow_time *t, struct expr_run *run, const char *stage
 	struct arena *arena = expr_run_arena(run);
 	struct record_vars vars = {.record = r, .stage = stage, .arena = arena};
 	struct expr_env env = {record_var, &vars};
-	struct value root = record_value(r);
-	const struct value *v;
-	ptrdiff_t n = expr_all(run, &root, &env, &v, why);
+	struct value root = record_value(r), field;
+	const struct value *v = &field;
+	uint32_t member;
+	ptrdiff_t n = 1;
 	int rc;
 
+	if (expr_member(t->expr, r->doc, r->root, &member))
+		field = member == JSON_NONE ? value_null() : value_token(r->doc, member);
+	else
+		n = expr_all(run, &root, &env, &v, why);
 	if (n == 1)
 		rc = of_value(v, t->unit, arena, us, why);
 	else

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/pages.h"
 
 #define LEAST 1024
+#define PAGED ((size_t)1 << 20) /* bytes from which on slots are in large pages */
 
 static inline bool
 is_free(const struct index_slot *s)
@@ -43,6 +45,26 @@ index_find(const struct index *x, const struct item *i)
 	return is_free(s) ? NULL : s;
 }
 
+static struct index_slot *
+new_slots(size_t n)
+{
+	size_t bytes = n * sizeof(struct index_slot);
+
+	return bytes < PAGED ? mem_array(n, sizeof(struct index_slot)) :
+		(void *)pages_new(pages_round(bytes));
+}
+
+static void
+free_slots(struct index_slot *slot, size_t n)
+{
+	size_t bytes = n * sizeof(*slot);
+
+	if (bytes < PAGED)
+		free(slot);
+	else
+		pages_free((char *)slot, pages_round(bytes));
+}
+
 static void
 grow(struct index *x)
 {
@@ -50,7 +72,7 @@ grow(struct index *x)
 	struct index_slot *old = x->slot;
 	size_t had = old ? x->mask + 1 : 0;
 
-	x->slot = mem_array(slots, sizeof(*x->slot));
+	x->slot = new_slots(slots);
 	x->mask = slots - 1;
 	for (i = 0; i < had; i++) {
 		if (is_free(&old[i]))
@@ -59,7 +81,7 @@ grow(struct index *x)
 			at = (at + 1) & x->mask;
 		x->slot[at] = old[i];
 	}
-	free(old);
+	free_slots(old, had);
 }
 
 void
@@ -116,8 +138,13 @@ close_gap(struct index *x, size_t gap)
 void
 index_remove(struct index *x, struct item *i)
 {
-	struct index_slot *s = look(x, i);
+	size_t at = i->hash & x->mask;
+	struct index_slot *s;
 
+	/* Mostly it is the last of its ring, and no key needs to be compared. */
+	for (s = &x->slot[at]; s->hash != i->hash || (s->last[i->side] != i &&
+			(is_free(s) || !is_of(s, i))); s = &x->slot[at])
+		at = (at + 1) & x->mask;
 	if (i->next == i) {
 		s->last[i->side] = NULL;
 	} else {
@@ -136,6 +163,6 @@ index_remove(struct index *x, struct item *i)
 void
 index_release(struct index *x)
 {
-	free(x->slot);
+	free_slots(x->slot, x->slot ? x->mask + 1 : 0);
 	*x = (struct index){0};
 }

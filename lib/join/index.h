@@ -25,6 +25,23 @@ index_prefetch(const struct index *x, uint64_t hash)
 		__builtin_prefetch(&x->slot[hash & x->mask], 1);
 }
 
+/* Some time later: the items that the slot has. */
+static inline void
+index_prefetch_items(const struct index *x, uint64_t hash)
+{
+	const struct index_slot *s;
+	int side;
+
+	if (!x->slot)
+		return;
+	s = &x->slot[hash & x->mask];
+	for (side = 0; side < 2; side++)
+		if (s->last[side]) {
+			__builtin_prefetch(s->last[side], 1);
+			__builtin_prefetch((const char *)s->last[side] + 64);
+		}
+}
+
 /* The slot of the key of this item, or NULL. Valid until anything is put in or out. */
 struct index_slot *index_find(const struct index *, const struct item *);
 

@@ -18,7 +18,8 @@ item_new(struct pool *pool, const struct item_parts *of)
 		.key_n = (uint32_t)of->key.n,
 		.kafka_n = of->kafka_key.p ? (uint32_t)kafka_n : ITEM_NO_KAFKA_KEY,
 		.content_n = (uint32_t)of->content.n,
-		.side = (uint8_t)of->side, .rank = of->rank, .removes = of->removes, .paired = of->paired,
+		.side = of->side, .rank = of->rank & 1u, .removes = of->removes,
+		.paired = of->paired,
 	};
 	memcpy(p, of->key.p, of->key.n);
 	p += of->key.n;

@@ -21,13 +21,14 @@ struct item {
 	uint32_t key_n;       /* bytes: the key as canonical JSON, */
 	uint32_t kafka_n;     /* that of the message, or ITEM_NO_KAFKA_KEY, */
 	uint32_t content_n;   /* and what results take (contents.h) */
-	uint8_t side;         /* enum join_side */
-	uint8_t rank;         /* of its side, for those of one key and time */
-	bool paired;          /* has found a partner */
-	bool removes;         /* a row of a table: takes the row of its key away */
-	bool done;            /* waits for its time alone: nobody finds it any more */
+	unsigned side : 1;    /* enum join_side */
+	unsigned rank : 1;    /* of its side, for those of one key and time */
+	unsigned paired : 1;  /* has found a partner */
+	unsigned removes : 1; /* a row of a table: takes the row of its key away */
+	unsigned done : 1;    /* waits for its time alone: nobody finds it any more */
 	char p[];
 };
+_Static_assert(sizeof(struct item) == 64, "an item begins with one line of the cache");
 
 static inline struct slice
 item_key(const struct item *i)

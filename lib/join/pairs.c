@@ -11,7 +11,7 @@
 #include "join/queue.h"
 #include "join/spill.h"
 
-#define AHEAD 8 /* of those whose time is over, for the cache */
+#define AHEAD 16 /* of those whose time is over, for the cache */
 
 struct task {
 	uint32_t id;
@@ -33,6 +33,9 @@ struct pairs {
 	size_t ntasks, cap_tasks;
 	uint64_t items, max_items, max_memory;
 	bool evict;
+	/* The end of an item's time leads to something. Else it doesn't matter if one goes a
+	 * little later, behind one that had its turn before. */
+	bool exact;
 	uint64_t worry;         /* bytes of the pool from which on the bounds are looked at */
 	uint64_t seed;
 	struct item **batch;    /* of one instant */
@@ -53,6 +56,7 @@ pairs_new(const struct join_plan *plan, const struct op_context *ctx, struct res
 	p->max_memory = place->max_memory ? place->max_memory : state_default_memory();
 	p->max_items = place->max_keys ? place->max_keys : UINT64_MAX;
 	p->evict = place->evict;
+	p->exact = plan->missing != MISSING_DROP || p->evict;
 	p->place = place;
 	return p;
 }
@@ -153,18 +157,16 @@ expire_instant(struct pairs *p, struct task *t)
 {
 	struct queue *q = &t->due[SIDE_LEFT];
 	int64_t us = agenda_next(&t->expiring);
-	struct item *i;
+	const struct queued *first;
 	size_t n, k;
 	int rc = 0;
 
-	while (rc == 0 && (i = queue_first(q)) && i->until_us < us) {
-		queue_take(q);
-		rc = time_is_over(p, t, i, false);
-	}
-	for (n = take_instant(p, &t->expiring); (i = queue_first(q)) && i->until_us == us; n++) {
+	while (rc == 0 && (first = queue_first(q)) && first->until_us < us)
+		rc = time_is_over(p, t, queue_take(q), false);
+	n = take_instant(p, &t->expiring);
+	for (; (first = queue_first(q)) && first->until_us == us; n++) {
 		p->batch = mem_grow(p->batch, &p->cap_batch, n + 1, sizeof(struct item *));
-		p->batch[n] = i;
-		queue_take(q);
+		p->batch[n] = queue_take(q);
 	}
 	items_sort(p->batch, n);
 	for (k = 0; k < n && rc == 0; k++)
@@ -177,18 +179,20 @@ expire_instant(struct pairs *p, struct task *t)
 static int
 expire(struct pairs *p, struct task *t, int64_t us)
 {
-	struct item *i, *ahead;
+	const struct queued *first, *ahead;
 	int side, rc = 0;
 
 	while (rc == 0 && agenda_next(&t->expiring) < us)
 		rc = expire_instant(p, t);
 	for (side = 0; side < 2; side++)
-		while (rc == 0 && (i = queue_first(&t->due[side])) && i->until_us < us) {
+		while (rc == 0 && (first = queue_first(&t->due[side])) && first->until_us < us) {
 			ahead = queue_at(&t->due[side], AHEAD);
-			if (ahead)
+			if (ahead) {
 				index_prefetch(&t->index, ahead->hash);
-			queue_take(&t->due[side]);
-			rc = time_is_over(p, t, i, false);
+				__builtin_prefetch(ahead->item, 1);
+				__builtin_prefetch((const char *)ahead->item + 64, 1);
+			}
+			rc = time_is_over(p, t, queue_take(&t->due[side]), false);
 		}
 	return rc;
 }
@@ -222,12 +226,12 @@ static void
 keep(struct pairs *p, struct task *t, struct item *i)
 {
 	struct queue *q = &t->due[i->side];
-	const struct item *last = q->n ? queue_at(q, q->n - 1) : NULL;
+	const struct queued *last = q->n ? queue_at(q, q->n - 1) : NULL;
 
 	index_put(&t->index, i);
 	if (p->plan->with == WITH_ROWS && i->side == SIDE_RIGHT)
 		return;
-	if (p->plan->expr[PLAN_EXPIRES] || (last && last->until_us > i->until_us))
+	if (p->plan->expr[PLAN_EXPIRES] || (p->exact && last && last->until_us > i->until_us))
 		agenda_add(&t->expiring, over_us(i), i);
 	else
 		queue_add(q, i);
@@ -398,8 +402,7 @@ end_waiting(struct pairs *p, struct task *t)
 	if (p->plan->missing == MISSING_DROP)
 		return 0;
 	for (i = 0; i < n && rc == 0; i++) {
-		x = queue_first(&t->due[SIDE_LEFT]);
-		queue_take(&t->due[SIDE_LEFT]);
+		x = queue_take(&t->due[SIDE_LEFT]);
 		if (x->paired || x->done)
 			queue_add(&t->due[SIDE_LEFT], x);
 		else
@@ -439,7 +442,7 @@ memory_of(const struct pairs *p)
 		t = p->task[i];
 		bytes += (t->index.mask + 1) * sizeof(struct index_slot) +
 			(t->waiting.cap + t->expiring.cap) * sizeof(struct entry) +
-			(t->due[0].cap + t->due[1].cap) * sizeof(struct item *);
+			(t->due[0].cap + t->due[1].cap) * sizeof(struct queued);
 	}
 	return bytes;
 }
@@ -468,15 +471,15 @@ spill_waiting(struct pairs *p, struct task *t)
 static int
 give_up_one(struct pairs *p, struct task *t)
 {
-	struct item *left = queue_first(&t->due[SIDE_LEFT]);
-	struct item *right = queue_first(&t->due[SIDE_RIGHT]), *i;
-	struct queue *q = &t->due[SIDE_LEFT];
+	const struct queued *left = queue_first(&t->due[SIDE_LEFT]);
+	const struct queued *right = queue_first(&t->due[SIDE_RIGHT]);
+	struct item *i;
 
 	if (left || right) {
-		if (!left || (right && right->us < left->us))
-			q = &t->due[SIDE_RIGHT];
-		i = queue_first(q);
-		queue_take(q);
+		if (!left || (right && right->item->us < left->item->us))
+			i = queue_take(&t->due[SIDE_RIGHT]);
+		else
+			i = queue_take(&t->due[SIDE_LEFT]);
 	} else if (t->expiring.n) {
 		i = agenda_take(&t->expiring);
 	} else {
@@ -534,6 +537,17 @@ make_room(struct pairs *p, struct task *t)
 	return 0;
 }
 
+void
+pairs_ahead(const struct pairs *p, uint32_t task, uint64_t hash, bool items)
+{
+	const struct task *t = task_of(p, task);
+
+	if (items)
+		index_prefetch_items(&t->index, hash);
+	else
+		index_prefetch(&t->index, hash);
+}
+
 /* ---- one record -------------------------------------------------------------------------- */
 
 bool
@@ -555,7 +569,6 @@ pairs_add(struct pairs *p, uint32_t task, const struct item_parts *of, struct em
 	if (journal_add(p->journal, task, i, why) < 0)
 		return -1;
 	if (i->us >= t->mark.now_us) {
-		index_prefetch(&t->index, i->hash);
 		agenda_add(&t->waiting, i->us, i);
 	} else if (take_turn(p, t, i) < 0) {
 		return -1;
@@ -577,6 +590,20 @@ free_done(struct pairs *p, struct item *i)
 	p->items--;
 }
 
+/* All but the items. */
+static void
+release(struct task *t)
+{
+	agenda_release(&t->waiting);
+	agenda_release(&t->expiring);
+	queue_release(&t->due[0]);
+	queue_release(&t->due[1]);
+	index_release(&t->index);
+	spill_free(t->spill);
+	t->spill = NULL;
+	t->mark = (struct journal_mark){.now_us = INT64_MIN};
+}
+
 static void
 empty(struct pairs *p, struct task *t)
 {
@@ -589,8 +616,8 @@ empty(struct pairs *p, struct task *t)
 		item_free(&p->pool, t->waiting.heap[k].item);
 	p->items -= t->waiting.n;
 	for (side = 0; side < 2; side++)
-		for (; (i = queue_first(&t->due[side])); queue_take(&t->due[side]))
-			free_done(p, i);
+		while (queue_first(&t->due[side]))
+			free_done(p, queue_take(&t->due[side]));
 	for (k = 0; k < t->expiring.n; k++)
 		free_done(p, t->expiring.heap[k].item);
 	for (k = 0; t->index.slot && k <= t->index.mask; k++)
@@ -600,14 +627,7 @@ empty(struct pairs *p, struct task *t)
 				item_free(&p->pool, i);
 				p->items--;
 			}
-	agenda_release(&t->waiting);
-	agenda_release(&t->expiring);
-	queue_release(&t->due[0]);
-	queue_release(&t->due[1]);
-	index_release(&t->index);
-	spill_free(t->spill);
-	t->spill = NULL;
-	t->mark = (struct journal_mark){.now_us = INT64_MIN};
+	release(t);
 }
 
 int
@@ -725,8 +745,9 @@ pairs_free(struct pairs *p)
 
 	if (!p)
 		return;
+	/* The items go with the pool. */
 	for (i = 0; i < p->ntasks; i++) {
-		empty(p, p->task[i]);
+		release(p->task[i]);
 		free(p->task[i]);
 	}
 	free(p->task);

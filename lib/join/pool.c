@@ -4,10 +4,19 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/pages.h"
 
-#define SLAB ((size_t)256 << 10)
+#define LEAST_SLAB ((size_t)256 << 10)
+#define MOST_SLAB ((size_t)32 << 20)
+#define PAGED ((size_t)2 << 20)
 #define FINE 512
 #define LARGEST ((size_t)32 << 10)
+
+/* In front of its blocks, 64 bytes. */
+struct slab {
+	struct slab *next;
+	size_t bytes;
+};
 
 /* In front of a block that is malloc's. */
 struct large {
@@ -59,12 +68,20 @@ take_large(struct pool *p, size_t n)
 static void
 new_slab(struct pool *p)
 {
-	char *slab = mem_alloc(SLAB);
+	size_t bytes = LEAST_SLAB;
+	struct slab *slab;
 
-	*(void **)(void *)slab = p->slab;
+	/* A quarter of what there is, in whole large pages. */
+	if (p->slabs >= 2 * PAGED) {
+		bytes = p->slabs / 4 / PAGED * PAGED + PAGED;
+		bytes = bytes < MOST_SLAB ? bytes : MOST_SLAB;
+	}
+	slab = bytes < PAGED ? mem_alloc(bytes) : (void *)pages_new(bytes);
+	*slab = (struct slab){p->slab, bytes};
 	p->slab = slab;
-	p->at = slab + 16;
-	p->end = slab + SLAB;
+	p->slabs += bytes;
+	p->at = (char *)slab + 64;
+	p->end = (char *)slab + bytes;
 }
 
 void *
@@ -119,11 +136,14 @@ void
 pool_release(struct pool *p)
 {
 	struct large *l;
-	void *slab;
+	struct slab *slab;
 
 	while ((slab = p->slab)) {
-		p->slab = *(void **)slab;
-		free(slab);
+		p->slab = slab->next;
+		if (slab->bytes < PAGED)
+			free(slab);
+		else
+			pages_free((char *)slab, slab->bytes);
 	}
 	while ((l = p->large)) {
 		p->large = l->next;

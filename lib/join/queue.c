@@ -9,10 +9,10 @@ void
 queue_grow(struct queue *q)
 {
 	size_t cap = q->cap ? q->cap * 2 : LEAST, i;
-	struct item **more = mem_array(cap, sizeof(struct item *));
+	struct queued *more = mem_array(cap, sizeof(*more));
 
 	for (i = 0; i < q->n; i++)
-		more[i] = queue_at(q, i);
+		more[i] = *queue_at(q, i);
 	free(q->v);
 	q->v = more;
 	q->first = 0;

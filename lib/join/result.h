@@ -10,7 +10,7 @@
 
 struct result;
 
-/* The plan is borrowed. NULL: --emit cannot be evaluated. */
+/* The plan is borrowed. */
 struct result *result_new(const struct join_plan *, const char *stage);
 void result_free(struct result *);
 

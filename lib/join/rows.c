@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/pages.h"
 
 #define LEAST 1024
+#define PAGED ((size_t)1 << 20) /* bytes from which on slots are in large pages */
 
 struct row {
 	uint64_t hash;
@@ -40,6 +42,26 @@ rows_find(const struct rows *r, uint64_t hash, struct slice key)
 	return row ? slice_of(row->p + row->key_n, row->content_n) : slice_of(NULL, 0);
 }
 
+static struct rows_slot *
+new_slots(size_t n)
+{
+	size_t bytes = n * sizeof(struct rows_slot);
+
+	return bytes < PAGED ? mem_array(n, sizeof(struct rows_slot)) :
+		(void *)pages_new(pages_round(bytes));
+}
+
+static void
+free_slots(struct rows_slot *slot, size_t n)
+{
+	size_t bytes = n * sizeof(*slot);
+
+	if (bytes < PAGED)
+		free(slot);
+	else
+		pages_free((char *)slot, pages_round(bytes));
+}
+
 static void
 grow(struct rows *r)
 {
@@ -47,7 +69,7 @@ grow(struct rows *r)
 	struct rows_slot *old = r->slot;
 	size_t at;
 
-	r->slot = mem_array(slots, sizeof(*r->slot));
+	r->slot = new_slots(slots);
 	r->mask = slots - 1;
 	for (i = 0; i < had; i++) {
 		if (!old[i].row)
@@ -56,7 +78,7 @@ grow(struct rows *r)
 			at = (at + 1) & r->mask;
 		r->slot[at] = old[i];
 	}
-	free(old);
+	free_slots(old, had);
 }
 
 void
@@ -87,7 +109,7 @@ rows_memory(const struct rows *r)
 void
 rows_release(struct rows *r)
 {
-	free(r->slot);
+	free_slots(r->slot, r->slot ? r->mask + 1 : 0);
 	pool_release(&r->pool);
 	*r = (struct rows){0};
 }

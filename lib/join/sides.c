@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/table.h"
 #include "group/key.h"
+#include "join/notes.h"
 
 struct sides {
 	const struct join_plan *plan;
@@ -14,26 +15,18 @@ struct sides {
 	unsigned *leaf[2];         /* of the outline, by side */
 	size_t nleaves[2];
 	uint32_t *end;             /* of the leaves of one side */
-	bool key_is_field[2];      /* ".orderId", the most usual key */
-	struct json_name key_name[2];
+	struct notes notes;
 	uint64_t seed;
 	struct buf key, content;
 	const struct input *first; /* that was seen */
+	/* Of the record in hand: */
 	const struct record *record;
+	const struct note *note;   /* or NULL */
 	struct value root;
+	bool looked;               /* root is there, and expressions may have run */
 };
 
 /* ---- the expressions --------------------------------------------------------------------- */
-
-static bool
-is_field(const struct expr *e, struct slice *name)
-{
-	const char *text = expr_text(e);
-
-	*name = expr_is_path(e) ? expr_path_name(e, 0) : (struct slice){0};
-	return name->p && text[0] == '.' && strlen(text) == name->n + 1 &&
-		memcmp(text + 1, name->p, name->n) == 0;
-}
 
 size_t
 sides_leaves(const struct join_plan *p, enum join_side side, unsigned *leaf)
@@ -56,7 +49,6 @@ struct sides *
 sides_new(const struct join_plan *plan, const char *stage)
 {
 	struct sides *s = mem_zalloc(sizeof(*s));
-	struct slice name;
 	int i;
 
 	s->plan = plan;
@@ -65,15 +57,13 @@ sides_new(const struct join_plan *plan, const char *stage)
 	for (i = 0; i < PLAN_EXPRS; i++)
 		if (plan->expr[i])
 			s->run[i] = expr_run_new(plan->expr[i]);
-	s->end = mem_array(plan->outline.nleaves + 1, sizeof(*s->end));
+	s->end = mem_array(plan->outline.nleaves + 2, sizeof(*s->end));
 	for (i = 0; i < 2; i++) {
-		s->key_is_field[i] = is_field(plan->expr[PLAN_KEY_LEFT + i], &name);
-		if (s->key_is_field[i])
-			s->key_name[i] = json_name_of(name);
 		s->nleaves[i] = sides_leaves(plan, (enum join_side)i, NULL);
 		s->leaf[i] = mem_array(s->nleaves[i] + 1, sizeof(**s->leaf));
 		sides_leaves(plan, (enum join_side)i, s->leaf[i]);
 	}
+	notes_init(&s->notes, plan, s->seed);
 	return s;
 }
 
@@ -89,16 +79,45 @@ sides_free(struct sides *s)
 	free(s->leaf[0]);
 	free(s->leaf[1]);
 	free(s->end);
+	notes_release(&s->notes);
 	buf_release(&s->key);
 	buf_release(&s->content);
 	free(s);
 }
 
 void
+sides_note(const struct sides *s, const struct json_scan *scan, struct buf *notes)
+{
+	notes_make(&s->notes, scan, notes);
+}
+
+bool
+sides_ahead(const struct sides *s, const struct record *r, size_t behind, uint64_t *hash)
+{
+	const struct note *note = notes_of(&s->notes, r, behind);
+
+	if (!note || !note->key_n)
+		return false;
+	*hash = note->hash;
+	return true;
+}
+
+void
 sides_begin(struct sides *s, const struct record *r)
 {
 	s->record = r;
-	s->root = record_value(r);
+	s->note = notes_of(&s->notes, r, 0);
+	s->looked = false;
+}
+
+/* The record as a value, once that is needed. */
+static const struct value *
+look(struct sides *s)
+{
+	if (!s->looked)
+		s->root = record_value(s->record);
+	s->looked = true;
+	return &s->root;
 }
 
 void
@@ -106,6 +125,8 @@ sides_done(struct sides *s)
 {
 	int i;
 
+	if (!s->looked)
+		return;
 	for (i = 0; i < PLAN_EXPRS; i++)
 		if (s->run[i])
 			expr_run_reset(s->run[i]);
@@ -123,7 +144,7 @@ test(struct sides *s, int which, struct failure *why)
 {
 	struct record_vars vars = scope(s, which);
 
-	return expr_test(s->run[which], &s->root, &(struct expr_env){record_var, &vars}, why);
+	return expr_test(s->run[which], look(s), &(struct expr_env){record_var, &vars}, why);
 }
 
 static ptrdiff_t
@@ -131,7 +152,7 @@ all(struct sides *s, int which, const struct value **out, struct failure *why)
 {
 	struct record_vars vars = scope(s, which);
 
-	return expr_all(s->run[which], &s->root, &(struct expr_env){record_var, &vars}, out,
+	return expr_all(s->run[which], look(s), &(struct expr_env){record_var, &vars}, out,
 		why);
 }
 
@@ -167,6 +188,11 @@ sides_of(struct sides *s, bool on[2], struct failure *why)
 {
 	int rc = 0;
 
+	if (s->note && s->notes.sides) {
+		on[SIDE_LEFT] = s->note->on[SIDE_LEFT];
+		on[SIDE_RIGHT] = s->note->on[SIDE_RIGHT];
+		return 0;
+	}
 	switch (s->plan->with) {
 	case WITH_TABLE:
 		on[SIDE_RIGHT] = false;
@@ -202,61 +228,77 @@ sides_of(struct sides *s, bool on[2], struct failure *why)
 int
 sides_key(struct sides *s, enum join_side side, struct item_parts *of, struct failure *why)
 {
-	const struct value *root = &s->root, *key;
 	const struct meta *m = s->record->meta;
-	struct value field;
-	ptrdiff_t n = 1;
-	uint32_t t;
+	const struct value *key;
+	ptrdiff_t n;
 
-	if (s->key_is_field[side] && root->kind == VALUE_TOKEN &&
-		json_type_at(root->u.doc, root->t) == JSON_OBJECT) {
-		t = json_get_name(root->u.doc, root->t, &s->key_name[side]);
-		field = t == JSON_NONE ? value_null() : value_token(root->u.doc, t);
-		key = &field;
-	} else {
-		n = all(s, PLAN_KEY_LEFT + (int)side, &key, why);
+	of->kafka_key = m ? m->key : slice_of(NULL, 0);
+	if (s->note) {
+		of->key = slice_of(s->record->block->p + s->note->key_at, s->note->key_n);
+		of->hash = s->note->hash;
+		return 0;
 	}
+	n = all(s, PLAN_KEY_LEFT + (int)side, &key, why);
 	if (n < 0)
 		return -1;
 	if (group_key_of(key, (size_t)n, s->plan->null_key, &s->key, &of->key, why) < 0) {
 		if (side == SIDE_RIGHT && s->plan->with == WITH_ROWS &&
-			value_type(root) == JSON_NULL)
+			value_type(look(s)) == JSON_NULL)
 			fail_hint(why, "a row that is taken away has its key in the message: "
 				"--right-key '$key'");
 		return -1;
 	}
 	of->hash = hash64(of->key.p, of->key.n, s->seed);
-	of->kafka_key = m ? m->key : slice_of(NULL, 0);
 	return 0;
 }
 
 /* ---- content ----------------------------------------------------------------------------- */
 
+/* Append leaf i of the outline. */
+static int
+add_leaf(struct sides *s, unsigned i, struct failure *why)
+{
+	int want = s->note ? s->notes.leaf[i] : -1;
+	struct value v;
+	uint32_t t;
+
+	if (want >= 0) {
+		t = s->note->at[want];
+		if (t == JSON_NONE)
+			buf_adds(&s->content, "null");
+		else
+			notes_add_value(&s->content, s->record->doc, t);
+		return 0;
+	}
+	if (expr_leaf(s->run[PLAN_EMIT], &s->plan->outline.leaf[i], look(s), &v, why) < 0)
+		return -1;
+	value_add_json(&s->content, &v);
+	return 0;
+}
+
 int
-sides_content(struct sides *s, enum join_side side, const struct value *v, struct slice *content,
-	struct failure *why)
+sides_content(struct sides *s, enum join_side side, struct slice *content, struct failure *why)
 {
 	bool whole = s->plan->whole && side == SIDE_LEFT;
 	size_t n = s->nleaves[side], i;
 	struct buf *b = &s->content;
-	struct value leaf;
 
 	buf_reset(b);
 	if (!s->plan->outlined) {
-		value_add_json(b, v);
+		value_add_json(b, look(s));
 		*content = buf_slice(b);
 		return 0;
 	}
-	for (i = 0; i < n + whole; i++) {
-		if (i == n)
-			leaf = *v;
-		else if (expr_leaf(s->run[PLAN_EMIT], &s->plan->outline.leaf[s->leaf[side][i]],
-				v, &leaf, why) < 0)
+	for (i = 0; i < n; i++) {
+		if (add_leaf(s, s->leaf[side][i], why) < 0)
 			return -1;
-		value_add_json(b, &leaf);
 		s->end[i] = (uint32_t)b->n;
 	}
-	buf_add(b, s->end, (n + whole) * sizeof(*s->end));
+	if (whole) {
+		value_add_json(b, look(s));
+		s->end[n++] = (uint32_t)b->n;
+	}
+	buf_add(b, s->end, n * sizeof(*s->end));
 	*content = buf_slice(b);
 	return 0;
 }
@@ -304,12 +346,12 @@ sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct f
 		return -1;
 	if (side == SIDE_RIGHT && p->with == WITH_ROWS) {
 		of->until_us = INT64_MAX;
-		of->removes = value_type(&s->root) == JSON_NULL;
+		of->removes = !s->note && value_type(look(s)) == JSON_NULL;
 	} else if (side == SIDE_LEFT && s->run[PLAN_EXPIRES]) {
 		if (expires(s, &of->until_us, why) < 0)
 			return -1;
 	} else {
 		of->until_us = later(of->us, side == SIDE_LEFT ? p->after_us : p->before_us);
 	}
-	return of->removes ? 0 : sides_content(s, side, &s->root, &of->content, why);
+	return of->removes ? 0 : sides_content(s, side, &of->content, why);
 }

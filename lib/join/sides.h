@@ -18,6 +18,11 @@ struct sides;
 struct sides *sides_new(const struct join_plan *, const char *stage);
 void sides_free(struct sides *);
 
+/* operator.note: look at a block ahead of its records. */
+void sides_note(const struct sides *, const struct json_scan *, struct buf *notes);
+/* The hash of the key of the record so many behind this one, if it is noted: true. */
+bool sides_ahead(const struct sides *, const struct record *, size_t behind, uint64_t *hash);
+
 /* The record in hand, until sides_done. */
 void sides_begin(struct sides *, const struct record *);
 void sides_done(struct sides *);
@@ -32,9 +37,8 @@ int sides_key(struct sides *, enum join_side, struct item_parts *, struct failur
 /* All there is to know of it, but whether it has found a partner. */
 int sides_item(struct sides *, enum join_side, struct item_parts *, struct failure *why);
 
-/* The content of a value. */
-int sides_content(struct sides *, enum join_side, const struct value *, struct slice *,
-	struct failure *why);
+/* The content alone. */
+int sides_content(struct sides *, enum join_side, struct slice *, struct failure *why);
 
 /* The leaves of an outline that are of this side, the left one's . included. */
 size_t sides_leaves(const struct join_plan *, enum join_side, unsigned *leaf);

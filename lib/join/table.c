@@ -9,13 +9,12 @@ table_add(struct table_reader *t, const struct record *row, struct failure *why)
 {
 	struct item_parts of = {0};
 	struct slice content;
-	struct value v = record_value(row);
 	int rc;
 
 	sides_begin(t->sides, row);
 	rc = sides_key(t->sides, SIDE_RIGHT, &of, why);
 	if (rc == 0)
-		rc = sides_content(t->sides, SIDE_RIGHT, &v, &content, why);
+		rc = sides_content(t->sides, SIDE_RIGHT, &content, why);
 	if (rc == 0)
 		rows_put(t->rows, of.hash, of.key, content);
 	sides_done(t->sides);

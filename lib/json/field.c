@@ -121,14 +121,25 @@ is_name_escaped(const struct json_doc *d, uint32_t t, struct slice key)
 	return memchr(raw.p, '\\', raw.n) ? json_raw_equals(raw, key) : slice_eq(raw, key);
 }
 
+static inline bool
+is_bracket(char c)
+{
+	return (c | 0x20) == '{' || (c | 0x20) == '}';
+}
+
 uint32_t
 json_get_name(const struct json_doc *d, uint32_t t, const struct json_name *name)
 {
-	uint32_t found = JSON_NONE, n = d->n;
+	uint32_t found = JSON_NONE, n = d->n, end;
 	bool escaped = d->flags & JSON_LINE_ESCAPE;
 
 	if (t >= n || d->first[t] != '{' || (!escaped && !name->plain))
 		return JSON_NONE;
+	/* The last member, if it is a scalar, is told at a glance, and wins over all others. */
+	end = d->skip[t];
+	if (!escaped && end - t > 3 && d->first[end - 2] == ':' && d->first[end - 3] == '"' &&
+		!is_bracket(d->first[end - 1]) && is_name(d, end - 3, name))
+		return end - 1;
 	/* Behind the last member's value comes a bracket, and behind that never a name. */
 	for (t++; t < n && n - t > 2 && d->first[t] == '"'; t++) {
 		if (__builtin_expect(escaped, 0) ? is_name_escaped(d, t, name->key) :

@@ -1,0 +1,203 @@
+/* Lines, looked at ahead of their turn. */
+#include "join/notes.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/table.h"
+
+/* ".orderId" */
+static struct slice
+field_of(const struct expr *e)
+{
+	const char *text = expr_text(e);
+	struct slice s = expr_is_path(e) ? expr_path_name(e, 0) : (struct slice){0};
+
+	if (s.p && text[0] == '.' && strlen(text) == s.n + 1 && memcmp(text + 1, s.p, s.n) == 0)
+		return s;
+	return (struct slice){0};
+}
+
+static int
+want_field(struct notes *n, struct slice name)
+{
+	return name.p ? pick_want(&n->wants, name) : -1;
+}
+
+/* Whether the sides can be told, where expressions tell them. */
+static bool
+want_sides(struct notes *n, const struct join_plan *plan)
+{
+	static const int of[2] = {PLAN_LEFT, PLAN_RIGHT};
+	int side, which;
+
+	for (side = 0; side < 2; side++) {
+		which = plan->with == WITH_ROWS && side == SIDE_RIGHT ? PLAN_ROWS : of[side];
+		if (!plan->expr[which])
+			continue;
+		n->is[side] = pick_condition(plan->expr[which], &n->wants);
+		if (!n->is[side])
+			return false;
+	}
+	return true;
+}
+
+void
+notes_init(struct notes *n, const struct join_plan *plan, uint64_t seed)
+{
+	size_t i;
+
+	*n = (struct notes){.seed = seed, .key = {-1, -1}};
+	n->leaf = mem_array(plan->outline.nleaves + 1, sizeof(*n->leaf));
+	n->sides = plan->with == WITH_TABLE || plan->with == WITH_STREAM ||
+		(plan->with == WITH_ROWS && !plan->topic);
+	if (!want_sides(n, plan))
+		return;
+	n->key[SIDE_LEFT] = want_field(n, field_of(plan->expr[PLAN_KEY_LEFT]));
+	n->key[SIDE_RIGHT] = plan->with == WITH_TABLE ? n->key[SIDE_LEFT] :
+		want_field(n, field_of(plan->expr[PLAN_KEY_RIGHT]));
+	/* Where the side isn't known yet the key has to be that of both. */
+	if (n->key[0] < 0 || n->key[1] < 0 || (!n->sides && n->key[0] != n->key[1]))
+		n->key[0] = n->key[1] = -1;
+	for (i = 0; i < plan->outline.nleaves; i++)
+		n->leaf[i] = want_field(n, plan->outline.leaf[i].field);
+	n->bytes = (sizeof(struct note) + n->wants.n * sizeof(uint32_t) + 7) & ~(size_t)7;
+}
+
+void
+notes_release(struct notes *n)
+{
+	pick_free(n->is[0]);
+	pick_free(n->is[1]);
+	free(n->leaf);
+}
+
+/* ---- texts ------------------------------------------------------------------------------- */
+
+/* Is there one of these among the eight bytes? */
+static inline bool
+is_among(uint64_t x, unsigned char c)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+
+	x ^= ones * c;
+	return (x - ones) & ~x & ones << 7;
+}
+
+/* Bytes of the scalar at token t as they stand, if that is how compact JSON has them; 0: it is
+ * written otherwise, or is no scalar. */
+static inline uint32_t
+scalar_bytes(const struct json_doc *d, uint32_t t)
+{
+	const char *p = d->base + d->pos[t], *end = d->base + d->pos[t + 1], *q;
+	uint64_t x;
+
+	if (json_opens(d, t))
+		return 0;
+	while (end > p + 1 && (unsigned char)end[-1] <= ' ')
+		end--;
+	if (*p != '"')
+		return (uint32_t)(end - p);
+	for (q = p; end - q >= 8; q += 8) {
+		memcpy(&x, q, sizeof(x));
+		if (is_among(x, 0x7F) || is_among(x, '\\'))
+			return 0;
+	}
+	for (; q < end; q++)
+		if (*q == 0x7F || *q == '\\')
+			return 0;
+	return (uint32_t)(end - p);
+}
+
+void
+notes_add_value(struct buf *b, const struct json_doc *d, uint32_t t)
+{
+	uint32_t n = scalar_bytes(d, t);
+
+	if (n)
+		buf_add(b, d->base + d->pos[t], n);
+	else
+		json_add_compact(b, d, t);
+}
+
+/* Does the text of a key stand as the canonical form has it? A string of which scalar_bytes said
+ * so does, and a short whole number. */
+static inline bool
+is_canonical(const char *p, uint32_t n)
+{
+	uint32_t i = *p == '-';
+
+	if (*p == '"')
+		return true;
+	if (n > 17 || (i && (n == 1 || p[1] == '0')))
+		return false;
+	for (; i < n && p[i] >= '0' && p[i] <= '9'; i++)
+		;
+	return i == n;
+}
+
+/* ---- making ------------------------------------------------------------------------------ */
+
+/* A note of no key tells that its line is of no side. */
+static bool
+tell(const struct notes *n, const struct json_doc *d, struct note *note)
+{
+	bool left = n->is[SIDE_LEFT] &&
+		pick_choose(n->is[SIDE_LEFT], d, note->at) != PICK_NOTHING;
+	bool right = n->is[SIDE_RIGHT] &&
+		pick_choose(n->is[SIDE_RIGHT], d, note->at) != PICK_NOTHING;
+	uint32_t at;
+
+	note->on[SIDE_LEFT] = n->is[SIDE_LEFT] ? left : !right;
+	note->on[SIDE_RIGHT] = n->is[SIDE_RIGHT] ? right : n->is[SIDE_LEFT] && !left;
+	note->key_n = 0;
+	if (!note->on[SIDE_LEFT] && !note->on[SIDE_RIGHT])
+		return true;
+	if (note->on[SIDE_LEFT] && note->on[SIDE_RIGHT] && n->key[0] != n->key[1])
+		return false;
+	at = note->at[n->key[note->on[SIDE_LEFT] ? SIDE_LEFT : SIDE_RIGHT]];
+	if (at == JSON_NONE)
+		return false;
+	note->key_at = d->pos[at];
+	note->key_n = scalar_bytes(d, at);
+	if (!note->key_n || !is_canonical(d->base + note->key_at, note->key_n) ||
+		d->first[at] == 'n')
+		return false;
+	note->hash = hash64(d->base + note->key_at, note->key_n, n->seed);
+	return true;
+}
+
+void
+notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
+{
+	struct note *note;
+	size_t i;
+
+	buf_reset(b);
+	if (n->key[0] < 0 || !s->nlines || s->lazy)
+		return;
+	buf_reserve(b, s->nlines * n->bytes);
+	b->n = s->nlines * n->bytes;
+	for (i = 0; i < s->nlines; i++) {
+		const struct json_line *l = s->line + i;
+		struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok,
+			l->ntok, l->flags};
+
+		note = (struct note *)(void *)(b->p + i * n->bytes);
+		/* Of a line that may not be valid nothing is told. */
+		note->told = !(l->flags & ~(uint32_t)JSON_LINE_ESCAPE) &&
+			pick_look(&n->wants, &d, note->at) && tell(n, &d, note);
+	}
+}
+
+const struct note *
+notes_of(const struct notes *n, const struct record *r, size_t behind)
+{
+	size_t at = (r->index + behind) * n->bytes;
+	const struct note *note;
+
+	if (r->meta || at >= r->block->notes.n)
+		return NULL;
+	note = (const struct note *)(const void *)(r->block->notes.p + at);
+	return note->told ? note : NULL;
+}

@@ -1,0 +1,48 @@
+/*
+ * notes: what one walk over the members of a line tells of it before its turn comes: its side,
+ * its key, hashed, and where the fields stand that results take of it. That needs sides that
+ * are told by conditions on members, and keys that are one field; of any other line, and of
+ * envelopes, nothing is noted, and it is evaluated.
+ *
+ * Made for a block at a time (operator.note), perhaps on another thread than the one that takes
+ * its records.
+ */
+#ifndef SK_JOIN_NOTES_H
+#define SK_JOIN_NOTES_H
+
+#include "expr/pick.h"
+#include "join/item.h"
+#include "join/plan.h"
+
+/* Of a line. */
+struct note {
+	uint64_t hash;          /* of the key */
+	uint32_t key_at, key_n; /* its text in the block, as it stands in canonical form */
+	bool told;              /* the rest holds */
+	bool on[2];             /* by side; of rows of a topic and of two inputs it is not told */
+	uint32_t at[];          /* tokens of the members that are wanted, or JSON_NONE */
+};
+
+struct notes {
+	struct pick_wants wants;
+	struct pick *is[2];     /* by side: the condition, or NULL */
+	int key[2];             /* the wanted member that is the key, or -1: there are no notes */
+	int *leaf;              /* of the outline: the wanted member that it is, or -1 */
+	bool sides;             /* they are told */
+	uint64_t seed;
+	size_t bytes;           /* of a note */
+};
+
+void notes_init(struct notes *, const struct join_plan *, uint64_t seed);
+void notes_release(struct notes *);
+
+/* Make the notes of a block. */
+void notes_make(const struct notes *, const struct json_scan *, struct buf *);
+
+/* The note of the record so many behind this one in its block, or NULL. */
+const struct note *notes_of(const struct notes *, const struct record *, size_t behind);
+
+/* Append the value at t as compact JSON: at once where it stands so. */
+void notes_add_value(struct buf *, const struct json_doc *, uint32_t t);
+
+#endif
