@@ -66,7 +66,6 @@ join_open(const struct op_context *ctx, struct failure *why)
 static int
 look_up(struct join *j, const struct record *r, struct emit *e, struct failure *why)
 {
-	struct value left = record_value(r);
 	struct item_parts of;
 	struct slice row;
 
@@ -76,7 +75,7 @@ look_up(struct join *j, const struct record *r, struct emit *e, struct failure *
 	if (!row.p && plan.missing == MISSING_DEAD)
 		return fail_record(why, "unmatched", "the table has no row with its key");
 	if (row.p ? plan.type != JOIN_ANTI : plan.missing == MISSING_EMIT)
-		if (result_of_record(j->result, e, r, &left, row, why) < 0)
+		if (result_of_record(j->result, e, r, j->sides, row, why) < 0)
 			return -1;
 	emit_drop(e);
 	return 0;

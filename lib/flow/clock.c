@@ -38,6 +38,20 @@ of_value(const struct value *v, enum time_unit unit, struct arena *arena, int64_
 	return -1;
 }
 
+/* As it mostly is: one field, and a string that holds a time. */
+static bool
+by_member(const struct flow_time *t, const struct record *r, int64_t *us)
+{
+	const struct json_doc *d = r->doc;
+	uint32_t at;
+
+	if (!d->pos)
+		json_doc_tokens(r->doc);
+	return expr_member(t->expr, d, r->root, &at) && at != JSON_NONE &&
+		json_type_at(d, at) == JSON_STRING &&
+		time_of_rfc3339(json_string_raw(d, at), us) == 0;
+}
+
 static int
 by_expression(const struct flow_time *t, struct expr_run *run, const char *stage,
 	const struct record *r, int64_t *us, struct failure *why)
@@ -45,16 +59,15 @@ by_expression(const struct flow_time *t, struct expr_run *run, const char *stage
 	struct arena *arena = expr_run_arena(run);
 	struct record_vars vars = {.record = r, .stage = stage, .arena = arena};
 	struct expr_env env = {record_var, &vars};
-	struct value root = record_value(r), field;
-	const struct value *v = &field;
-	uint32_t member;
-	ptrdiff_t n = 1;
+	struct value root;
+	const struct value *v;
+	ptrdiff_t n;
 	int rc;
 
-	if (expr_member(t->expr, r->doc, r->root, &member))
-		field = member == JSON_NONE ? value_null() : value_token(r->doc, member);
-	else
-		n = expr_all(run, &root, &env, &v, why);
+	if (by_member(t, r, us))
+		return 0;
+	root = record_value(r);
+	n = expr_all(run, &root, &env, &v, why);
 	if (n == 1)
 		rc = of_value(v, t->unit, arena, us, why);
 	else

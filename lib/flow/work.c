@@ -389,20 +389,31 @@ too_long(struct worker *w)
 	worker_note_bad(w, &r, "too-long", &why);
 }
 
+/* Written where it lies: a copy of what was just written in words would have to wait for them. */
+static inline void
+take_line(struct worker *w, size_t i, struct record *r)
+{
+	const struct json_line *l = &w->scan.line[i];
+
+	r->line.p = r->bytes.p = w->scan.p + l->start;
+	r->line.n = r->bytes.n = l->end - l->start;
+	r->doc = &w->doc;
+	r->root = 0;
+	r->meta = w->block.meta ? &w->block.meta[i] : NULL;
+	r->block = &w->block;
+	r->index = (uint32_t)i;
+	r->offset = w->block.origin ? w->block.origin[i].offset : w->block.offset + l->start;
+	r->task = 0;
+	r->time_us = TIME_NONE;
+}
+
 struct record
 worker_record(struct worker *w, size_t i)
 {
-	return (struct record){
-		.line = json_line_text(&w->scan, i),
-		.bytes = json_line_text(&w->scan, i),
-		.doc = &w->doc,
-		.meta = w->block.meta ? &w->block.meta[i] : NULL,
-		.block = &w->block,
-		.index = (uint32_t)i,
-		.offset = w->block.origin ? w->block.origin[i].offset :
-			w->block.offset + w->scan.line[i].start,
-		.time_us = TIME_NONE,
-	};
+	struct record r;
+
+	take_line(w, i, &r);
+	return r;
 }
 
 /* The last process commits an epoch where it ends: what stands before the barrier in the
@@ -684,7 +695,7 @@ work_on_lines(struct worker *w)
 		}
 		if (shows)
 			show_coming(w, i);
-		r = worker_record(w, i);
+		take_line(w, i, &r);
 		one_record(w, &r);
 		if (large && !w->halted && deliver_large(w, &why) < 0)
 			halt(w, &why);

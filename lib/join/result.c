@@ -284,11 +284,10 @@ result_of_items(struct result *r, struct emit *e, const struct item *left,
 
 /* The leaves of the record in hand are taken as they are needed. */
 static int
-put_with_row(struct result *r, struct buf *b, const struct value *left, struct slice row,
+put_with_row(const struct result *r, struct buf *b, struct sides *left, struct slice row,
 	struct failure *why)
 {
 	const struct expr_outline *o = &r->plan->outline;
-	struct value v;
 	size_t i;
 
 	for (i = 0; i < o->npieces; i++) {
@@ -298,10 +297,8 @@ put_with_row(struct result *r, struct buf *b, const struct value *left, struct s
 			buf_add_slice(b, o->piece[i].text);
 		} else if (o->leaf[leaf].of == 2) {
 			buf_add_slice(b, leaf_of(row, r->nleaves[SIDE_RIGHT], r->place[leaf]));
-		} else {
-			if (expr_leaf(r->run, &o->leaf[leaf], left, &v, why) < 0)
-				return -1;
-			value_add_json(b, &v);
+		} else if (sides_add_leaf(left, (unsigned)leaf, b, why) < 0) {
+			return -1;
 		}
 	}
 	return 0;
@@ -309,21 +306,20 @@ put_with_row(struct result *r, struct buf *b, const struct value *left, struct s
 
 int
 result_of_record(struct result *r, struct emit *e, const struct record *record,
-	const struct value *left, struct slice row, struct failure *why)
+	struct sides *left, struct slice row, struct failure *why)
 {
 	struct kept *k = &r->kept[SIDE_RIGHT];
 	int rc;
 
 	if (r->plan->outlined) {
 		rc = put_with_row(r, emit_begin(e, 0, record), left, row.p ? row : r->none, why);
-		expr_run_reset(r->run);
 		if (rc == 0)
 			emit_end(e);
 		return rc;
 	}
 	r->emit = e;
 	r->record = record;
-	r->side[SIDE_LEFT] = *left;
+	r->side[SIDE_LEFT] = *sides_value(left);
 	r->side[SIDE_RIGHT] = value_null();
 	if (row.p && json_doc_of(&k->scan, row, &k->doc, why) < 0)
 		return -1;

@@ -25,9 +25,9 @@ int result_of_items(struct result *, struct emit *, const struct item *left,
 /* The items that were handed in so far may have changed or gone. */
 void result_forget(struct result *);
 
-/* Of a record in hand and the content of a row, or none (p == NULL). -1: a bad record. */
-int result_of_record(struct result *, struct emit *, const struct record *,
-	const struct value *left, struct slice row, struct failure *why);
+/* Of a record in hand, which the sides have too, and the content of a row, or none (p == NULL). -1: a bad record. */
+int result_of_record(struct result *, struct emit *, const struct record *, struct sides *,
+	struct slice row, struct failure *why);
 
 /* A left record that found nothing, for the dead letters. */
 void result_dead(struct result *, struct emit *, const struct item *left);

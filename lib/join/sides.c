@@ -110,9 +110,8 @@ sides_begin(struct sides *s, const struct record *r)
 	s->looked = false;
 }
 
-/* The record as a value, once that is needed. */
-static const struct value *
-look(struct sides *s)
+const struct value *
+sides_value(struct sides *s)
 {
 	if (!s->looked)
 		s->root = record_value(s->record);
@@ -144,7 +143,7 @@ test(struct sides *s, int which, struct failure *why)
 {
 	struct record_vars vars = scope(s, which);
 
-	return expr_test(s->run[which], look(s), &(struct expr_env){record_var, &vars}, why);
+	return expr_test(s->run[which], sides_value(s), &(struct expr_env){record_var, &vars}, why);
 }
 
 static ptrdiff_t
@@ -152,7 +151,7 @@ all(struct sides *s, int which, const struct value **out, struct failure *why)
 {
 	struct record_vars vars = scope(s, which);
 
-	return expr_all(s->run[which], look(s), &(struct expr_env){record_var, &vars}, out,
+	return expr_all(s->run[which], sides_value(s), &(struct expr_env){record_var, &vars}, out,
 		why);
 }
 
@@ -243,7 +242,7 @@ sides_key(struct sides *s, enum join_side side, struct item_parts *of, struct fa
 		return -1;
 	if (group_key_of(key, (size_t)n, s->plan->null_key, &s->key, &of->key, why) < 0) {
 		if (side == SIDE_RIGHT && s->plan->with == WITH_ROWS &&
-			value_type(look(s)) == JSON_NULL)
+			value_type(sides_value(s)) == JSON_NULL)
 			fail_hint(why, "a row that is taken away has its key in the message: "
 				"--right-key '$key'");
 		return -1;
@@ -254,9 +253,8 @@ sides_key(struct sides *s, enum join_side side, struct item_parts *of, struct fa
 
 /* ---- content ----------------------------------------------------------------------------- */
 
-/* Append leaf i of the outline. */
-static int
-add_leaf(struct sides *s, unsigned i, struct failure *why)
+int
+sides_add_leaf(struct sides *s, unsigned i, struct buf *b, struct failure *why)
 {
 	int want = s->note ? s->notes.leaf[i] : -1;
 	struct value v;
@@ -265,14 +263,14 @@ add_leaf(struct sides *s, unsigned i, struct failure *why)
 	if (want >= 0) {
 		t = s->note->at[want];
 		if (t == JSON_NONE)
-			buf_adds(&s->content, "null");
+			buf_adds(b, "null");
 		else
-			notes_add_value(&s->content, s->record->doc, t);
+			notes_add_value(b, s->record->doc, t);
 		return 0;
 	}
-	if (expr_leaf(s->run[PLAN_EMIT], &s->plan->outline.leaf[i], look(s), &v, why) < 0)
+	if (expr_leaf(s->run[PLAN_EMIT], &s->plan->outline.leaf[i], sides_value(s), &v, why) < 0)
 		return -1;
-	value_add_json(&s->content, &v);
+	value_add_json(b, &v);
 	return 0;
 }
 
@@ -285,17 +283,17 @@ sides_content(struct sides *s, enum join_side side, struct slice *content, struc
 
 	buf_reset(b);
 	if (!s->plan->outlined) {
-		value_add_json(b, look(s));
+		value_add_json(b, sides_value(s));
 		*content = buf_slice(b);
 		return 0;
 	}
 	for (i = 0; i < n; i++) {
-		if (add_leaf(s, s->leaf[side][i], why) < 0)
+		if (sides_add_leaf(s, s->leaf[side][i], b, why) < 0)
 			return -1;
 		s->end[i] = (uint32_t)b->n;
 	}
 	if (whole) {
-		value_add_json(b, look(s));
+		value_add_json(b, sides_value(s));
 		s->end[n++] = (uint32_t)b->n;
 	}
 	buf_add(b, s->end, n * sizeof(*s->end));
@@ -346,7 +344,7 @@ sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct f
 		return -1;
 	if (side == SIDE_RIGHT && p->with == WITH_ROWS) {
 		of->until_us = INT64_MAX;
-		of->removes = !s->note && value_type(look(s)) == JSON_NULL;
+		of->removes = !s->note && value_type(sides_value(s)) == JSON_NULL;
 	} else if (side == SIDE_LEFT && s->run[PLAN_EXPIRES]) {
 		if (expires(s, &of->until_us, why) < 0)
 			return -1;

@@ -27,6 +27,11 @@ bool sides_ahead(const struct sides *, const struct record *, size_t behind, uin
 void sides_begin(struct sides *, const struct record *);
 void sides_done(struct sides *);
 
+/* The record as a value; it is looked at only where that is asked for. */
+const struct value *sides_value(struct sides *);
+/* Append what a leaf of the outline, one of its side, gives of it. */
+int sides_add_leaf(struct sides *, unsigned leaf, struct buf *, struct failure *why);
+
 /* On which sides it stands: neither, one or both. -1: a bad record. */
 int sides_of(struct sides *, bool on[2], struct failure *why);
 
