@@ -106,7 +106,10 @@ epoch_take_part(struct flow *f, struct failure *why)
 		return fail(why, EXIT_USAGE, "in a checkpointed pipe --time belongs to the process "
 			"that owns the source, or to one that keeps state");
 	f->ledger_kept = f->last && opt->state;
-	f->own_state = !f->owner && !f->controlled && opt->state && (f->op->flags & OP_STATE);
+	/* A pipe that gave nothing changes no state; it may be what a stage that was killed before
+	 * it could say start has left. */
+	f->own_state = !f->owner && !f->controlled && !f->empty && opt->state &&
+		(f->op->flags & OP_STATE);
 	f->timed = opt->time.expr || (opt->timed && !f->controlled);
 	f->clock.on = f->timed;
 	/* Where a record came from, and its time, go along. */
@@ -131,7 +134,7 @@ name_place(struct flow *f)
 	f->place_name = name.p;
 	f->place.name = f->place_name;
 	f->place.app = opt->app;
-	f->place.state = f->op->flags & OP_STATE ? opt->state : NULL;
+	f->place.state = f->op->flags & OP_STATE && !f->empty ? opt->state : NULL;
 }
 
 /* ---- the ledger, at the beginning ------------------------------------------------------------ */

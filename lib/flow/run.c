@@ -274,6 +274,7 @@ run_workers(struct flow *f, size_t nthreads)
 		run_failed(f, &why);
 		return;
 	}
+	f->empty = peek && rc == 0;
 	if (peek && !f->controlled && rc >= 0 && begin(w, n, rc > 0) < 0)
 		return;
 	if (rc == 0)

@@ -64,6 +64,7 @@ struct flow {
 	bool carry;                  /* the main port is a pipe */
 	bool carries;                /* and control records go on through it */
 	bool last;                   /* or nobody comes after this process */
+	bool empty;                  /* stdin ended before it began */
 	bool own_state;              /* no checkpoints, and a state that outlives the run */
 	bool ledger_kept;            /* by this process */
 	struct ledger ledger;

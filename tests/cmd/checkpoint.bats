@@ -195,6 +195,17 @@ broken_run() {
 	{ zstd -qdc a.zst && cat b; } | cmp - <(zstd -qdc out.zst)
 }
 
+@test "a stage that gets nothing leaves no state, as before the first start of a job" {
+	export SK_STATE=state
+	run_tool sk-dedup < <(:)
+	assert_success
+	[ ! -e state ]
+	printf '1\n1\n2\n' | sk-dedup >/dev/null
+	cp -r state before
+	sk-dedup < <(:)
+	diff -r before state
+}
+
 @test "a stream that was cut before it began makes no empty output" {
 	numbers 1 10 >in
 	export SK_STATE=state
