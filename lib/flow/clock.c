@@ -122,6 +122,13 @@ enter(struct clock *c, struct input *in, int64_t us)
 	c->input[c->n++] = in;
 }
 
+/* Had it come to its end when the block in hand was read? */
+static bool
+has_ended(const struct clock *c, const struct input *in)
+{
+	return in->ended && in->ended <= c->reads;
+}
+
 /* The newest time that all inputs have come to which count, INT64_MAX without one; but counts
  * in any case. */
 static int64_t
@@ -133,7 +140,7 @@ least(const struct clock *c, const struct input *but)
 
 	for (i = 0; i < c->n; i++) {
 		in = c->input[i];
-		if (in->newest_us < us && (in == but || (!in->ended && !in->idle)))
+		if (in->newest_us < us && (in == but || (!has_ended(c, in) && !in->idle)))
 			us = in->newest_us;
 	}
 	return us;
@@ -222,7 +229,7 @@ clock_rest(struct clock *c, const struct flow_time *t, int64_t now_ns, size_t un
 		return false;
 	for (i = 0; i < c->n; i++) {
 		in = c->input[i];
-		if (in->ended)
+		if (has_ended(c, in))
 			continue;
 		some = true;
 		if (!in->at_end)
@@ -256,7 +263,7 @@ clock_save(const struct clock *c, struct buf *b)
 	buf_adds(b, ",\"newest\":[");
 	for (i = 0; i < c->n; i++) {
 		in = c->input[i];
-		if (in->ended)
+		if (has_ended(c, in))
 			continue;
 		buf_adds(b, some ? ",[" : "[");
 		some = true;

@@ -26,6 +26,7 @@ struct clock_mark {
 /* {.watermark_us = TIME_NONE} has seen nothing. */
 struct clock {
 	bool on;             /* records get their event time here */
+	uint64_t reads;      /* of the source, up to the block in hand */
 	int64_t watermark_us;
 	struct input **input;/* that have given a time */
 	size_t n, cap;

@@ -1,5 +1,5 @@
 /* What a block led to goes to the sinks, in the order in which the blocks were read. */
-#include "flow/run.h"
+#include "flow/ahead.h"
 
 #include <stdlib.h>
 
@@ -289,8 +289,13 @@ write_port(struct worker *w, unsigned port, struct failure *why)
 static bool
 source_waits(struct flow *f)
 {
+	const struct source *s = f->source;
+	bool may_wait = !s->total_bytes || s->endless || s->stdin_pipe;
+
 	if (f->opt->jobs > 1)
-		return !f->source->total_bytes || f->source->endless || f->source->stdin_pipe;
+		return may_wait;
+	if (f->ahead)
+		return may_wait && ahead_waits(f->ahead);
 	return f->source->would_wait(f->source);
 }
 

@@ -471,7 +471,7 @@ epoch_end(struct worker *w, bool at_end, bool complete, struct failure *why)
 	struct control c = {.epoch = f->epoch + 1, .complete = complete};
 	int rc = epoch_mark(w, c.epoch, why);
 
-	f->source->position(f->source, &positions);
+	f->source->position(f->source, &w->taken.place, &positions);
 	c.committed = f->committed;
 	c.positions = buf_slice(&positions);
 	c.clock = buf_slice(&f->place.mark);

@@ -35,7 +35,8 @@ struct input {
 	const char *name;   /* path as given, "-" for stdin, or a topic */
 	int32_t partition;  /* 0 for anything but Kafka */
 	bool kafka;         /* said as name[partition]@offset; else name:line */
-	bool ended;         /* the source's: nothing more will come of it */
+	uint64_t ended;     /* the source's: nothing more will come of it, as the read of this
+				number has found; 0: something may */
 	bool at_end;        /* the source's: there was nothing more of it, and there may be yet */
 	uint64_t lines;     /* the driver's: lines delivered so far */
 	int64_t newest_us;  /* the driver's: newest event time; 0 with seen unset */
@@ -263,6 +264,13 @@ struct operator {
 
 /* ---- sources and sinks: classes are made in lib/source and lib/sink ------------------------ */
 
+/* Where a source stands behind a block, for its position(). */
+struct source_place {
+	size_t next;        /* inputs that were begun */
+	uint64_t offset;    /* in the last of them, */
+	bool reading;       /* if that is not done */
+};
+
 struct source {
 	/* Fill b with the next block: 1; 0 at the end; -1. Returns what there is rather than
 	 * wait for more; waits only where there is nothing. Interrupted by a signal that asks
@@ -301,8 +309,10 @@ struct source {
 	 * that of a job that came to its end: what is there no more is passed over, and what
 	 * is new or grown is read.
 	 */
-	void (*position)(struct source *, struct buf *);
+	void (*position)(struct source *, const struct source_place *, struct buf *);
+	struct source_place place; /* behind the block read last */
 	int (*seek)(struct source *, struct slice position, bool finished, struct failure *why);
+	uint64_t reads;      /* the driver's: calls of read, with the one that is going on */
 	size_t unread;       /* inputs that have not given a record and still may */
 	uint64_t total_bytes;/* of all inputs as stored; 0: unknown, one is no file */
 	uint64_t done_bytes; /* of those */
@@ -408,6 +418,7 @@ struct flow_options {
 	bool quiet;
 	int verbose;
 	int64_t jobs;
+	bool one_thread;          /* --jobs 1 is given: no other, for any work */
 	int64_t max_sinks;
 	const char *metrics;      /* a file, or NULL */
 	bool commit_written;      /* --commit written: what is in a pipe counts as done */

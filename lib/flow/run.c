@@ -7,7 +7,7 @@
  * be delivered leaves it and takes another one; whoever delivers the block before goes on with
  * it. So a thread that the machine keeps waiting holds up nobody before all workers are full.
  */
-#include "flow/run.h"
+#include "flow/ahead.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,20 +42,21 @@ wake_ns(const struct flow *f)
 
 /* The next block: 1, or 0 if there is none. A failure to read takes its turn like a block,
  * so that what was read before it is delivered before. */
-static int
-take(struct worker *w)
+int
+flow_read(struct flow *f, struct block *b, struct taken *t, int64_t wake, struct failure *why)
 {
-	struct flow *f = w->flow;
 	int rc = 0;
 
 	pthread_mutex_lock(&f->read_lock);
 	if (!f->at_end && !atomic_load(&f->stop)) {
-		w->block.too_long = 0;
-		w->block.origin = NULL;
-		w->block.meta = NULL;
-		f->source->wake_ns = f->clock.on || f->owner ? wake_ns(f) : 0;
-		rc = f->source->read(f->source, &w->block, &w->why);
-		w->number = f->next;
+		b->too_long = 0;
+		b->origin = NULL;
+		b->meta = NULL;
+		f->source->reads++;
+		f->source->wake_ns = wake;
+		rc = f->source->read(f->source, b, why);
+		*t = (struct taken){f->next, f->source->reads, f->source->unread,
+			f->source->place};
 		if (rc)
 			f->next++;
 		if (rc <= 0)
@@ -63,7 +64,27 @@ take(struct worker *w)
 	}
 	pthread_mutex_unlock(&f->read_lock);
 	if (rc > 0 && f->opt->metrics)
-		w->block.read_ns = time_monotonic_ns();
+		b->read_ns = time_monotonic_ns();
+	return rc;
+}
+
+static int
+take(struct worker *w)
+{
+	struct flow *f = w->flow;
+	int64_t wake = f->clock.on || f->owner ? wake_ns(f) : 0;
+	int rc;
+
+	w->scanned = f->ahead;
+	if (!f->ahead)
+		rc = flow_read(f, &w->block, &w->taken, wake, &w->why);
+	else
+		rc = atomic_load(&f->stop) ? 0 : ahead_take(f->ahead, w, wake);
+	/* Blocks without a read count too, and each has its turn when it comes. */
+	if (f->ahead)
+		w->taken.number = f->turn;
+	if (f->clock.on)
+		f->clock.reads = w->taken.reads;
 	return rc;
 }
 
@@ -98,7 +119,7 @@ next_ready(struct flow *f)
 	size_t i;
 
 	for (i = 0; i < f->nworkers; i++)
-		if (f->worker[i].state == WORKER_READY && f->worker[i].number == f->turn)
+		if (f->worker[i].state == WORKER_READY && f->worker[i].taken.number == f->turn)
 			return &f->worker[i];
 	return NULL;
 }
@@ -171,6 +192,9 @@ worker_loop(void *flow)
 			hand_over(w);
 		else
 			put_down(w);
+		/* Where there is only little, no thread is worth it. */
+		if (rc > 0 && w->taken.number == 1 && !w->flow->ahead && ahead_is_fit(flow))
+			w->flow->ahead = ahead_start(w);
 	} while (rc > 0);
 	return NULL;
 }
@@ -303,6 +327,8 @@ run_workers(struct flow *f, size_t nthreads)
 		pthread_join(thread[i], NULL);
 	free(thread);
 	f->nworkers = n;
+	ahead_stop(f->ahead);
+	f->ahead = NULL;
 }
 
 /* Bounded input was read to its end, or the operator had enough. */

@@ -8,6 +8,16 @@
 #include "flow/internal.h"
 #include "flow/ledger.h"
 
+struct ahead; /* ahead.h */
+
+/* What the source said when it was read. */
+struct taken {
+	uint64_t number;             /* of the block */
+	uint64_t reads;
+	size_t unread;
+	struct source_place place;
+};
+
 struct flow {
 	const struct flow_rooms *rooms;
 	const struct flow_options *opt;
@@ -22,6 +32,7 @@ struct flow {
 	pthread_mutex_t ports_lock;
 	uint64_t deliveries, open_sinks;
 
+	struct ahead *ahead;         /* reads and scans, or NULL */
 	pthread_mutex_t read_lock;   /* guards the source, next and at_end */
 	uint64_t next;               /* number of the next block */
 	bool at_end;
@@ -89,6 +100,9 @@ struct flow {
 	int failed_status;           /* of an upstream stage */
 };
 
+/* Read a block: 1, 0 at the end, -1. At wake_ns it may be an empty one. */
+int flow_read(struct flow *, struct block *, struct taken *, int64_t wake_ns, struct failure *why);
+
 int port_open(struct flow *, unsigned port, struct failure *why);
 /* Before the first write: where a ledger is kept, the output is in it. */
 int port_ready(struct flow *, struct port *, struct failure *why);
@@ -113,7 +127,8 @@ struct worker {
 		WORKER_BUSY,         /* a thread has it */
 		WORKER_READY,        /* its block waits to be delivered */
 	} state;
-	uint64_t number;             /* of the block in hand */
+	struct taken taken;          /* with the block in hand */
+	bool scanned;                /* that was done ahead */
 	struct block block;
 	struct json_scan scan, scratch;
 	struct json_doc doc;
@@ -139,7 +154,11 @@ struct worker {
 
 /* ---- a block: work.c ------------------------------------------------------------------- */
 
-/* Scan the block in hand and hand its records to the operator. */
+/* Is the next block to be scanned lazily? Asked once a block. */
+bool worker_is_lazy(struct worker *);
+/* Scan a block, and let the operator note what it sees. */
+void worker_scan(const struct flow *, void *op, struct json_scan *, struct block *, bool lazy);
+/* Scan the block in hand, if that was not done, and hand its records to the operator. */
 void worker_work(struct worker *);
 struct record worker_record(struct worker *, size_t i);
 /* Validate a record, and look into its envelope. -1: it is a bad one. */

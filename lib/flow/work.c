@@ -145,7 +145,7 @@ worker_wait_turn(struct worker *w)
 	struct flow *f = w->flow;
 
 	pthread_mutex_lock(&f->turn_lock);
-	while (f->turn != w->number)
+	while (f->turn != w->taken.number)
 		pthread_cond_wait(&f->turn_cond, &f->turn_lock);
 	pthread_mutex_unlock(&f->turn_lock);
 }
@@ -297,7 +297,7 @@ tell_time(struct worker *w, struct record *r, struct failure *why)
 		clock_time(&f->opt->time, w->time, f->opt->stage, r, &r->time_us, why) < 0)
 		return why->status == EXIT_DATA ? 0 : -1;
 	if (!clock_tell(&f->clock, &f->opt->time, record_input(r), r->time_us,
-			f->source->unread))
+			w->taken.unread))
 		return 1;
 	if (worker_move_time(w, r->task, why) < 0)
 		return -1;
@@ -432,8 +432,8 @@ commit_here(struct worker *w, struct failure *why)
  * To make the tokens of a line alone costs more than to make them with all others, so if many
  * lines of a block are asked for theirs, the next blocks are not scanned lazily.
  */
-static bool
-is_lazy(struct worker *w)
+bool
+worker_is_lazy(struct worker *w)
 {
 	const struct json_scan *s = &w->scan;
 	size_t much = w->flow->opt->trust ? s->nlines / 4 * 3 : s->nlines / 4;
@@ -602,7 +602,7 @@ rest(struct worker *w, struct failure *why)
 {
 	struct flow *f = w->flow;
 
-	if (!clock_rest(&f->clock, &f->opt->time, time_monotonic_ns(), f->source->unread))
+	if (!clock_rest(&f->clock, &f->opt->time, time_monotonic_ns(), w->taken.unread))
 		return 0;
 	emit_record_begin(&w->emit);
 	w->flush = true;
@@ -648,6 +648,18 @@ deliver_large(struct worker *w, struct failure *why)
 		return -1;
 	emit_batch_begin(&w->emit);
 	return 0;
+}
+
+void
+worker_scan(const struct flow *f, void *op, struct json_scan *s, struct block *b, bool lazy)
+{
+	if (lazy)
+		json_scan_lazily(s, b->p, b->n, f->opt->trust);
+	else
+		json_scan_block(s, b->p, b->n, f->opt->trust);
+	buf_reset(&b->notes);
+	if (f->op->note && !f->envelope_in)
+		f->op->note(op, s, &b->notes);
 }
 
 static void
@@ -726,12 +738,7 @@ worker_work(struct worker *w)
 		too_long(w);
 		return;
 	}
-	if (is_lazy(w))
-		json_scan_lazily(&w->scan, w->block.p, w->block.n, f->opt->trust);
-	else
-		json_scan_block(&w->scan, w->block.p, w->block.n, f->opt->trust);
-	buf_reset(&w->block.notes);
-	if (f->op->note && !f->envelope_in)
-		f->op->note(w->op, &w->scan, &w->block.notes);
+	if (!w->scanned)
+		worker_scan(f, w->op, &w->scan, &w->block, worker_is_lazy(w));
 	work_on_lines(w);
 }

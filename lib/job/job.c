@@ -177,7 +177,8 @@ take_options(struct whole_job *w, const struct job_tool *tool, struct failure *w
 	run->plain = o->plain;
 	run->quiet = o->quiet;
 	run->verbose = o->verbose;
-	run->jobs = o->jobs;
+	run->jobs = o->jobs ? o->jobs : 1;
+	run->one_thread = o->jobs == 1;
 	run->max_sinks = o->max_sinks;
 	run->metrics = o->metrics;
 	run->progress = strcmp(o->progress, "always") == 0 ? 1 :
@@ -377,7 +378,7 @@ int
 job_main(int argc, char **argv, const struct job_tool *tool)
 {
 	struct whole_job w = {.opt = {
-		.max_record = (uint64_t)64 << 20, .jobs = 1, .max_sinks = 512,
+		.max_record = (uint64_t)64 << 20, .max_sinks = 512,
 		.numbers = "exact", .progress = "auto",
 		.commit = "delivered", .time_unit = "auto", .on_full = "error",
 	}};

@@ -235,6 +235,7 @@ files_read(struct source *s, struct block *b, struct failure *why)
 	int rc;
 
 	for (;;) {
+		s->place = (struct source_place){f->next, f->reader.offset, f->reading};
 		if (!f->listed.in.opt.stage && flow_draining())
 			return 0;
 		if (!f->reading) {
@@ -256,22 +257,23 @@ files_read(struct source *s, struct block *b, struct failure *why)
 			if (!b->offset)
 				in->head = reader_head(b);
 			s->unread = f->listed.in.n - f->next;
+			s->place = (struct source_place){f->next, f->reader.offset, true};
 		}
 		if (rc || f->reader.drained)
 			return rc;
 		in->offset = f->reader.offset;
-		in->input.ended = true;
+		in->input.ended = s->reads;
 		reader_close(&f->reader);
 		f->reading = false;
 	}
 }
 
 static void
-files_position(struct source *s, struct buf *b)
+files_position(struct source *s, const struct source_place *at, struct buf *b)
 {
 	const struct files *f = (const struct files *)s;
 
-	inputs_add_position(&f->listed.in, f->next, f->reading, f->reader.offset, b);
+	inputs_add_position(&f->listed.in, at->next, at->reading, at->offset, b);
 }
 
 static int
@@ -279,7 +281,10 @@ files_seek(struct source *s, struct slice position, bool finished, struct failur
 {
 	struct files *f = (struct files *)s;
 
-	return inputs_seek(&f->listed.in, position, finished, &f->next, why);
+	if (inputs_seek(&f->listed.in, position, finished, &f->next, why) < 0)
+		return -1;
+	s->place = (struct source_place){f->next, 0, false};
+	return 0;
 }
 
 static bool

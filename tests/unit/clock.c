@@ -24,6 +24,7 @@ static void
 begin(void)
 {
 	clock_release(&c);
+	c.reads = 1;
 	a = (struct input){.name = "a"};
 	b = (struct input){.name = "b"};
 	d = (struct input){.name = "d", .partition = 1};
