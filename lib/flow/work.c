@@ -476,6 +476,7 @@ glance(struct worker *w)
 	if (w->where && (f->op->flags & OP_STATE || !(is = expr_answers(w->where, s))))
 		return NULL;
 	w->to = mem_grow(w->to, &w->cap_to, n + sizeof(uint64_t), 1);
+	memset(w->to + n, GLANCE_RECORD, sizeof(uint64_t));
 	if (!f->op->glance(w->op, s, &w->block.notes, w->to))
 		return NULL;
 	for (i = 0; is && i < n; i++)

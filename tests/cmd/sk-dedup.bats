@@ -377,6 +377,52 @@ told() {
 	assert_status 71
 }
 
+# ---- the ways that lines take ----------------------------------------------------------------------------
+
+# Lines of few keys: plain, escaped, numbers, nested, repeated names, CR, broken, not UTF-8.
+mixed() {
+	awk -v seed="$1" 'BEGIN {
+		srand(seed)
+		split("{\"k\":\"#\"}|{\"k\": \"#\"}|{\"v\":1,\"k\":\"#\"}|{\"\\u006b\":\"#\"}|{\"k\":\"\\u006b#\"}|" \
+			"{\"k\":\"k#\"}\r|{\"k\":#}|{\"k\":#.0}|{\"k\":[#]}|{\"k\":\"#\",\"k\":\"#\"}|{\"x\":{\"k\":\"#\"},\"k\":\"k#\"}|" \
+			"{\"k\":\"#\",|{\"k\":\"k#\"|{\"k\":\"#\",\"z\":\"\xff\"}|{\"n\":\"#\"}|{\"k\":null}|#|{\"k\":\"#\",\"e\":\"\\n\"}", form, "|")
+		for (i = 0; i < 3000; i++) {
+			line = form[1 + int(rand() * 18)]
+			gsub("#", int(rand() * 40), line)
+			print line
+		}
+		printf "{\"k\":\"last\"}"
+	}'
+}
+
+@test "whichever way a line takes, the same ones pass" {
+	for seed in 1 2 3; do
+		mixed $seed >in
+		for args in '' '-k .k' '-k .k --null-key' '-k .k?'; do
+			common="$args --on-error skip -q"
+			# With --where each line is a record.
+			sk-dedup $common -w true in --duplicates twice >want || [ $? = 1 ]
+			[ "$(wc -l <want)" -gt 30 ]
+			mv twice twice.want
+			sk-dedup $common in | cmp - want
+			sk-dedup $common --jobs 1 in | cmp - want
+			sk-dedup $common in --duplicates twice | cmp - want
+			cmp twice twice.want
+			sk-dedup $common <in | cmp - want
+			sk-dedup $common --state dir --checkpoint 1ms in -o out || [ $? = 1 ]
+			cmp out want
+			sk-cat --on-error skip -q in | sk-dedup $common | cmp - <(sk-cat --on-error skip -q want)
+			rm -rf dir out twice
+		done
+	done
+}
+
+@test "a broken line does not count for its key" {
+	run_tool sk-dedup -k .k --on-error skip -q < <(lines '{"k":"a",' '{"k":"a"}' '{"k":"b"}x' '{"k":"b"}')
+	assert_status 1
+	assert_output "$(lines '{"k":"a"}' '{"k":"b"}')"
+}
+
 # ---- errors and bounds ----------------------------------------------------------------------------------
 
 @test "a bad record is told, dead-lettered, and its neighbours pass" {
