@@ -157,12 +157,15 @@ value_drop(const struct state *s, char *slot)
 static inline void
 set_value(struct state *s, char *slot, struct slice value, bool fresh)
 {
+	/* It may move: what state_edit gave is no good any more. */
+	s->version += !fresh && s->variable && held_of(slot)->cap < value.n;
 	s->values += (uint64_t)value_put(s, slot, value, fresh);
 }
 
 static void
 drop_value(struct state *s, char *slot)
 {
+	s->version++;
 	s->values += (uint64_t)value_drop(s, slot);
 }
 

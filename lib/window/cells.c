@@ -15,6 +15,7 @@ struct doomed {
 struct cells {
 	struct state *state;
 	const uint64_t *version;
+	uint64_t rooms;          /* that were made: who has a cell open doesn't know of them */
 	const struct fold *fold;
 	size_t nfolds, fixed;
 	uint64_t evicted;
@@ -184,6 +185,13 @@ cells_key(const struct cells *c, struct key128 owner, int64_t us)
 	return state_key(c->state, slice_of((const char *)&bytes, sizeof(bytes)));
 }
 
+/* What a cell that is open goes by; it never goes back. */
+static inline uint64_t
+version_of(const struct cells *c)
+{
+	return *c->version + c->rooms;
+}
+
 /* ---- opening --------------------------------------------------------------------------- */
 
 static int grow(struct fold_cell *, unsigned i, size_t n, struct failure *why);
@@ -237,7 +245,7 @@ cells_open(struct cell *c, uint32_t task, struct key128 key, struct failure *why
 	c->task = task;
 	c->key = key;
 	do {
-		version = *cells->version;
+		version = version_of(cells);
 		p = state_edit(cells->state, task, key, &n, why);
 		if (!p)
 			return why->status ? -1 : 0;
@@ -248,7 +256,7 @@ cells_open(struct cell *c, uint32_t task, struct key128 key, struct failure *why
 			return cells_remove(cells, task, key, why);
 		}
 		c->version = version;
-	} while (rc > 0 && version != *cells->version);
+	} while (rc > 0 && version != version_of(cells));
 	return rc;
 }
 
@@ -263,7 +271,7 @@ lose(struct cell *c)
 	c->fold.arg = nowhere;
 	c->cells->no_head = (struct cell_head){0};
 	c->head = &c->cells->no_head;
-	c->version = *c->cells->version;
+	c->version = version_of(c->cells);
 	c->tag = 0;
 }
 
@@ -319,7 +327,7 @@ cells_ready(struct cell *c, struct failure *why)
 {
 	int rc;
 
-	if (__builtin_expect(c->version == *c->cells->version, 1))
+	if (__builtin_expect(c->version == version_of(c->cells), 1))
 		return 0;
 	if (c->fold.room != c->own)
 		return 0; /* it is lost */
@@ -343,13 +351,15 @@ grow(struct fold_cell *fold, unsigned i, size_t n, struct failure *why)
 	buf_add(b, c->own[i].n ? c->own[i].p : "", c->own[i].n);
 	memset(b->p + b->n, 0, n - c->own[i].n);
 	b->n = sizeof(head) + n;
-	if (!(c->head->rooms >> i & 1))
+	if (!(c->head->rooms >> i & 1)) {
 		c->head->rooms |= (uint64_t)1 << i;
+		cells->rooms++;
+	}
 	if (state_put(cells->state, c->task, room_key(c->key, i), buf_slice(b), why) < 0)
 		return -1;
 	if (b->cap > 1 << 20)
 		buf_release(b);
-	c->version = *cells->version - 1;
+	c->version = version_of(cells) - 1;
 	if (cells_ready(c, why) < 0)
 		return -1;
 	/* Of a cell that is lost meanwhile, the room that was asked for. */
@@ -414,7 +424,7 @@ cells_recent(struct cells *cells, uint32_t task, struct slice text, int64_t us)
 	struct cell *c = cells->recent[tag >> 55];
 	const struct cell_head *h;
 
-	if (!c || c->tag != tag || c->version != *cells->version || c->task != task)
+	if (!c || c->tag != tag || c->version != version_of(cells) || c->task != task)
 		return NULL;
 	h = c->head;
 	if (us < h->span.start_us || us >= h->span.end_us || h->key_n != text.n ||

@@ -607,6 +607,15 @@ editing(void)
 			wrong += got != value[i];
 		}
 	}
+	wrong += state_put(s, 0, key_of(1), slice_of("12345678", 8), &why) < 0;
+	kept_at[0].version = *state_version(s);
+	wrong += state_put(s, 0, key_of(1), slice_of("87654321", 8), &why) < 0;
+	ok(kept_at[0].version == *state_version(s), "a value of the same size stays where it is");
+	wrong += state_put(s, 0, key_of(1), slice_of((const char *)value, 800), &why) < 0;
+	ok(kept_at[0].version != *state_version(s), "one that grows may not");
+	kept_at[0].version = *state_version(s);
+	wrong += state_remove(s, 0, key_of(1), &why) < 0;
+	ok(kept_at[0].version != *state_version(s), "one that goes is not there");
 	ok(!wrong, "values changed where they lie are those that come back (%u not)", wrong);
 	ok(again < 60000, "and are seldom looked up: %u times of %u", again, step);
 	state_free(s);
