@@ -245,25 +245,54 @@ store_lanes(uint64_t *to, __m512i v)
 	_mm256_storeu_si256((__m256i *)to + 1, _mm512_extracti64x4_epi64(v, 1));
 }
 
+/* Pairs of numbers become line feeds: at, tok, and no flags. */
+AVX512 STEP void
+store_feeds(struct json_feed *to, __m512i pairs)
+{
+	const __m512i three = _mm512_set_epi32(10, 0, 9, 8, 0, 7, 6, 0, 5, 4, 0, 3, 2, 0, 1, 0);
+	const __m512i rest = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 14, 0, 13, 12, 0, 11);
+
+	_mm512_storeu_si512(to, _mm512_maskz_permutexvar_epi32(0xB6DB, three, pairs));
+	_mm256_storeu_si256((__m256i *)((char *)to + 64), _mm512_castsi512_si256(
+		_mm512_maskz_permutexvar_epi32(0x006D, rest, pairs)));
+}
+
 /* One line feed a step; before: tokens before each step. */
 AVX512 STEP struct json_feed *
 put_feeds8(const struct eight *e, __mmask8 steps, uint32_t at, __m512i before,
 	struct json_feed *to)
 {
-	/* Pairs of numbers become three: at, tok, and no flags. */
-	const __m512i three = _mm512_set_epi32(10, 0, 9, 8, 0, 7, 6, 0, 5, 4, 0, 3, 2, 0, 1, 0);
-	const __m512i rest = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 14, 0, 13, 12, 0, 11);
 	__m512i less = _mm512_sub_epi64(e->feed, _mm512_set1_epi64(1)), tok, pair;
 
 	steps &= _mm512_test_epi64_mask(e->feed, e->feed);
 	tok = _mm512_popcnt_epi64(TERNARY(e->tok, less, e->feed, A & B & ~C));
 	tok = _mm512_slli_epi64(_mm512_add_epi64(before, tok), 32);
 	pair = _mm512_or_si512(places(e->feed, at), tok);
-	pair = _mm512_maskz_compress_epi64(steps, pair);
-	_mm512_storeu_si512(to, _mm512_maskz_permutexvar_epi32(0xB6DB, three, pair));
-	_mm256_storeu_si256((__m256i *)((char *)to + 64), _mm512_castsi512_si256(
-		_mm512_maskz_permutexvar_epi32(0x006D, rest, pair)));
+	store_feeds(to, _mm512_maskz_compress_epi64(steps, pair));
 	return to + __builtin_popcount(steps);
+}
+
+/* Line feeds of which nothing else is known. */
+AVX512 STEP size_t
+put_only_feeds(struct json_feed *to, size_t n, const uint64_t *mask, size_t len, uint32_t at)
+{
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < len; i += 64 * LANES, mask += LANES) {
+		__m512i feed = _mm512_load_si512(mask), more = rest_of(feed);
+		__mmask8 steps = _mm512_test_epi64_mask(feed, feed);
+
+		if (RARE(_mm512_test_epi64_mask(more, more))) {
+			for (k = 0; k < LANES; k++)
+				n = put_feeds(to, n, mask[k], at + (uint32_t)i + 64 * k);
+			continue;
+		}
+		feed = _mm512_maskz_compress_epi64(steps, places(feed, at + (uint32_t)i));
+		store_feeds(to + n, feed);
+		n += (size_t)__builtin_popcount(steps);
+	}
+	return n;
 }
 
 /* One scalar a step to be looked at. */

@@ -102,12 +102,11 @@ struct json_scan {
 	uint32_t *scalar;    /* positions of numbers, literals and rubbish */
 	struct json_column **column; /* members that were asked for */
 	size_t ncolumns;
-	uint32_t *hit;
 	struct json_shapes *shapes;
 	unsigned shapeless;  /* blocks before shapes are looked at again */
 	char *copy;          /* of the text of json_doc_of, padded */
 	size_t cap_tok, cap_first, cap_skip, cap_lines, cap_feeds, cap_copy, cap_scalar,
-		cap_columns, cap_hit;
+		cap_columns;
 };
 
 /* Scan a block of whole lines; its last line may lack the line feed. p[n .. n+JSON_PADDING)

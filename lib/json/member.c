@@ -7,7 +7,7 @@
  * another bracket. Where it stands more than once, the tokens tell.
  *
  * Most often the member is the first of its line: that is seen by comparing what the line
- * begins with.
+ * begins with. It can be told of lines with escapes as well.
  */
 #include <stdlib.h>
 
@@ -15,7 +15,6 @@
 #include "json/scan.h"
 
 #define LONGEST_NAME 200
-#define PIECE ((size_t)16 << 10)
 #define NEVER UINT32_MAX
 
 /* Compared with what stands at p, of which 16 bytes are readable. */
@@ -31,6 +30,11 @@ struct json_column {
 	uint64_t number;       /* of the block that value is of */
 	uint32_t *value;
 	size_t cap;
+	/* Of the block in hand: */
+	bool wanted;           /* it will be asked for, it seems */
+	size_t looked;         /* bytes that were looked through */
+	uint32_t *hit;         /* where the name in its quotes may begin */
+	size_t nhits, cap_hit;
 };
 
 static struct head
@@ -83,26 +87,49 @@ json_columns_free(struct json_scan *s)
 	for (i = 0; i < s->ncolumns; i++) {
 		free(s->column[i]->text);
 		free(s->column[i]->value);
+		free(s->column[i]->hit);
 		free(s->column[i]);
 	}
 	free(s->column);
-	free(s->hit);
 }
 
-/* Where the name in its quotes may begin, and two places behind all lines. */
+/* Look for the name in its quotes up to `end`. */
 static void
-look_through(struct json_scan *s, const struct json_column *c)
+look(const struct json_scan *s, struct json_column *c, size_t end)
 {
 	const struct json_machine *machine = json_machine_now();
-	size_t n = 0, at, end;
+	size_t to;
 
-	for (at = 0; at < s->n; at = end) {
-		end = s->n - at < PIECE ? s->n : at + PIECE;
-		s->hit = mem_grow(s->hit, &s->cap_hit, n + (end - at) + 2, sizeof(*s->hit));
-		n += machine->find(s->p, at, end, s->n, c->text + 1, c->n - 2, s->hit + n);
+	for (; c->looked < end; c->looked = to) {
+		to = end - c->looked < PIECE ? end : c->looked + PIECE;
+		c->hit = mem_grow(c->hit, &c->cap_hit, c->nhits + (to - c->looked) + JSON_SLACK,
+			sizeof(*c->hit));
+		c->nhits += machine->find(s->p, c->looked, to, s->n, c->text + 1, c->n - 2,
+			c->hit + c->nhits);
 	}
-	s->hit = mem_grow(s->hit, &s->cap_hit, n + 2, sizeof(*s->hit));
-	s->hit[n] = s->hit[n + 1] = NEVER;
+}
+
+void
+json_columns_begin(struct json_scan *s)
+{
+	struct json_column *c;
+	size_t i;
+
+	for (i = 0; i < s->ncolumns; i++) {
+		c = s->column[i];
+		c->nhits = c->looked = 0;
+		c->wanted = c->number + 1 == s->number;
+	}
+}
+
+void
+json_columns_look(struct json_scan *s, size_t end)
+{
+	size_t i;
+
+	for (i = 0; i < s->ncolumns; i++)
+		if (s->column[i]->wanted)
+			look(s, s->column[i], end);
 }
 
 /* Is the string whose first quote is at p the name? Bytes up to end, the end of its line,
@@ -123,6 +150,28 @@ behind_space(const char *p, const char *end)
 	return p;
 }
 
+/*
+ * Of a line with escapes that begins with the member: it is the only one if its name stands
+ * nowhere else, and can't in another way: spelled with \u. A value is told only if it is no
+ * string with escapes itself.
+ */
+static bool
+is_only(const struct json_column *c, const char *value, const char *end)
+{
+	const char *p = value;
+
+	if (memchr(c->text, '/', c->n))
+		return false;
+	for (; (p = memchr(p, '\\', (size_t)(end - p))); p += 2)
+		if (end - p < 2 || p[1] == 'u')
+			return false;
+	if (*value != '"')
+		return true;
+	for (p = value + 1; p < end && *p != '"' && *p != '\\'; p++)
+		;
+	return p < end && *p == '"';
+}
+
 /* What is to be said of a line whose member is not its first, or perhaps is. hit: the first
  * place in the line or behind it. */
 static uint32_t
@@ -132,8 +181,14 @@ look_closely(const struct json_scan *s, const struct json_column *c, const struc
 	const char *start = s->p + l->start, *end = s->p + l->end, *p;
 	uint32_t at;
 
-	if (*start != '{' || l->flags & JSON_LINE_ESCAPE)
+	if (*start != '{')
 		return JSON_UNTOLD;
+	if (l->flags & JSON_LINE_ESCAPE) {
+		if (hit[0] != l->start + 1 || hit[1] < l->end || !begins_with_all(start, end, c) ||
+			(unsigned char)start[c->n] <= ' ' || !is_only(c, start + c->n, end))
+			return JSON_UNTOLD;
+		return l->start + (uint32_t)c->n;
+	}
 	while (*hit < l->end && !is_name(s->p + *hit, end, c))
 		hit++;
 	at = *hit;
@@ -159,9 +214,11 @@ fill(struct json_scan *s, struct json_column *c)
 	struct head head = c->head;
 	size_t i, n = c->n;
 
-	look_through(s, c);
+	look(s, c, s->n);
+	c->hit = mem_grow(c->hit, &c->cap_hit, c->nhits + 2, sizeof(*c->hit));
+	c->hit[c->nhits] = c->hit[c->nhits + 1] = NEVER; /* behind all lines */
 	c->value = mem_grow(c->value, &c->cap, s->nlines, sizeof(*c->value));
-	for (hit = s->hit, i = 0; i < s->nlines; i++) {
+	for (hit = c->hit, i = 0; i < s->nlines; i++) {
 		const struct json_line *l = s->line + i;
 		const char *start = s->p + l->start;
 

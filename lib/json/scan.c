@@ -18,7 +18,6 @@
 #include "base/mem.h"
 #include "json/judge.h"
 
-#define PIECE ((size_t)16 << 10)
 #define SHAPELESS_BLOCKS 32 /* without a look at shapes, once that has not paid */
 
 /* ---- any machine ----------------------------------------------------------------------- */
@@ -250,7 +249,7 @@ reserve(struct json_scan *s, struct json_state *st, size_t bytes, enum json_mode
 {
 	size_t need = st->ntok + bytes + JSON_SLACK;
 
-	s->feed = st->feed = mem_grow(s->feed, &s->cap_feeds, st->nfeeds + bytes + 1,
+	s->feed = st->feed = mem_grow(s->feed, &s->cap_feeds, st->nfeeds + bytes + JSON_SLACK,
 		sizeof(*s->feed));
 	if (mode == JSON_FEEDS_TRUST)
 		return;
@@ -276,6 +275,9 @@ run(struct json_scan *s, struct json_state *st, const char *p, uint32_t from, si
 		len = whole - at < PIECE ? whole - at : PIECE;
 		reserve(s, st, len, mode);
 		machine->steps[mode](st, p + at, from + (uint32_t)at, len);
+		/* While the piece is near. */
+		if (mode == JSON_LINES_LAZY || mode == JSON_FEEDS_TRUST)
+			json_columns_look(s, at + len);
 	}
 	reserve(s, st, 64, mode);
 	if (whole == n && !*end)
@@ -460,6 +462,7 @@ scan_block(struct json_scan *s, const char *p, size_t n, bool trust, bool lazy)
 	s->asked = 0;
 	s->lazy = lazy;
 	s->trust = trust;
+	json_columns_begin(s);
 	run(s, &st, p, 0, n, ended ? "" : "\n", lazy ?
 		(trust ? JSON_FEEDS_TRUST : JSON_LINES_LAZY) :
 		(trust ? JSON_LINES_TRUST : JSON_LINES));

@@ -96,7 +96,7 @@ extern const struct json_machine json_machine_avx2, json_machine_avx512;
 const struct json_machine *json_machine_now(void);
 
 /* pos[], first[] and scalar[] may be written this far beyond the last token of a step. */
-#define JSON_SLACK 80
+#define JSON_SLACK 144
 
 /*
  * The fast verdict on a line: what the judge and the look at its scalars made of it, and its
@@ -116,8 +116,13 @@ size_t json_bad_scalar(const char *p, const uint32_t *scalar, size_t i, size_t n
  */
 int json_check(const char *p, size_t n, uint32_t *skip, struct failure *why);
 
-/* What json_members() keeps. */
+/* What json_members() keeps: names that were asked for in the block before are looked for in
+ * this one while it is scanned, up to `end`. */
+void json_columns_begin(struct json_scan *);
+void json_columns_look(struct json_scan *, size_t end);
 void json_columns_free(struct json_scan *);
+
+#define PIECE ((size_t)16 << 10) /* of a block: that much is near at once */
 
 /* The bytes of the character at p that is UTF-8, or 0. */
 unsigned json_utf8_length(const unsigned char *p, const unsigned char *end);

@@ -117,29 +117,43 @@ STEPS(trust_avx512, JSON_LINES_TRUST)
 STEPS(text_avx512, JSON_TEXT)
 #undef STEPS
 
+/* Masks of so many bytes are made before they are looked at: so none waits for the other. */
+#define CHUNK ((size_t)1024)
+
 AVX512 static void
 feeds_avx512(struct json_state *state, const char *p, uint32_t at, size_t n)
 {
-	const __m512i slash = _mm512_set1_epi8('\\');
+	const __m512i slash = _mm512_set1_epi8('\\'), feed = _mm512_set1_epi8('\n');
+	_Alignas(64) uint64_t mask[CHUNK / 64];
 	struct json_state s = *state;
-	size_t i, k;
+	size_t i, k, len;
 
-#define V(k) _mm512_loadu_si512(p + i + 64 * (k))
-#define NOT_SLASH(k) _mm512_xor_si512(V(k), slash)
-	for (i = 0; i + 256 <= n && !s.flags; i += 256) {
-		__m512i least = _mm512_min_epu8(_mm512_min_epu8(NOT_SLASH(0), NOT_SLASH(1)),
-			_mm512_min_epu8(NOT_SLASH(2), NOT_SLASH(3)));
+	for (i = 0; i < n; i += len) {
+		__m512i least = slash;
 
-		if (RARE(_mm512_testn_epi8_mask(least, least)))
-			break;
-		for (k = 0; k < 4; k++)
-			s.nfeeds = put_feeds(s.feed, s.nfeeds, EQ512(V(k), '\n'),
-				at + (uint32_t)(i + 64 * k));
+		len = n - i < CHUNK ? n - i : CHUNK;
+		for (k = 0; k < len / 64; k++) {
+			__m512i v = _mm512_loadu_si512(p + i + 64 * k);
+
+			mask[k] = _mm512_cmpeq_epi8_mask(v, feed);
+			least = _mm512_min_epu8(least, _mm512_xor_si512(v, slash));
+		}
+		if (RARE(_mm512_testn_epi8_mask(least, least))) {
+			for (k = 0; k < len; k += 64)
+				step_feeds(&s, EQ512(_mm512_loadu_si512(p + i + k), '\n'),
+					EQ512(_mm512_loadu_si512(p + i + k), '\\'),
+					at + (uint32_t)(i + k));
+			continue;
+		}
+		for (; k % LANES; k++)
+			mask[k] = 0;
+		k = s.nfeeds;
+		s.nfeeds = put_only_feeds(s.feed, s.nfeeds, mask, len, at + (uint32_t)i);
+		if (s.nfeeds > k) {
+			s.feed[k].flags = s.flags;
+			s.flags = 0;
+		}
 	}
-	for (; i < n; i += 64)
-		step_feeds(&s, EQ512(V(0), '\n'), EQ512(V(0), '\\'), at + (uint32_t)i);
-#undef V
-#undef NOT_SLASH
 	*state = s;
 }
 
@@ -174,21 +188,27 @@ static const char shape_high[64] = {
 	['[' - 64] = '[', [']' - 64] = ']', ['{' - 64] = '{', ['}' - 64] = '}',
 };
 
+/* Where 64 tokens are not a shape's. */
+AVX512 STEP __mmask64
+differ(const char *first, const char *shape)
+{
+	__m512i v = _mm512_permutex2var_epi8(_mm512_loadu_si512(shape_low),
+		_mm512_loadu_si512(first), _mm512_loadu_si512(shape_high));
+
+	return _mm512_cmpneq_epi8_mask(v, _mm512_loadu_si512(shape));
+}
+
+/* How many tokens a line has is nothing that a branch could learn: up to 128 there is none. */
 AVX512 static inline bool
 same_avx512(const char *first, size_t n, const char *shape)
 {
-	const __m512i low = _mm512_loadu_si512(shape_low);
-	const __m512i high = _mm512_loadu_si512(shape_high);
+	uint64_t no = _bzhi_u64(differ(first, shape), n < 64 ? (unsigned)n : 64);
 	size_t i;
 
-	for (i = 0; i < n; i += 64) {
-		__mmask64 all = _bzhi_u64(~UINT64_C(0), (unsigned)(n - i < 64 ? n - i : 64));
-		__m512i v = _mm512_permutex2var_epi8(low, _mm512_loadu_si512(first + i), high);
-
-		if (_mm512_mask_cmpneq_epi8_mask(all, v, _mm512_loadu_si512(shape + i)))
-			return false;
-	}
-	return true;
+	no |= _bzhi_u64(differ(first + 64, shape + 64), n < 64 ? 0 : n < 128 ? (unsigned)n - 64 : 64);
+	for (i = 128; RARE(i < n); i += 64)
+		no |= _bzhi_u64(differ(first + i, shape + i), n - i < 64 ? (unsigned)(n - i) : 64);
+	return no == 0;
 }
 
 SHAPES(shapes_avx512, AVX512, judge_avx512, same_avx512)
