@@ -102,7 +102,8 @@ stages_find(struct stages *s, int *status, struct failure *why)
 /* What is wrong with one stage is said, and the others are looked at all the same. */
 static int
 each_stage(const struct stages *s, struct grid *g, int *status,
-	int (*visit)(struct grid *, struct look *, const struct ledger *, struct failure *))
+	int (*visit)(struct grid *, struct look *, const struct ledger *, struct failure *),
+	void (*broken)(struct grid *, const char *name))
 {
 	struct failure why;
 	struct look l;
@@ -116,7 +117,7 @@ each_stage(const struct stages *s, struct grid *g, int *status,
 		if (rc < 0) {
 			*status = flow_say("sk-state", &why);
 			if (!l.name)
-				show_broken(g, s->name[i]);
+				broken(g, s->name[i]);
 		}
 		look_close(&l);
 	}
@@ -146,7 +147,7 @@ do_ls(int *status, struct failure *why)
 	if (rc == 0 && s.ledger.there && !opt.name)
 		show_ledger(&g, &s.ledger);
 	if (rc == 0) {
-		each_stage(&s, &g, status, ls_stage);
+		each_stage(&s, &g, status, ls_stage, show_broken);
 		rc = print(&g, why);
 	}
 	stages_release(&s);
@@ -159,6 +160,12 @@ check_held(struct grid *g, struct look *l, const struct ledger *ledger, struct f
 	return look_hold(l, why) < 0 ? -1 : check_stage(g, l, ledger, why);
 }
 
+static void
+check_broken(struct grid *g, const char *name)
+{
+	show_file(g, name, -1, false, "a run refuses it");
+}
+
 static int
 do_check(int *status, struct failure *why)
 {
@@ -169,7 +176,7 @@ do_check(int *status, struct failure *why)
 	if (rc == 0) {
 		if (!opt.name)
 			check_ledger(&g, &s.ledger);
-		each_stage(&s, &g, status, check_held);
+		each_stage(&s, &g, status, check_held, check_broken);
 		rc = print(&g, why);
 	}
 	stages_release(&s);

@@ -49,10 +49,10 @@ make_config(struct state *s, struct config *c, struct failure *why)
 	c->expires = s->opt.expires;
 	c->key = keyed_draw();
 	config_say(c);
-	if (runs_write(&s->folder, c->sum, 0, why) < 0 || config_write(&s->folder, c, why) < 0 ||
-		config_read(&s->folder, c, why) < 0)
+	if (runs_write(&s->folder, c->sum, 0, why) < 0 || config_write(&s->folder, c, why) < 0)
 		return -1;
-	return 0;
+	config_release(c);
+	return config_read(&s->folder, c, why) < 0 ? -1 : 0;
 }
 
 static int
