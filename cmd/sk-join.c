@@ -46,7 +46,7 @@ join_open(const struct op_context *ctx, struct failure *why)
 {
 	struct join *j = mem_zalloc(sizeof(*j));
 
-	j->sides = sides_new(&plan, ctx->stage);
+	j->sides = sides_new(&plan, ctx->stage, ctx->time->expr, false);
 	j->result = result_new(&plan, ctx->stage);
 	if (plan.with != WITH_TABLE) {
 		j->pairs = pairs_new(&plan, ctx, j->result);
@@ -131,6 +131,14 @@ join_note(void *self, const struct json_scan *scan, struct buf *notes)
 	struct join *j = self;
 
 	sides_note(j->sides, scan, notes);
+}
+
+static bool
+join_when(void *self, const struct record *r, int64_t *us)
+{
+	struct join *j = self;
+
+	return sides_when(j->sides, r, us);
 }
 
 /* Bring near what the records behind this one will look at. */
@@ -248,6 +256,7 @@ static const struct operator join_operator = {
 	.open = join_open,
 	.record = join_record,
 	.note = join_note,
+	.when = join_when,
 	.watermark = join_watermark,
 	.barrier = join_barrier,
 	.rollback = join_rollback,

@@ -43,22 +43,26 @@ want_sides(struct notes *n, const struct join_plan *plan)
 }
 
 void
-notes_init(struct notes *n, const struct join_plan *plan, uint64_t seed)
+notes_init(struct notes *n, const struct join_plan *plan, const struct expr *time, bool rows,
+	uint64_t seed)
 {
 	size_t i;
 
-	*n = (struct notes){.seed = seed, .key = {-1, -1}};
+	*n = (struct notes){.seed = seed, .key = {-1, -1}, .time = -1};
 	n->leaf = mem_array(plan->outline.nleaves + 1, sizeof(*n->leaf));
 	n->sides = plan->with == WITH_TABLE || plan->with == WITH_STREAM ||
 		(plan->with == WITH_ROWS && !plan->topic);
 	if (!want_sides(n, plan))
 		return;
-	n->key[SIDE_LEFT] = want_field(n, field_of(plan->expr[PLAN_KEY_LEFT]));
+	n->key[SIDE_LEFT] = want_field(n, field_of(plan->expr[rows ? PLAN_KEY_RIGHT :
+		PLAN_KEY_LEFT]));
 	n->key[SIDE_RIGHT] = plan->with == WITH_TABLE ? n->key[SIDE_LEFT] :
 		want_field(n, field_of(plan->expr[PLAN_KEY_RIGHT]));
 	/* Where the side isn't known yet the key has to be that of both. */
 	if (n->key[0] < 0 || n->key[1] < 0 || (!n->sides && n->key[0] != n->key[1]))
 		n->key[0] = n->key[1] = -1;
+	if (time)
+		n->time = want_field(n, field_of(time));
 	for (i = 0; i < plan->outline.nleaves; i++)
 		n->leaf[i] = want_field(n, plan->outline.leaf[i].field);
 	n->bytes = (sizeof(struct note) + n->wants.n * sizeof(uint32_t) + 7) & ~(size_t)7;
@@ -167,8 +171,19 @@ tell(const struct notes *n, const struct json_doc *d, struct note *note)
 	return true;
 }
 
+/* A time that is a string in RFC 3339; anything else is left to the evaluation. */
+static void
+tell_time(struct notes *n, const struct json_doc *d, struct note *note)
+{
+	uint32_t at = note->at[n->time];
+
+	if (at == JSON_NONE || d->first[at] != '"' ||
+		time_of_rfc3339_near(&n->memo, json_string_raw(d, at), &note->us) < 0)
+		note->us = TIME_NONE;
+}
+
 void
-notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
+notes_make(struct notes *n, const struct json_scan *s, struct buf *b)
 {
 	struct note *note;
 	size_t i;
@@ -185,19 +200,41 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 
 		note = (struct note *)(void *)(b->p + i * n->bytes);
 		/* Of a line that may not be valid nothing is told. */
-		note->told = !(l->flags & ~(uint32_t)JSON_LINE_ESCAPE) &&
-			pick_look(&n->wants, &d, note->at) && tell(n, &d, note);
+		note->us = TIME_NONE;
+		note->told = false;
+		if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&n->wants, &d, note->at))
+			continue;
+		if (n->time >= 0)
+			tell_time(n, &d, note);
+		note->told = tell(n, &d, note);
 	}
+}
+
+static inline const struct note *
+note_at(const struct notes *n, const struct record *r, size_t behind)
+{
+	size_t at = (r->index + behind) * n->bytes;
+
+	if (r->meta || at >= r->block->notes.n)
+		return NULL;
+	return (const struct note *)(const void *)(r->block->notes.p + at);
+}
+
+bool
+notes_when(const struct notes *n, const struct record *r, int64_t *us)
+{
+	const struct note *note = n->time < 0 ? NULL : note_at(n, r, 0);
+
+	if (!note || note->us == TIME_NONE)
+		return false;
+	*us = note->us;
+	return true;
 }
 
 const struct note *
 notes_of(const struct notes *n, const struct record *r, size_t behind)
 {
-	size_t at = (r->index + behind) * n->bytes;
-	const struct note *note;
+	const struct note *note = note_at(n, r, behind);
 
-	if (r->meta || at >= r->block->notes.n)
-		return NULL;
-	note = (const struct note *)(const void *)(r->block->notes.p + at);
-	return note->told ? note : NULL;
+	return note && note->told ? note : NULL;
 }

@@ -1,6 +1,6 @@
 /*
- * notes: what one walk over the members of a line tells of it before its turn comes: its side,
- * its key, hashed, and where the fields stand that results take of it. That needs sides that
+ * notes: what one walk over the members of a line tells of it before its turn comes: its event
+ * time, its side, its key, hashed, and where the fields stand that results take of it. That needs sides that
  * are told by conditions on members, and keys that are one field; of any other line, and of
  * envelopes, nothing is noted, and it is evaluated.
  *
@@ -18,7 +18,8 @@
 struct note {
 	uint64_t hash;          /* of the key */
 	uint32_t key_at, key_n; /* its text in the block, as it stands in canonical form */
-	bool told;              /* the rest holds */
+	int64_t us;             /* event time, or TIME_NONE: it is not told */
+	bool told;              /* what follows holds, and the key */
 	bool on[2];             /* by side; of rows of a topic and of two inputs it is not told */
 	uint32_t at[];          /* tokens of the members that are wanted, or JSON_NONE */
 };
@@ -29,15 +30,22 @@ struct notes {
 	int key[2];             /* the wanted member that is the key, or -1: there are no notes */
 	int *leaf;              /* of the outline: the wanted member that it is, or -1 */
 	bool sides;             /* they are told */
+	int time;               /* the wanted member that --time is, or -1 */
 	uint64_t seed;
 	size_t bytes;           /* of a note */
+	struct time_memo memo;
 };
 
-void notes_init(struct notes *, const struct join_plan *, uint64_t seed);
+/* rows: of a table that is read from a file. time: --time, or NULL. */
+void notes_init(struct notes *, const struct join_plan *, const struct expr *time, bool rows,
+	uint64_t seed);
 void notes_release(struct notes *);
 
 /* Make the notes of a block. */
-void notes_make(const struct notes *, const struct json_scan *, struct buf *);
+void notes_make(struct notes *, const struct json_scan *, struct buf *);
+
+/* The event time of a record: true. */
+bool notes_when(const struct notes *, const struct record *, int64_t *us);
 
 /* The note of the record so many behind this one in its block, or NULL. */
 const struct note *notes_of(const struct notes *, const struct record *, size_t behind);

@@ -46,7 +46,7 @@ sides_leaves(const struct join_plan *p, enum join_side side, unsigned *leaf)
 }
 
 struct sides *
-sides_new(const struct join_plan *plan, const char *stage)
+sides_new(const struct join_plan *plan, const char *stage, const struct expr *time, bool rows)
 {
 	struct sides *s = mem_zalloc(sizeof(*s));
 	int i;
@@ -63,7 +63,7 @@ sides_new(const struct join_plan *plan, const char *stage)
 		s->leaf[i] = mem_array(s->nleaves[i] + 1, sizeof(**s->leaf));
 		sides_leaves(plan, (enum join_side)i, s->leaf[i]);
 	}
-	notes_init(&s->notes, plan, s->seed);
+	notes_init(&s->notes, plan, time, rows, s->seed);
 	return s;
 }
 
@@ -86,9 +86,15 @@ sides_free(struct sides *s)
 }
 
 void
-sides_note(const struct sides *s, const struct json_scan *scan, struct buf *notes)
+sides_note(struct sides *s, const struct json_scan *scan, struct buf *notes)
 {
 	notes_make(&s->notes, scan, notes);
+}
+
+bool
+sides_when(const struct sides *s, const struct record *r, int64_t *us)
+{
+	return notes_when(&s->notes, r, us);
 }
 
 bool

@@ -14,12 +14,16 @@
 
 struct sides;
 
-/* The plan is borrowed. */
-struct sides *sides_new(const struct join_plan *, const char *stage);
+/* The plan is borrowed, and so is --time, where it is to be told. rows: what comes is not the
+ * stream but the rows of plan->table. */
+struct sides *sides_new(const struct join_plan *, const char *stage, const struct expr *time,
+	bool rows);
 void sides_free(struct sides *);
 
 /* operator.note: look at a block ahead of its records. */
-void sides_note(const struct sides *, const struct json_scan *, struct buf *notes);
+void sides_note(struct sides *, const struct json_scan *, struct buf *notes);
+/* operator.when: the event time of a record, if it is noted: true. */
+bool sides_when(const struct sides *, const struct record *, int64_t *us);
 /* The hash of the key of the record so many behind this one, if it is noted: true. */
 bool sides_ahead(const struct sides *, const struct record *, size_t behind, uint64_t *hash);
 

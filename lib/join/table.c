@@ -4,6 +4,8 @@
 #include "source/source.h"
 #include "state/state.h"
 
+#define AHEAD 16 /* rows */
+
 int
 table_add(struct table_reader *t, const struct record *row, struct failure *why)
 {
@@ -44,19 +46,23 @@ bad_row(const struct table_reader *t, uint64_t line, struct failure *why)
 }
 
 static int
-add_block(struct table_reader *t, struct json_scan *scan, const struct block *b, uint64_t before,
+add_block(struct table_reader *t, struct json_scan *scan, struct block *b, uint64_t before,
 	struct failure *why)
 {
 	struct json_doc doc;
+	uint64_t hash;
 	size_t i;
 
 	json_scan_block(scan, b->p, b->n, false);
+	sides_note(t->sides, scan, &b->notes);
 	for (i = 0; i < scan->nlines; i++) {
 		struct record r = {.line = json_line_text(scan, i), .doc = &doc, .block = b,
 			.index = (uint32_t)i, .offset = b->offset + scan->line[i].start,
 			.time_us = TIME_NONE};
 
 		r.bytes = r.line;
+		if (sides_ahead(t->sides, &r, AHEAD, &hash))
+			rows_prefetch(t->rows, hash);
 		if (json_line_doc(scan, i, false, &doc, why) < 0 ||
 			table_add(t, &r, why) < 0)
 			return bad_row(t, before + scan->line[i].number + 1, why);
@@ -108,7 +114,8 @@ int
 table_read(const struct join_plan *plan, const char *stage, uint64_t max_memory,
 	struct rows *rows, struct failure *why)
 {
-	struct table_reader t = {.plan = plan, .sides = sides_new(plan, stage), .rows = rows};
+	struct table_reader t = {.plan = plan, .rows = rows,
+		.sides = sides_new(plan, stage, NULL, true)};
 	int rc;
 
 	t.max_memory = max_memory ? max_memory : state_default_memory();
