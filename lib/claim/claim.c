@@ -282,16 +282,17 @@ int
 claim_place(struct place *p, const struct record *r, struct expr_run *at, const char *stage,
 	struct failure *why)
 {
-	struct value root = record_value(r);
 	struct record_vars vars = {.record = r, .stage = stage};
 	struct expr_env env = {record_var, &vars};
 	struct slice event = event_text(r, !at);
 	const struct value *v;
+	struct value root;
 	ptrdiff_t n;
 
 	*p = (struct place){.doc = r->doc, .t = r->root, .text = event, .whole = true};
 	if (!at)
 		return 1;
+	root = record_value(r);
 	vars.arena = expr_run_arena(at);
 	n = expr_all(at, &root, &env, &v, why);
 	/* A place that an event of another shape can't have is one that it hasn't. */
@@ -306,6 +307,16 @@ claim_place(struct place *p, const struct record *r, struct expr_run *at, const 
 	p->after = slice_of(p->text.p + p->text.n,
 		event.n - p->before.n - p->text.n);
 	return 1;
+}
+
+uint32_t
+claim_check_of(const struct place *p)
+{
+	if (!p->doc->pos)
+		json_doc_tokens(p->doc);
+	if (json_type_at(p->doc, p->t) != JSON_OBJECT)
+		return JSON_NONE;
+	return json_get(p->doc, p->t, CLAIM_CHECK);
 }
 
 bool

@@ -98,7 +98,7 @@ int claim_read(struct claim *, const struct value *reference, const struct claim
  * event around it. 1; 0: the event has no such place; -1: the expression fails.
  */
 struct place {
-	const struct json_doc *doc;
+	struct json_doc *doc;     /* without tokens yet, maybe, where it is the whole */
 	uint32_t t;
 	struct slice text;        /* the payload, as it came */
 	struct slice before, after;
@@ -106,6 +106,9 @@ struct place {
 };
 int claim_place(struct place *, const struct record *, struct expr_run *at,
 	const char *stage, struct failure *why);
+
+/* The claimCheck of what stands there, or JSON_NONE. */
+uint32_t claim_check_of(const struct place *);
 
 /* May the record be one with a claimCheck? Told from the line alone; true is a maybe. */
 bool claim_maybe(const struct record *);

@@ -91,8 +91,7 @@ find(struct get *g, const struct record *r, struct place *place, struct claim *c
 	if (rc > 0 && g->ref) {
 		rc = find_shaped(g, r, &reference, why);
 	} else if (rc > 0) {
-		t = json_type_at(place->doc, place->t) == JSON_OBJECT ?
-			json_get(place->doc, place->t, CLAIM_CHECK) : JSON_NONE;
+		t = claim_check_of(place);
 		rc = t != JSON_NONE;
 		if (rc)
 			reference = value_token(place->doc, t);

@@ -3,12 +3,14 @@
 
 #include "base/mem.h"
 #include "claim/crew.h"
+#include "claim/beside.h"
 #include "flow/emit.h"
 
 struct put {
 	const struct claim_options *opt;
 	const char *stage;
-	struct expr_run *at, *keep, *ref;
+	struct expr_run *at, *ref;
+	struct beside beside;
 	struct name_run name;
 	struct porter *porter;
 	struct crew *crew;        /* NULL before the first thing to come */
@@ -32,7 +34,7 @@ put_open(const struct op_context *ctx, struct failure *why)
 		return NULL;
 	}
 	p->at = opt->at ? expr_run_new(opt->at) : NULL;
-	p->keep = opt->keep ? expr_run_new(opt->keep) : NULL;
+	beside_init(&p->beside, opt->keep);
 	p->ref = opt->ref ? expr_run_new(opt->ref) : NULL;
 	name_run_init(&p->name, opt->name);
 	return p;
@@ -46,7 +48,7 @@ put_close(void *self)
 	crew_free(p->crew);
 	porter_free(p->porter);
 	expr_run_free(p->at);
-	expr_run_free(p->keep);
+	beside_release(&p->beside);
 	expr_run_free(p->ref);
 	name_run_release(&p->name, p->opt->name);
 	buf_release(&p->text);
@@ -58,8 +60,6 @@ reset(struct put *p)
 {
 	if (p->at)
 		expr_run_reset(p->at);
-	if (p->keep)
-		expr_run_reset(p->keep);
 	if (p->ref)
 		expr_run_reset(p->ref);
 }
@@ -102,10 +102,7 @@ find(struct put *p, const struct record *r, struct place *place, struct failure 
 
 	if (rc <= 0)
 		return rc;
-	if (place->text.n > p->opt->over)
-		return 1;
-	return json_type_at(place->doc, place->t) == JSON_OBJECT &&
-		json_get(place->doc, place->t, CLAIM_CHECK) != JSON_NONE;
+	return place->text.n > p->opt->over || claim_check_of(place) != JSON_NONE;
 }
 
 /* Hash the payload and name its blob. */
@@ -189,31 +186,6 @@ store(struct put *p, const struct record *r, const struct place *place, struct c
 
 /* ---- what takes its place ----------------------------------------------------------------- */
 
-/* The fields that stay beside the reference. An event that is no object has none. */
-static int
-add_kept(struct put *p, struct buf *b, struct failure *why)
-{
-	struct value root = record_value(p->record);
-	struct record_vars vars = {.record = p->record, .stage = p->stage};
-	struct expr_env env = {record_var, &vars};
-	const struct value *v;
-	ptrdiff_t n, i;
-
-	if (!p->keep || value_type(&root) != JSON_OBJECT)
-		return 0;
-	vars.arena = expr_run_arena(p->keep);
-	n = expr_all(p->keep, &root, &env, &v, why);
-	if (n < 0)
-		return fail_within(why, "--keep: ");
-	for (i = 0; i < n; i++) {
-		json_add_string(b, expr_path_name(p->opt->keep, (size_t)i));
-		buf_addc(b, ':');
-		value_add_json(b, &v[i]);
-		buf_addc(b, ',');
-	}
-	return 0;
-}
-
 /* What --ref makes of the event. */
 static int
 add_shaped(struct put *p, struct buf *b, struct failure *why)
@@ -244,7 +216,7 @@ replace(struct put *p, const struct place *place, struct emit *e, struct failure
 		rc = add_shaped(p, b, why);
 	} else {
 		buf_addc(b, '{');
-		rc = place->whole ? add_kept(p, b, why) : 0;
+		rc = place->whole ? beside_add(&p->beside, p->record, p->stage, b, why) : 0;
 		buf_adds(b, "\"claimCheck\":");
 		claim_add(b, p->porter->store, p->claim);
 		buf_addc(b, '}');

@@ -152,6 +152,24 @@ END
 	with_events
 	$cc put --store file:blobs --over 1k --keep .orderId,.n,.none in.ndjson | sed -n 2p |
 		grep -q '^{"orderId":"o2","n":12345678901234567890,"none":null,"claimCheck":{'
+	# As an expression would say it, wherever the fields are.
+	{
+		printf '{"a":"%03000d","b":{"c":[1, 2]},"d":"\\u0041\\n","e":1.50,"f":true,"e":2.50 ,"b2":"x"}\n' 0
+		printf ' {"x":{"e":7},"b2" : "q\"" ,"a":"%03000d"}\n' 0
+		printf '["e","%03000d"]\n' 0
+		printf '"%03000d"\n' 0
+	} >odd.ndjson
+	for keep in .b .d .e .f .none .b2 .x '.b.c' '.x.e' '.e, .f,.b2' '.["e"],.b2'; do
+		for native in '' libjq; do
+			SK_EXPR=$native $cc put --store file:blobs --over 1k --keep "$keep" odd.ndjson |
+				sk-map 'del(.claimCheck)' >"kept.$native"
+			SK_EXPR=$native $cc put --store file:blobs --over 1k -e --keep "$keep" \
+				<(sed 's/.*/{"value":&}/' odd.ndjson) | sk-map '.value|del(.claimCheck)' >"enveloped.$native"
+		done
+		cmp kept. enveloped.
+		cmp kept. kept.libjq
+		cmp kept. enveloped.libjq
+	done
 	# What is no object keeps nothing.
 	echo '"a long string"' | $cc put --store file:blobs --over 0 --keep .a | grep -q '^{"claimCheck":{"url"'
 	refuse 64 'claimCheck would stand beside' $cc put --store file:blobs --keep .a.claimCheck in.ndjson
@@ -365,6 +383,17 @@ END
 		[[ -e first ]] || cp refs first
 		cmp refs first
 		cat refs | $cc get --store file:blobs --jobs $jobs | cmp - in.ndjson
+	done
+}
+
+@test "--where: what is dropped is not fetched" {
+	for i in {1..10}; do big "o$i" 2000; done >in.ndjson
+	$cc put --store file:blobs --over 1k --keep .orderId -w '.orderId != "o3"' in.ndjson >refs
+	[[ $(find blobs -type f | wc -l) == 9 ]]
+	sha=$(head -n 2 refs | tail -n 1 | jq -r .claimCheck.sha256)
+	rm "blobs/${sha:0:2}/$sha"
+	for jobs in 1 3; do
+		$cc get --store file:blobs --jobs $jobs -w '.orderId != "o2"' refs | cmp - <(sed 2,3d in.ndjson)
 	done
 }
 
