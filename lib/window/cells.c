@@ -410,7 +410,7 @@ tag_of(struct slice s)
 	if (s.n >= 8) {
 		memcpy(&a, s.p, 8);
 		memcpy(&b, s.p + s.n - 8, 8);
-	} else {
+	} else if (s.n) {
 		memcpy(&a, s.p, s.n);
 	}
 	a = (a ^ b * 3) * UINT64_C(0x9E3779B97F4A7C15) + s.n;
