@@ -428,7 +428,7 @@ cells_recent(struct cells *cells, uint32_t task, struct slice text, int64_t us)
 		return NULL;
 	h = c->head;
 	if (us < h->span.start_us || us >= h->span.end_us || h->key_n != text.n ||
-		memcmp(c->fold.fixed + cells->fixed, text.p, text.n) != 0)
+		(text.n && memcmp(c->fold.fixed + cells->fixed, text.p, text.n) != 0))
 		return NULL;
 	return c;
 }

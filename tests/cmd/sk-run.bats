@@ -84,6 +84,7 @@ flaky() {
 }
 
 @test "a job with checkpoints is killed and started again until it is done: the same bytes" {
+	[ -z "${SK_SAN-}" ] || skip "the sanitizers' runtime must be loaded first"
 	seq 1 300000 | sed 's/.*/{"n":&}/' >in
 	# Each run but the last dies at its fifth epoch.
 	cat >die <<-'EOF'
