@@ -214,19 +214,16 @@ check_identity(const struct flow *f, const struct port *p, struct failure *why)
 	return 0;
 }
 
-int
-port_ready(struct flow *f, struct port *p, struct failure *why)
+static int
+make_ready(struct flow *f, struct port *p, struct failure *why)
 {
 	struct ledger_output *o;
 	struct sink *s = p->sink;
 	uint64_t bytes;
 
-	if (!f->ledger_kept || p->ready)
-		return 0;
 	if (s->envelopes || (!s->resume && s->whole))
 		return fail(why, EXIT_USAGE, "%s: checkpoints are for sinks that are files",
 			p->uri);
-	p->ready = true;
 	if (!s->resume)
 		return 0; /* a terminal, a pipe, a device: what is out is out */
 	o = ledger_output(&f->ledger, port_logged_as(p));
@@ -244,6 +241,19 @@ port_ready(struct flow *f, struct port *p, struct failure *why)
 		return -1;
 	ledger_put_output(&f->ledger, port_logged_as(p), bytes);
 	return ledger_store(&f->ledger, why);
+}
+
+int
+port_ready(struct flow *f, struct port *p, struct failure *why)
+{
+	if (!f->ledger_kept || p->ready)
+		return 0;
+	/* Whatever is still to be delivered when a run ends: the ledger would not know it. */
+	if (p->spoilt)
+		return fail(why, EXIT_IO, "%s: the ledger could not take it up", p->uri);
+	p->ready = make_ready(f, p, why) == 0;
+	p->spoilt = !p->ready;
+	return p->ready ? 0 : -1;
 }
 
 int

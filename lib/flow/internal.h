@@ -22,6 +22,7 @@ struct port {
 	bool unsynced;       /* written to since its last sync */
 	bool envelopes;      /* its sink takes envelope lines */
 	bool ready;          /* port_ready was here */
+	bool spoilt;         /* and failed: nothing is written any more */
 	bool logged;         /* the ledger knows its length */
 	bool takes_records;  /* and records without them */
 	bool declared;       /* named by the user: exists at a complete end even if empty */
