@@ -10,6 +10,7 @@
 #	make torture    pipelines with checkpoints, killed a thousand times each
 #	make bench      measure against the peers; the table goes to tests/bench/RESULTS.md
 #	make bench-kafka   the same on a broker; into tests/bench/KAFKA.md
+#	make bench-blobs   sk-claimcheck with a folder and an S3 server; into tests/bench/BLOBS.md
 #	make install    PREFIX=/usr/local DESTDIR=
 
 O       = build
@@ -139,6 +140,11 @@ bench-kafka: deps-check
 	@$(MAKE) -s all $(O)/kafka/admin $(O)/examples/generate
 	@O=$(O) tests/bench/kafka
 
+bench-blobs: deps-check
+	@.ci/install rclone:rclone
+	@$(MAKE) -s all
+	@O=$(O) tests/bench/blobs
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 \
@@ -155,6 +161,6 @@ install: all
 clean:
 	rm -rf $(O)
 
-.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz torture bench bench-kafka install clean
+.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz torture bench bench-kafka bench-blobs install clean
 .SECONDARY:
 -include $(wildcard $(O)/lib/*/*.d $(O)/cmd/*.d $(O)/tests/*/*.d)

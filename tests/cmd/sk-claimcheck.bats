@@ -624,3 +624,12 @@ if kib > int(sys.argv[1]): sys.exit("%d KiB" % kib)' "$@"
 	peak $((65536 + 4 * 2000)) $cc get --store file:blobs --jobs 4
 	cmp out events
 }
+
+@test "the example of the pattern runs" {
+	[[ $SK_BUILD == "$ROOT/build" ]] || export O=$(realpath --relative-to "$ROOT" "$SK_BUILD")
+	run_tool "$ROOT/examples/claim-check"
+	assert_success
+	assert_output --partial '22 large orders'
+	assert_output --partial 'all 300 events came back, byte for byte'
+	assert_says '22 blobs of'
+}
