@@ -264,6 +264,13 @@ struct operator {
 
 /* ---- sources and sinks: classes are made in lib/source and lib/sink ------------------------ */
 
+/* An epoch that a job has committed, as the consumer group of its source knows it. */
+struct source_commit {
+	uint64_t epoch;     /* the newest; 0: none */
+	char run[65];       /* of the stream that committed it; "" with 0 */
+	bool done;          /* and that came to its complete end there */
+};
+
 /* Where a source stands behind a block, for its position(). */
 struct source_place {
 	size_t next;        /* inputs that were begun */
@@ -312,6 +319,29 @@ struct source {
 	void (*position)(struct source *, const struct source_place *, struct buf *);
 	struct source_place place; /* behind the block read last */
 	int (*seek)(struct source *, struct slice position, bool finished, struct failure *why);
+	/*
+	 * Of a source whose place a consumer group keeps, under checkpoints; NULL for others,
+	 * and for such a group without: done and commit are NULL then. What position() says is
+	 * {"group":NAME,"metadata":HEX,"offsets":[[TOPIC,PARTITION,OFFSET],...]}: all that are
+	 * assigned, each with the offset of the record that comes next. It appends nothing where
+	 * the group has shut us out, or gives us nothing.
+	 *
+	 * begin: before the first read, and again once a read has set anew: wait for partitions,
+	 * learn what is committed there and can change no more, and stand at those offsets, in
+	 * partitions that were ours before as well. at, if not empty, is a position that counts
+	 * instead: what the group knows of its partitions does not. Drained meanwhile:
+	 * EXIT_TRY_AGAIN. committed: ask the group again, without waiting long; brokers that
+	 * are away have said nothing: what was known before.
+	 *
+	 * anew: the partitions have been shared out anew; the block is empty, and what is not
+	 * committed of those before is void. Before partitions go, settle() ends the epoch and
+	 * waits for its commit, where that can be.
+	 */
+	int (*begin)(struct source *, struct slice at, struct source_commit *, struct failure *why);
+	int (*committed)(struct source *, struct source_commit *, struct failure *why);
+	bool anew;
+	bool fence;          /* the driver's: another process commits, and the first begin()
+				fences the one of before: what that left open is aborted */
 	uint64_t reads;      /* the driver's: calls of read, with the one that is going on */
 	size_t unread;       /* inputs that have not given a record and still may */
 	uint64_t total_bytes;/* of all inputs as stored; 0: unknown, one is no file */
@@ -366,12 +396,37 @@ struct sink {
 	size_t taken;        /* with refused */
 };
 
+/*
+ * Who commits the place of a consumer group for a source in this process or another one, with
+ * all that the run's Kafka sinks have sent since the last commit, in one transaction whose id is
+ * the app. One a process; the rooms'.
+ */
+struct committer {
+	/* Fence whoever commits for the app, abort what they left open, and begin. Before any
+	 * sink is written to; what sinks send from here on belongs to the transaction, unless
+	 * plain: then only offsets do. every_us: about how long an epoch takes. */
+	int (*begin)(struct committer *, const char *app, int64_t every_us, bool plain,
+		struct failure *why);
+	/* All that was sent is delivered, and with the position it is committed; the next
+	 * transaction begins. -1: EXIT_FENCED: another one commits for the app. With refused
+	 * set, nothing of it will ever be seen, and it goes on once a new start has come.
+	 * EXIT_TRY_AGAIN without: likewise, but this process is to end. What is not known is
+	 * found out before it returns. */
+	int (*commit)(struct committer *, struct slice position, const struct source_commit *,
+		struct failure *why);
+	/* What sinks have sent since the last commit is void. */
+	int (*abort)(struct committer *, struct failure *why);
+	bool refused;
+};
+
 /* How a run finds its sources and sinks: flow < source, sink, so they are handed in. */
 struct flow_rooms {
 	/* Opens a sink by its URI; creates nothing before the first write, except that a whole
 	 * file that gets no record appears empty at commit. */
 	struct sink *(*sink_open)(void *arg, const char *uri, struct failure *why);
 	void *arg;
+	/* The run's committer, or NULL and why. */
+	struct committer *(*committer)(void *arg, struct failure *why);
 	/* The key under which two URIs are one sink, appended to out. */
 	void (*sink_key)(const char *uri, struct buf *out);
 	/* True if two names of one key exclude each other. */
