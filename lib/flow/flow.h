@@ -269,6 +269,10 @@ struct source_commit {
 	uint64_t epoch;     /* the newest; 0: none */
 	char run[65];       /* of the stream that committed it; "" with 0 */
 	bool done;          /* and that came to its complete end there */
+	struct buf clock;   /* what event time knew then, as JSON text: {"watermark":US or null,
+			       "newest":[[TOPIC,PARTITION,US],...]}; empty: nothing. The group
+			       keeps it with the offsets, each partition its own time and all
+			       of them the watermark. Owned by the struct's owner. */
 };
 
 /* Where a source stands behind a block, for its position(). */
@@ -339,6 +343,8 @@ struct source {
 	 */
 	int (*begin)(struct source *, struct slice at, struct source_commit *, struct failure *why);
 	int (*committed)(struct source *, struct source_commit *, struct failure *why);
+	/* Of the inputs that are there after begin, number i; NULL behind the last. */
+	struct input *(*input)(struct source *, size_t i);
 	bool anew;
 	bool fence;          /* the driver's: another process commits, and the first begin()
 				fences the one of before: what that left open is aborted */
@@ -392,6 +398,7 @@ struct sink {
 	bool whole;          /* appears whole or not at all */
 	bool open;           /* holds a descriptor */
 	bool envelopes;      /* takes envelope lines, whatever -e says */
+	bool transacts;      /* what it is given belongs to the committer's transaction */
 	bool refused;        /* by the last write */
 	size_t taken;        /* with refused */
 };
@@ -402,6 +409,7 @@ struct sink {
  * the app. One a process; the rooms'.
  */
 struct committer {
+	bool refused;
 	/* Fence whoever commits for the app, abort what they left open, and begin. Before any
 	 * sink is written to; what sinks send from here on belongs to the transaction, unless
 	 * plain: then only offsets do. every_us: about how long an epoch takes. */
@@ -416,7 +424,6 @@ struct committer {
 		struct failure *why);
 	/* What sinks have sent since the last commit is void. */
 	int (*abort)(struct committer *, struct failure *why);
-	bool refused;
 };
 
 /* How a run finds its sources and sinks: flow < source, sink, so they are handed in. */

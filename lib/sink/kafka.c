@@ -701,6 +701,7 @@ kafka_sink_open(struct kafka_output *out, const char *uri, struct failure *why)
 	s->base = (struct sink){
 		.write = sink_write, .put = sink_put, .flush = sink_flush, .sync = sink_sync,
 		.prepare = sink_sync, .close = sink_close, .name = s->name, .envelopes = true,
+		.transacts = true,
 	};
 	if (kafka_uri_parse(uri, &s->uri, why) == 0) {
 		if (take_options(s, why) == 0 && take_topic(s, why) == 0) {
