@@ -156,6 +156,17 @@ pass_start(struct worker *w, struct slice line, const struct control *c, bool ch
 	free(ours);
 }
 
+/* State that a start goes on from is of the stream that committed its epoch. */
+static int
+check_mark(const struct flow *f, const struct control *c, struct failure *why)
+{
+	struct slice of = c->of;
+
+	if (!of.p || of.n < 2 || !f->place.state)
+		return 0;
+	return commit_check_mark(buf_slice(&f->place.mark), slice_of(of.p + 1, of.n - 2), why);
+}
+
 static int
 on_start(struct worker *w, struct slice line, const struct control *c, struct failure *why)
 {
@@ -164,7 +175,7 @@ on_start(struct worker *w, struct slice line, const struct control *c, struct fa
 	uint64_t before;
 
 	if (epoch_on_start(w, c, why) < 0 || reassign(w, c, why) < 0 ||
-		read_sinks(w, c, &before, why) < 0)
+		check_mark(f, c, why) < 0 || read_sinks(w, c, &before, why) < 0)
 		return -1;
 	if (f->carries) {
 		on.envelope = f->envelope_out;
@@ -175,6 +186,8 @@ on_start(struct worker *w, struct slice line, const struct control *c, struct fa
 	}
 	f->control_seen = 0;
 	w->emit.control_lines = 0;
+	clock_reset(&f->clock);
+	f->begun = true;
 	if (f->clock.on && clock_restore(&f->clock, buf_slice(&f->place.mark), why) < 0)
 		return -1;
 	return f->clock.on ? epoch_tell_time(w, why) : 0;
@@ -264,6 +277,10 @@ control_line(struct worker *w, struct slice line, struct failure *why)
 		return -1;
 	if (f->ended)
 		return fail(why, EXIT_DATA, "a control record follows 'end'");
+	if (f->skip && c.kind != CONTROL_START && c.kind != CONTROL_END && c.kind != CONTROL_FAIL)
+		return 0;
+	if (f->skip && c.kind == CONTROL_END)
+		return fail(why, EXIT_TRY_AGAIN, "the last epochs of the stream were not committed");
 	switch (c.kind) {
 	case CONTROL_START:
 		return on_start(w, line, &c, why);

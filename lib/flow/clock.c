@@ -324,6 +324,31 @@ clock_restore(struct clock *c, struct slice json, struct failure *why)
 }
 
 void
+clock_enter(struct clock *c, struct input *in)
+{
+	size_t i;
+
+	for (i = 0; i < c->nmarks && !in->seen; i++)
+		if (c->mark[i].partition == in->partition && strcmp(c->mark[i].name, in->name) == 0)
+			enter(c, in, c->mark[i].newest_us);
+}
+
+void
+clock_reset(struct clock *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		c->input[i]->seen = c->input[i]->idle = false;
+		c->input[i]->rest_ns = 0;
+	}
+	c->n = 0;
+	while (c->nmarks)
+		free(c->mark[--c->nmarks].name);
+	c->watermark_us = TIME_NONE;
+}
+
+void
 clock_release(struct clock *c)
 {
 	while (c->nmarks)

@@ -59,6 +59,12 @@ int clock_restore(struct clock *, struct slice json, struct failure *why);
 int clock_time(const struct flow_time *, struct expr_run *, const char *stage,
 	const struct record *, int64_t *us, struct failure *why);
 
+/* An input that was there before tells its time as of then, and holds the watermark back. */
+void clock_enter(struct clock *, struct input *);
+
+/* Back to nothing seen; it stays on if it was. */
+void clock_reset(struct clock *);
+
 void clock_release(struct clock *);
 
 #endif

@@ -168,6 +168,10 @@ read_start(const struct json_doc *d, struct control *c, struct failure *why)
 		text(d, "format", JSON_STRING, OPTIONAL, &format, why) < 0 ||
 		boolean(d, "timed", OPTIONAL, &c->timed, why) < 0 ||
 		boolean(d, "ledger", OPTIONAL, &c->ledger, why) < 0 ||
+		boolean(d, "done", OPTIONAL, &c->done, why) < 0 ||
+		number(d, "every", OPTIONAL, &c->every_us, why) < 0 ||
+		text(d, "group", JSON_STRING, OPTIONAL, &c->group, why) < 0 ||
+		text(d, "of", JSON_STRING, OPTIONAL, &c->of, why) < 0 ||
 		text(d, "tasks", JSON_ARRAY, OPTIONAL, &c->tasks, why) < 0 ||
 		text(d, "sinks", JSON_ARRAY, OPTIONAL, &c->sinks, why) < 0)
 		return -1;
@@ -187,13 +191,23 @@ relocate(struct slice *s, const struct json_doc *d, struct slice line)
 		s->p = line.p + (s->p - json_text(d, 0).p);
 }
 
+/* Of files an array, of a consumer group an object. */
+static int
+positions(const struct json_doc *d, struct slice *to, struct failure *why)
+{
+	uint32_t t = json_get(d, 0, SLICE("positions"));
+
+	return text(d, "positions", t != JSON_NONE && json_type_at(d, t) == JSON_OBJECT ?
+		JSON_OBJECT : JSON_ARRAY, OPTIONAL, to, why);
+}
+
 static int
 read_epoch(const struct json_doc *d, struct control *c, struct failure *why)
 {
 	if (count(d, "epoch", REQUIRED, &c->epoch, why) < 0 ||
 		count(d, "committed", OPTIONAL, &c->committed, why) < 0 ||
 		count(d, "lines", REQUIRED, &c->lines, why) < 0 ||
-		text(d, "positions", JSON_ARRAY, OPTIONAL, &c->positions, why) < 0)
+		positions(d, &c->positions, why) < 0)
 		return -1;
 	return text(d, "clock", JSON_OBJECT, OPTIONAL, &c->clock, why);
 }
@@ -264,6 +278,8 @@ control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 		return fail_within(why, "control record '%s': ", kinds[kind].name.p);
 	/* The document is a copy in scratch's memory, which its next use takes back. */
 	relocate(&got.app, &d, line);
+	relocate(&got.group, &d, line);
+	relocate(&got.of, &d, line);
 	relocate(&got.tasks, &d, line);
 	relocate(&got.sinks, &d, line);
 	relocate(&got.value, &d, line);
@@ -357,6 +373,18 @@ control_add_first(struct buf *b, struct slice run, const struct control *c,
 	json_add_string(b, c->app);
 	if (c->ledger)
 		buf_adds(b, ",\"ledger\":true");
+	if (c->group.p) {
+		buf_adds(b, ",\"group\":");
+		json_add_string(b, c->group);
+	}
+	if (c->of.p) {
+		buf_adds(b, ",\"of\":");
+		json_add_string(b, c->of);
+	}
+	if (c->every_us)
+		buf_addf(b, ",\"every\":%lld", (long long)c->every_us);
+	if (c->done)
+		buf_adds(b, ",\"done\":true");
 	add_format(b, c);
 	end_start(b, c, sinks, nsinks);
 }

@@ -33,10 +33,10 @@ struct control {
 	bool envelope, timed;  /* start: format; records carry event time */
 	bool ledger;           /* start: the owner goes by a ledger, which the last one keeps */
 	struct slice app;      /* start */
-	struct slice group;    /* start: the consumer group that keeps the source's place; p NULL:
-				  none does */
-	struct slice of;       /* start: run of the stream that committed the epoch; p NULL: of
-				  any */
+	struct slice group;    /* start: the consumer group that keeps the source's place, text of
+				  a string; p NULL: none does */
+	struct slice of;       /* start: run of the stream that committed the epoch, text of a
+				  string; p NULL: of any */
 	int64_t every_us;      /* start: about how long an epoch takes; 0: not said */
 	bool done;             /* start: the job came to its end at that epoch */
 	struct slice tasks;    /* start: text of an array of partitions; p NULL: [0] */

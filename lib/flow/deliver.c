@@ -324,6 +324,8 @@ run_settle(void *flow, struct failure *why)
 {
 	struct flow *f = flow;
 
+	if (f->grouped)
+		return f->status ? 1 : commit_settle(f, why);
 	if (ports_sync(f, why) < 0)
 		return -1;
 	return f->status || ports_appear_later(f);
@@ -371,7 +373,8 @@ tell_fail(struct worker *w, int status, const char *text)
 	struct buf b = {0};
 	struct iovec v;
 
-	if (!f->carries || !f->run.n || status == EXIT_SIGPIPE)
+	/* Before its start a stream has no control records: this would be data. */
+	if (!f->carries || !f->begun || status == EXIT_SIGPIPE)
 		return;
 	control_add_fail(&b, buf_slice(&f->run), f->stage, status, text);
 	v = (struct iovec){b.p, b.n};

@@ -45,7 +45,7 @@ check_owner(const struct flow *f, struct failure *why)
 	if (!f->carry && to_stdout(f))
 		return fail(why, EXIT_USAGE, "--checkpoint writes to a pipe or to a sink of its "
 			"own (-o), and stdout is neither");
-	if (!f->carry && !opt->state) {
+	if (!f->carry && !opt->state && !f->grouped) {
 		fail(why, EXIT_USAGE, "--checkpoint needs a folder that remembers what was "
 			"committed");
 		fail_hint(why, "--state DIR, or $SK_STATE");
@@ -80,6 +80,8 @@ epoch_take_part(struct flow *f, struct failure *why)
 	const struct flow_options *opt = f->opt;
 
 	f->every_us = opt->checkpoint_us;
+	if (!f->controlled)
+		f->grouped = f->source->begin != NULL;
 	if (f->controlled && opt->checkpoint_us) {
 		fail(why, EXIT_USAGE, "the stream that comes in has checkpoints already");
 		fail_hint(why, "--checkpoint belongs to the process that owns the source");
@@ -105,7 +107,8 @@ epoch_take_part(struct flow *f, struct failure *why)
 	if (f->controlled && f->opt->time.expr && !(f->op->flags & OP_STATE))
 		return fail(why, EXIT_USAGE, "in a checkpointed pipe --time belongs to the process "
 			"that owns the source, or to one that keeps state");
-	f->ledger_kept = f->last && opt->state;
+	if (commit_choose(f, why) < 0)
+		return -1;
 	/* A pipe that gave nothing changes no state; it may be what a stage that was killed before
 	 * it could say start has left. */
 	f->own_state = !f->owner && !f->controlled && !f->empty && opt->state &&
@@ -186,8 +189,9 @@ finish_outputs(struct flow *f, struct failure *why)
 int
 epoch_open_ledger(struct flow *f, const uint64_t *epoch, struct failure *why)
 {
-	if (ledger_lock(&f->ledger, f->opt->state, why) < 0 ||
-		ledger_load(&f->ledger, f->opt->state, f->opt->app, why) < 0)
+	/* With a second start it is ours already. */
+	if (f->ledger.lock < 0 && (ledger_lock(&f->ledger, f->opt->state, why) < 0 ||
+			ledger_load(&f->ledger, f->opt->state, f->opt->app, why) < 0))
 		return -1;
 	if (epoch && *epoch != f->ledger.epoch)
 		return fail(why, EXIT_TRY_AGAIN, "%s: epoch %" PRIu64 " is committed, and the stream "
@@ -195,6 +199,24 @@ epoch_open_ledger(struct flow *f, const uint64_t *epoch, struct failure *why)
 	if (f->ledger.state == LEDGER_ENDING)
 		return finish_outputs(f, why);
 	return 0;
+}
+
+/* Who wrote to files goes by the ledger, and who writes to topics by the group. */
+static int
+other_sinks(const struct flow *f, struct failure *why)
+{
+	fail(why, EXIT_CONFIG, "%s/commit says that the job writes to files, and it writes to "
+		"topics now", f->opt->state);
+	fail_hint(why, "another job takes another --app and another --state folder");
+	return -1;
+}
+
+int
+epoch_look(struct flow *f, struct ledger *l, struct failure *why)
+{
+	if (!f->opt->state || f->transacts)
+		return 0;
+	return ledger_load(l, f->opt->state, f->opt->app, why) < 0 ? -1 : l->there;
 }
 
 /* The owner looks where to go on. Where another process is the last, that one keeps the
@@ -205,18 +227,24 @@ look_into_ledger(struct flow *f, bool begun, struct failure *why)
 	struct ledger *l = &f->ledger;
 
 	if (!f->opt->state)
-		return 0;
-	if (f->last ? epoch_open_ledger(f, NULL, why) < 0 :
+		return f->grouped ? commit_begin(f, (struct slice){0}, why) : 0;
+	if (f->last && f->ledger_kept ? epoch_open_ledger(f, NULL, why) < 0 :
 		ledger_lock(l, f->opt->state, why) < 0 ||
 		ledger_load(l, f->opt->state, f->opt->app, why) < 0)
 		return -1;
-	if (!f->last)
+	if (!f->ledger_kept)
 		ledger_unlock(l);
+	if (f->transacts && l->there)
+		return other_sinks(f, why);
+	if (f->grouped && commit_begin(f, buf_slice(&l->positions), why) < 0)
+		return -1;
+	if (f->grouped && !l->there)
+		return 0;
 	f->epoch = f->committed = l->epoch;
 	f->again = l->there && l->state != LEDGER_RUNNING;
 	if (clock_restore(&f->clock, buf_slice(&l->clock), why) < 0)
 		return -1;
-	if (!l->positions.n)
+	if (!l->positions.n || f->grouped)
 		return 0;
 	if (begun && !f->again) {
 		fail(why, EXIT_CONFIG, "%s: the job was in the middle of its input, and that was "
@@ -231,23 +259,36 @@ look_into_ledger(struct flow *f, bool begun, struct failure *why)
 /* ---- beginning -------------------------------------------------------------------------------- */
 
 static void
-say_start(struct worker *w)
+name_run(struct flow *f)
 {
-	struct flow *f = w->flow;
 	struct keyed id = keyed_draw();
-	struct slice *ours = mem_array(f->noutlets + 1, sizeof(*ours));
-	size_t i, n = 0;
 
 	buf_reset(&f->run);
 	buf_addf(&f->run, "%016" PRIx64 "%016" PRIx64, id.k0, id.k1);
+}
+
+void
+epoch_say_start(struct worker *w)
+{
+	struct flow *f = w->flow;
+	struct control c = {.epoch = f->epoch, .envelope = f->envelope_out, .timed = f->timed,
+		.app = slice_str(f->opt->app), .done = f->again && !f->begun};
+	struct slice *ours = mem_array(f->noutlets + 1, sizeof(*ours));
+	size_t i, n = 0;
+
+	c.ledger = f->grouped ? f->ledger.there : f->opt->state != NULL;
+	if (f->grouped) {
+		c.group = slice_str(f->opt->app);
+		c.every_us = f->every_us;
+		if (f->epoch && !f->ledger.there)
+			c.of = slice_str(f->group.run);
+	}
 	for (i = 0; i < f->noutlets; i++)
 		if (f->outlet[i].side)
 			ours[n++] = slice_str(f->outlet[i].uri);
 	w->emit.carry_run = buf_slice(&f->run);
 	w->emit.carry_base = 0;
-	control_add_first(emit_raw(&w->emit, f->outlet[0].port), buf_slice(&f->run),
-		&(struct control){.epoch = f->epoch, .envelope = f->envelope_out,
-			.timed = f->timed, .ledger = f->opt->state != NULL, .app = slice_str(f->opt->app)}, ours, n);
+	control_add_first(emit_raw(&w->emit, f->outlet[0].port), buf_slice(&f->run), &c, ours, n);
 	emit_raw_end(&w->emit);
 	w->emit.control_lines = 0;
 	free(ours);
@@ -308,11 +349,17 @@ epoch_begin(struct worker *w, bool begun, struct failure *why)
 	emit_batch_begin(&w->emit);
 	emit_record_begin(&w->emit);
 	w->emit.envelope = f->envelope_out;
+	if (f->owner)
+		name_run(f);
 	if (f->owner && f->carries)
-		say_start(w);
+		epoch_say_start(w);
+	f->begun = true;
 	if (op->assign && op->assign(w->op, 0, why) < 0)
 		return -1;
 	if (op->rollback && op->rollback(w->op, epoch, why) < 0)
+		return -1;
+	if (f->owner && f->grouped && commit_check_mark(buf_slice(&f->place.mark),
+			slice_str(f->group.run), why) < 0)
 		return -1;
 	if (f->own_state && clock_restore(&f->clock, buf_slice(&f->place.mark), why) < 0)
 		return -1;
@@ -331,7 +378,11 @@ epoch_on_start(struct worker *w, const struct control *c, struct failure *why)
 	struct flow *f = w->flow;
 
 	f->stage = c->stage + 1;
+	f->grouped = c->group.p != NULL;
+	f->due = false;
 	if (epoch_take_part(f, why) < 0)
+		return -1;
+	if (f->grouped && commit_on_start(f, c, why) < 0)
 		return -1;
 	if (c->timed && f->opt->time.expr && !f->opt->time.restamp) {
 		fail(why, EXIT_USAGE, "the records of the stream carry an event time already");
@@ -353,10 +404,11 @@ epoch_on_start(struct worker *w, const struct control *c, struct failure *why)
 	if (c->epoch && f->opt->counts)
 		return fail(why, EXIT_USAGE, "the stream goes on from epoch %" PRIu64 ": --limit "
 			"and --skip would count anew", c->epoch);
-	f->ledger_kept &= c->ledger;
+	if (!f->grouped)
+		f->ledger_kept &= c->ledger;
 	if (f->ledger_kept)
 		return epoch_open_ledger(f, &c->epoch, why);
-	if (f->last && c->ledger) {
+	if (f->last && c->ledger && !f->opt->no_commit) {
 		fail(why, EXIT_CONFIG, "the stream's owner goes by what is committed, and this "
 			"process, which commits, has no --state");
 		fail_hint(why, "export SK_STATE=DIR for the whole pipeline");
@@ -375,6 +427,10 @@ epoch_mark(struct worker *w, uint64_t epoch, struct failure *why)
 
 	buf_reset(&f->place.mark);
 	clock_save(&f->clock, &f->place.mark);
+	if (f->grouped) {
+		f->place.mark.n--;
+		buf_addf(&f->place.mark, ",\"run\":\"%.*s\"}", (int)f->run.n, f->run.p);
+	}
 	f->place.committed = f->committed;
 	return f->op->barrier ? f->op->barrier(w->op, epoch, &w->emit, why) : 0;
 }
@@ -399,6 +455,8 @@ epoch_commit(struct flow *f, enum ledger_state state, struct failure *why)
 	uint64_t bytes;
 	size_t i;
 
+	if (f->transacts)
+		return commit_epoch(f, state == LEDGER_ENDING, why);
 	f->due = false;
 	if (!f->ledger_kept)
 		return 0;
@@ -433,6 +491,8 @@ epoch_finish(struct flow *f, struct failure *why)
 {
 	if (f->unchanged)
 		return 0;
+	if (f->transacts && f->due && epoch_commit(f, LEDGER_ENDING, why) < 0)
+		return -1;
 	if (!f->ledger_kept || !f->due)
 		return ports_commit(f, why);
 	if (epoch_commit(f, LEDGER_ENDING, why) < 0 || ports_commit(f, why) < 0)
@@ -453,7 +513,15 @@ may_end_epoch(struct flow *f)
 	struct ledger l = {.lock = -1};
 	struct failure ignored;
 
-	if (!f->opt->state || f->last || f->epoch + 1 <= f->committed + IN_FLIGHT - 1)
+	if (f->skip)
+		return false; /* the partitions are about to be shared out anew */
+	if (f->last || f->epoch + 1 <= f->committed + IN_FLIGHT - 1)
+		return true;
+	if (f->grouped) {
+		commit_look(f);
+		return f->epoch + 1 <= f->committed + IN_FLIGHT;
+	}
+	if (!f->opt->state)
 		return true;
 	if (ledger_load(&l, f->opt->state, "", &ignored) == 0 && l.epoch > f->committed &&
 		l.epoch <= f->epoch)
@@ -469,9 +537,16 @@ epoch_end(struct worker *w, bool at_end, bool complete, struct failure *why)
 	struct flow *f = w->flow;
 	struct buf positions = {0};
 	struct control c = {.epoch = f->epoch + 1, .complete = complete};
-	int rc = epoch_mark(w, c.epoch, why);
+	int rc;
 
 	f->source->position(f->source, &w->taken.place, &positions);
+	if (!positions.n) {
+		/* A group that gives us nothing: the epoch ends when it does. */
+		buf_release(&positions);
+		return !at_end ? 0 : fail(why, EXIT_TRY_AGAIN, "the run ends while the group gives "
+			"it no partitions: its last epoch can't be committed");
+	}
+	rc = epoch_mark(w, c.epoch, why);
 	c.committed = f->committed;
 	c.positions = buf_slice(&positions);
 	c.clock = buf_slice(&f->place.mark);
@@ -509,5 +584,5 @@ epoch_pass(struct worker *w, struct failure *why)
 	emit_record_begin(&w->emit);
 	if (epoch_end(w, false, false, why) < 0)
 		return -1;
-	return f->last ? epoch_commit(f, LEDGER_RUNNING, why) : 0;
+	return f->last && f->due ? epoch_commit(f, LEDGER_RUNNING, why) : 0;
 }

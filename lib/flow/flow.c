@@ -221,7 +221,8 @@ make_ready(struct flow *f, struct port *p, struct failure *why)
 	struct sink *s = p->sink;
 	uint64_t bytes;
 
-	if (s->envelopes || (!s->resume && s->whole))
+	/* A capture knows what it has; so do topics, but not of a stream of files. */
+	if ((s->transacts && !f->opt->at_least_once) || (!s->resume && s->whole))
 		return fail(why, EXIT_USAGE, "%s: checkpoints are for sinks that are files",
 			p->uri);
 	if (!s->resume)
@@ -246,6 +247,12 @@ make_ready(struct flow *f, struct port *p, struct failure *why)
 int
 port_ready(struct flow *f, struct port *p, struct failure *why)
 {
+	if (f->transacts && !p->sink->transacts && !p->sink->pipe && !f->opt->at_least_once) {
+		fail(why, EXIT_USAGE, "%s: no file can be written in the transaction of a topic",
+			p->uri);
+		fail_hint(why, "a topic for it too, or --at-least-once");
+		return -1;
+	}
 	if (!f->ledger_kept || p->ready)
 		return 0;
 	/* Whatever is still to be delivered when a run ends: the ledger would not know it. */

@@ -484,6 +484,8 @@ struct flow_options {
 	int64_t max_sinks;
 	const char *metrics;      /* a file, or NULL */
 	bool commit_written;      /* --commit written: what is in a pipe counts as done */
+	bool at_least_once;       /* what goes to topics is no part of a transaction */
+	bool no_commit;           /* another branch of the pipeline commits */
 	const struct expr *where; /* -w, or NULL */
 	bool serial;              /* operator or expression runs on one thread only */
 	bool timed;               /* the operator uses event time */

@@ -48,7 +48,8 @@ flow_read(struct flow *f, struct block *b, struct taken *t, int64_t wake, struct
 	int rc = 0;
 
 	pthread_mutex_lock(&f->read_lock);
-	if (!f->at_end && !atomic_load(&f->stop)) {
+	/* What follows the end of a stream would be nobody's. */
+	if (!f->at_end && !f->ended && !atomic_load(&f->stop)) {
 		b->too_long = 0;
 		b->origin = NULL;
 		b->meta = NULL;
@@ -107,6 +108,13 @@ work_on(struct worker *w)
 {
 	struct flow *f = w->flow;
 
+	if (f->source->anew) {
+		f->source->anew = false;
+		if (commit_anew(w, &w->why) < 0) {
+			take_failed(w);
+			return;
+		}
+	}
 	w->check_start = !f->controlled && !f->owner && f->carry && !f->main_begun;
 	w->emit.envelope = f->envelope_out;
 	worker_work(w);
@@ -443,6 +451,13 @@ end_sinks(struct flow *f, struct worker *w, bool complete)
 		if (f->source->commit && (ports_sync(f, &why) < 0))
 			run_failed(f, &why);
 	}
+	if (!f->status && f->skip) {
+		fail(&why, EXIT_TRY_AGAIN, "the last epochs were not committed: the group was "
+			"shared out anew");
+		run_failed(f, &why);
+	}
+	if (!f->status && commit_wait(f, &why) < 0)
+		run_failed(f, &why);
 	if (f->status)
 		return;
 	if (complete) {

@@ -78,6 +78,14 @@ struct flow {
 	bool empty;                  /* stdin ended before it began */
 	bool own_state;              /* no checkpoints, and a state that outlives the run */
 	bool ledger_kept;            /* by this process */
+	bool grouped;                /* a consumer group keeps the source's place */
+	bool transacts;              /* this process commits there, by the committer */
+	bool begun;                  /* a start was said, or has come */
+	bool skip;                   /* nothing counts any more until the next start */
+	struct committer *committer;
+	struct source_commit group;  /* what is committed, as the group knows it */
+	int64_t stall_ns;            /* since when an epoch is due and may not end; 0: it is not */
+	bool stall_told;
 	struct ledger ledger;
 	int64_t every_us;            /* an epoch */
 	int64_t barrier_ns;          /* when the last one ended */
@@ -180,6 +188,28 @@ int run_end_operator(struct worker *, bool complete, struct failure *why);
 /* source->settle: everything read so far is delivered and durable. */
 int run_settle(void *flow, struct failure *why);
 
+/* ---- commits for a consumer group: commit.c ------------------------------------------------ */
+
+/* The last process: will it commit by the ledger, by the committer, or not at all? */
+int commit_choose(struct flow *, struct failure *why);
+/* The owner: wait for partitions and learn what is committed; at: a ledger's position, or
+ * empty. */
+int commit_begin(struct flow *, struct slice at, struct failure *why);
+/* The partitions were shared out anew: back to what is committed. */
+int commit_anew(struct worker *, struct failure *why);
+/* Partitions are about to go: end the epoch, and wait until it is committed. */
+int commit_settle(struct flow *, struct failure *why);
+/* The last process: a start has come, with the app of its stream. */
+int commit_on_start(struct flow *, const struct control *, struct failure *why);
+int commit_epoch(struct flow *, bool done, struct failure *why);
+/* The owner, before it leaves: until its last epoch is committed, or nobody is there to do
+ * it. */
+int commit_wait(struct flow *, struct failure *why);
+/* What the owner can see to be committed; where it waits in vain for long, that is said. */
+void commit_look(struct flow *);
+/* Was the epoch that a mark of the state belongs to committed by another stream? */
+int commit_check_mark(struct slice mark, struct slice run, struct failure *why);
+
 /* ---- epochs: epoch.c -------------------------------------------------------------------- */
 
 /* Say whether this process is owner, stage or last, from the options and the stream. */
@@ -188,6 +218,10 @@ int epoch_take_part(struct flow *, struct failure *why);
 int epoch_begin(struct worker *, bool begun, struct failure *why);
 /* The stream came to its end without a record. */
 int epoch_check_empty(const struct flow *, struct failure *why);
+/* The owner says start, with the run that it has. */
+void epoch_say_start(struct worker *);
+/* What the ledger has: 1, or 0 if there is none. */
+int epoch_look(struct flow *, struct ledger *, struct failure *why);
 /* A start: before the operator's assign and rollback. */
 int epoch_on_start(struct worker *, const struct control *, struct failure *why);
 int epoch_open_ledger(struct flow *, const uint64_t *epoch, struct failure *why);

@@ -694,7 +694,7 @@ work_on_lines(struct worker *w)
 				halt(w, &why);
 			continue;
 		}
-		if (w->enough) {
+		if (w->enough || (f->skip && f->controlled)) {
 			if (!f->controlled)
 				break;
 			w->balance.in++;

@@ -22,7 +22,10 @@ struct common {
 	int64_t jobs, max_sinks, max_keys, checkpoint_us;
 	struct flow_time when;
 	bool trust, plain, explain, allow_env, quiet, verbose;
+	bool exactly_once, at_least_once, no_commit;
 };
+
+#define EPOCH_US 5000000
 
 struct compiled {
 	const char *what;
@@ -133,7 +136,14 @@ take_job_options(struct whole_job *w, const struct job_tool *tool, struct failur
 	if (o->name && run->state && !text_is_component(slice_str(o->name)))
 		return fail(why, EXIT_USAGE, "--name '%s' names a folder in --state: it is made "
 			"of A-Z a-z 0-9 . _ and -, and begins with no dot", o->name);
+	if (o->exactly_once && (o->at_least_once || o->no_commit))
+		return fail(why, EXIT_USAGE, "--exactly-once excludes --at-least-once and "
+			"--no-commit");
 	run->checkpoint_us = o->checkpoint_us;
+	if (o->exactly_once && !run->checkpoint_us)
+		run->checkpoint_us = EPOCH_US;
+	run->at_least_once = o->at_least_once;
+	run->no_commit = o->no_commit;
 	run->max_memory = o->max_memory;
 	run->max_keys = (uint64_t)o->max_keys;
 	run->evict = strcmp(o->on_full, "evict") == 0;
@@ -466,6 +476,13 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 			"in $SK_STATE"},
 		{0, "checkpoint", OPT_DURATION, &o->checkpoint_us, "D", "commit every D: a run that "
 			"is killed goes on from there", .min = 1000},
+		{0, "exactly-once", OPT_FLAG, &o->exactly_once, NULL, "from topics to topics: commit "
+			"the group's place in the producer's transaction, every 5 s or "
+			"--checkpoint"},
+		{0, "at-least-once", OPT_FLAG, &o->at_least_once, NULL, "of a checkpointed stream: "
+			"write to topics without a transaction"},
+		{0, "no-commit", OPT_FLAG, &o->no_commit, NULL, "of a checkpointed stream: another "
+			"branch of the pipeline commits"},
 		{0, "max-memory", OPT_SIZE, &o->max_memory, "SIZE", "memory that state may take; "
 			"a quarter of what there is by default", .min = 1 << 20,
 			.hidden = !(tool->op->flags & OP_STATE)},

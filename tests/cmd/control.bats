@@ -141,3 +141,58 @@ mark() { echo '{"$sk":"watermark","run":"'$R'","ts":'"$1"'}'; }
 		assert_output "$line"
 	done
 }
+
+# A stream whose owner says start again: what came after epoch 1 is void.
+again() { # TOOL ARGS: its data lines
+	local s='"app":"a","format":"envelope","timed":true}' z='{"topic":"l","partition":0,"offset"'
+	local p='"committed":0,"positions":[],"clock":{}' m=1767225600000000 t='"2026-01-01T00:0'
+	local v='"key":null,"headers":[],"value"'
+	printf '%s\n' '{"$sk":"start","run":"'$R'","epoch":0,'"$s" \
+		"$z"':1,"ts":null,"time":'$t'0:00Z",'"$v"':{"id":1}}' "$(mark $m)" \
+		'{"$sk":"barrier","run":"'$R'","epoch":1,"lines":1,'"$p}" \
+		"$z"':2,"ts":null,"time":'$t'1:00Z",'"$v"':{"id":2}}' "$(mark $((m + 60000001)))" \
+		'{"$sk":"start","run":"'$R'","epoch":1,'"$s" "$(mark $m)" \
+		"$z"':2,"ts":null,"time":'$t'1:00Z",'"$v"':{"id":2}}' \
+		"$z"':3,"ts":null,"time":'$t'1:30Z",'"$v"':{"id":1}}' \
+		'{"$sk":"end","run":"'$R'","complete":true,"epoch":2,"lines":1,'"$p}" |
+		"$@" --state D | sed -n 's/.*"value"://p' | sed 's/}$//'
+}
+
+@test "a second start takes state back: sk-dedup" {
+	run again sk-dedup -k .id
+	assert_output $'{"id":1}\n{"id":2}\n{"id":2}'
+}
+
+@test "a second start takes state back: sk-aggregate" {
+	run again sk-aggregate -k .id --size 2 --merge array --at-end emit
+	assert_output $'[{"id":1},{"id":1}]\n[{"id":2}]'
+}
+
+@test "a second start takes state back: sk-window" {
+	run again sk-window --tumbling 1m -a 'l=list(.id)' --time-format ms
+	assert_output '{"start":1767225600000,"end":1767225660000,"l":[1]}
+{"start":1767225600000,"end":1767225660000,"l":[1]}
+{"start":1767225660000,"end":1767225720000,"l":[2,1]}'
+}
+
+@test "a second start takes state back: sk-join" {
+	run again sk-join --left '.id==1' --right '.id==2' -k '1' --within 1m --emit '$right'
+	assert_output $'{"id":2}\n{"id":2}\n{"id":2}'
+}
+
+@test "a second start takes state back, and with it what is in memory alone" {
+	run again sk-dedup -k .id
+	run bash -c 'printf "%s\n" "$@" | sk-dedup | cat' - "${start/:4/:0}" '{"a":1}' \
+		"$(barrier 1 0)" "${start/:4/:1}"
+	[[ $output == *'"status":78'* ]]
+}
+
+@test "a stage that dies before it has its start says nothing into the pipe" {
+	seq 9 | sed 's/.*/{"id":&}/' >in
+	export SK_STATE=state SK_APP=a
+	sk-cat in --checkpoint 1s | sk-dedup -k .id | sk-cat -o append:out
+	: >"$(ls state/2-sk-dedup/*.log)"
+	run bash -c 'sk-cat in --checkpoint 1s | sk-dedup -k .id | sk-cat -o append:out; echo "${PIPESTATUS[@]: -2}"'
+	assert_line '78 75'
+	[ "$(wc -l <out)" = 9 ]
+}
