@@ -8,6 +8,7 @@ lines and parses them by JSONExtract (simdjson), which it does on all threads.
 Says "query WALL_S CPU_S" on stderr: the query alone, without starting Python and
 loading the library. "sql.py ENGINE version" says the version.
 """
+import os
 import resource
 import sys
 import time
@@ -41,6 +42,54 @@ DUCKDB = {
         userId: 'VARCHAR', paymentId: 'VARCHAR'}}) GROUP BY orderId HAVING id IS NOT NULL
         AND paymentId IS NOT NULL AND inventoryReserved)
         TO '{out}' (FORMAT json, USE_TMP_FILE false)""",
+}
+MINUTE = "time_bucket(INTERVAL 1 minute, ts)"
+EVENTS = ("read_ndjson('{file}', columns = {{type: 'VARCHAR', orderId: 'VARCHAR',"
+          " userId: 'VARCHAR', amount: 'DOUBLE', ts: 'TIMESTAMP'}})")
+
+
+def events(*names):
+    """The events, with these members alone."""
+    kept = [c for c in EVENTS.split("{{")[1].split("}}")[0].split(", ")
+            if c.split(":")[0] in names]
+    return EVENTS.split("{{")[0] + "{{" + ", ".join(kept) + "}})"
+
+
+def json_of(query):
+    return f"COPY ({query}) TO '{{out}}' (FORMAT json, USE_TMP_FILE false)"
+
+
+def per_minute(what, *names):
+    return json_of(
+        f"""SELECT strftime(m, '%Y-%m-%dT%H:%M') AS start, * EXCLUDE (m) FROM
+        (SELECT {MINUTE} AS m, type AS key, {what} FROM {events("type", "ts", *names)}
+        GROUP BY ALL) ORDER BY start, key""")
+
+
+DUCKDB |= {
+    "tumbling": per_minute("count(*) AS n, sum(amount) AS total", "amount"),
+    # A window is ten minutes put together.
+    "hopping": json_of(f"""WITH minutes AS (SELECT {MINUTE} AS m, type, count(*) AS n,
+        sum(amount) AS total FROM {events("type", "amount", "ts")} GROUP BY ALL)
+        SELECT strftime(m - to_minutes(k), '%Y-%m-%dT%H:%M') AS start, type AS key,
+        sum(n)::BIGINT AS n, sum(total) AS total FROM minutes, range(10) AS r(k)
+        GROUP BY ALL ORDER BY start, key"""),
+    "session": json_of(f"""SELECT epoch_ms(min(ts)) AS start, epoch_ms(max(ts)) + 30000
+        AS "end", userId AS key, count(*) AS n FROM (SELECT userId, ts, count(*) FILTER (new)
+        OVER (PARTITION BY userId ORDER BY ts) AS s FROM (SELECT userId, ts, coalesce(ts -
+        lag(ts) OVER (PARTITION BY userId ORDER BY ts) > INTERVAL 30 second, true) AS new
+        FROM {events("userId", "ts")})) GROUP BY userId, s"""),
+    "distinct": per_minute("count(DISTINCT userId) AS users", "userId"),
+    "p99": per_minute("quantile_cont(amount, 0.99) AS p99", "amount"),
+    # Read once, and joined with itself.
+    "interval": json_of(f"""WITH e AS MATERIALIZED (SELECT * FROM
+        {events("type", "orderId", "amount", "ts")}) SELECT l.orderId, r.amount AS paid
+        FROM e l JOIN e r ON l.orderId = r.orderId AND r.ts BETWEEN l.ts - INTERVAL 1 hour
+        AND l.ts + INTERVAL 1 hour WHERE l.type = 'order-created'
+        AND r.type = 'payment-processed'"""),
+    "table": json_of(f"""SELECT orderId, name FROM {events("orderId", "userId")} LEFT JOIN
+        read_ndjson('{{users}}', columns = {{{{id: 'VARCHAR', name: 'VARCHAR'}}}})
+        ON userId = id"""),
 }
 CHDB_ITEMS = ("Array(Tuple(itemId String, product String, category String,"
               " quantity UInt32, price Float64))")
@@ -92,7 +141,8 @@ def main():
     if engine == "duckdb":
         import duckdb
         run = duckdb.connect(config={"threads": threads}).execute
-        query = DUCKDB[job].format(file=file, out=out)
+        query = DUCKDB[job].format(file=file, out=out, users=os.path.join(
+            os.path.dirname(file), "users.ndjson"))
     else:
         from chdb import session
         run = session.Session().query
