@@ -442,7 +442,7 @@ worker_is_lazy(struct worker *w)
 		return false;
 	if (w->eager)
 		w->eager--;
-	else if (s->lazy && s->asked > much && s->n / s->nlines < LONG_LINE)
+	else if (s->lazy && s->nlines && s->asked > much && s->n / s->nlines < LONG_LINE)
 		w->eager = EAGER_BLOCKS;
 	return !w->eager;
 }
