@@ -233,20 +233,16 @@ is_kafka(const char *uri)
 	return strncmp(uri, "kafka:", 6) == 0;
 }
 
-static struct sink *
-open_sink(void *arg, const char *uri, struct failure *why)
+/* What all Kafka sinks share, and who commits. */
+static struct kafka_output *
+output(struct whole_job *w, struct failure *why)
 {
-	struct whole_job *w = arg;
 	struct kafka_output_options options = {
 		.allow = w->opt.allow.v, .nallow = w->opt.allow.n,
 	};
-	struct sink *sink;
 
-	if (!is_kafka(uri)) {
-		sink = sink_open(uri, why);
-		return sink && w->job.shown && strcmp(uri, "-") == 0 ?
-			shown_open(sink, w->job.how) : sink;
-	}
+	if (w->output)
+		return w->output;
 	if (brokers(w, why) < 0)
 		return NULL;
 	options.config = w->kafka;
@@ -255,9 +251,30 @@ open_sink(void *arg, const char *uri, struct failure *why)
 			return NULL;
 		options.create = &w->create;
 	}
-	if (!w->output)
-		w->output = kafka_output_new(&options);
-	return kafka_sink_open(w->output, uri, why);
+	w->output = kafka_output_new(&options);
+	return w->output;
+}
+
+static struct committer *
+committer(void *arg, struct failure *why)
+{
+	struct kafka_output *out = output(arg, why);
+
+	return out ? kafka_output_committer(out) : NULL;
+}
+
+static struct sink *
+open_sink(void *arg, const char *uri, struct failure *why)
+{
+	struct whole_job *w = arg;
+	struct sink *sink;
+
+	if (!is_kafka(uri)) {
+		sink = sink_open(uri, why);
+		return sink && w->job.shown && strcmp(uri, "-") == 0 ?
+			shown_open(sink, w->job.how) : sink;
+	}
+	return output(w, why) ? kafka_sink_open(w->output, uri, why) : NULL;
 }
 
 /* Topics are what their names say; files may have several. */
@@ -311,6 +328,8 @@ open_source(struct whole_job *w, const struct job_tool *tool, char **operands, i
 			return NULL;
 		}
 	options.kafka = w->kafka;
+	options.app = w->job.run.app;
+	options.checkpoints = w->job.run.checkpoint_us > 0;
 	for (i = 0; i == 0 || sinks[i - 1]; i++) {
 		sinks = mem_grow(sinks, &cap, i + 2, sizeof(*sinks));
 		sinks[i] = flow_outlet_uri(w->job.flow, (unsigned)i);
@@ -330,7 +349,7 @@ static int
 prepare_and_run(struct whole_job *w, const struct job_tool *tool, char **operands, int n)
 {
 	const struct flow_rooms rooms = {
-		.sink_open = open_sink, .arg = w, .sink_key = key_of_sink,
+		.sink_open = open_sink, .arg = w, .committer = committer, .sink_key = key_of_sink,
 		.sink_conflict = sinks_conflict, .sink_envelopes = sink_envelopes,
 		.sink_records = sink_records, .sink_feeds = feeds_source,
 	};

@@ -175,15 +175,33 @@ ask_committed(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list,
 	return kafka_fail(&c->client, why, err, "committed offsets of %s", c->ask.group);
 }
 
+/* What the group knows of all partitions, of which those of list are to be ours. */
+static int
+ask_notes(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, struct failure *why)
+{
+	rd_kafka_topic_partition_list_t *all = consumer_list(c);
+	int rc = ask_committed(c, all, why), i;
+
+	c->notes = (struct kafka_notes){0};
+	for (i = 0; rc == 0 && i < list->cnt; i++)
+		list->elems[i].offset = rd_kafka_topic_partition_list_find(
+			all, list->elems[i].topic, list->elems[i].partition)->offset;
+	if (rc == 0)
+		consumer_notes(all, &c->notes);
+	rd_kafka_topic_partition_list_destroy(all);
+	return rc;
+}
+
 static int
 ask_coming(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list,
 	struct coming *k, struct failure *why)
 {
 	enum kafka_at from = c->ask.from;
 
-	if (c->ask.group && list->cnt) {
+	if (c->ask.group && (list->cnt || c->ask.epochs)) {
 		k->committed = rd_kafka_topic_partition_list_copy(list);
-		if (ask_committed(c, k->committed, why) < 0)
+		if (c->ask.epochs ? ask_notes(c, k->committed, why) < 0 :
+			ask_committed(c, k->committed, why) < 0)
 			return -1;
 	}
 	if (from == KAFKA_TIME) {
@@ -193,7 +211,8 @@ ask_coming(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list
 	}
 	if (c->ask.place && ask_place(c, list, k, why) < 0)
 		return -1;
-	if (c->ask.until != KAFKA_ENDLESS || (from == KAFKA_EARLIEST && !c->ask.place))
+	if (c->ask.until != KAFKA_ENDLESS ||
+		(from == KAFKA_EARLIEST && !c->ask.place && !c->ask.epochs))
 		return 0;
 	k->first = offsets_of(c, list, AT_FIRST, why);
 	k->end = k->first ? offsets_of(c, list, AT_END, why) : NULL;
@@ -211,6 +230,8 @@ locate_asked(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const stru
 	int64_t first = k->first ? k->first->elems[i].offset : p->first;
 	int64_t end = k->end ? k->end->elems[i].offset : p->end;
 
+	if (c->at && kafka_position_of(c->at, e->topic, e->partition) >= 0)
+		committed = kafka_position_of(c->at, e->topic, e->partition);
 	p->assigned = true;
 	p->ended = p->at_end = false;
 	p->next = p->done = -1;
@@ -280,12 +301,16 @@ static int
 locate(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const struct coming *k, int i,
 	struct failure *why)
 {
+	const struct kafka_place *p;
+
 	if (locate_asked(c, e, k, i, why) < 0)
 		return -1;
+	p = consumer_place(c, e->topic, e->partition, false);
+	if (c->ask.epochs && e->offset < 0)
+		e->offset = k->first ? k->first->elems[i].offset : p->first;
 	if (!k->kept || k->kept[i] < 0)
 		return 0;
-	return locate_kept(c, e, k->kept[i], k->first ? k->first->elems[i].offset :
-		consumer_place(c, e->topic, e->partition, false)->first, why);
+	return locate_kept(c, e, k->kept[i], k->first ? k->first->elems[i].offset : p->first, why);
 }
 
 /* Give every partition of list its beginning, take them all, end those that hold
@@ -319,6 +344,8 @@ consumer_take(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, s
 	c->moved++;
 	for (i = 0; i < list->cnt; i++) {
 		p = consumer_place(c, list->elems[i].topic, list->elems[i].partition, true);
+		if (c->ask.epochs)
+			p->next = p->out = list->elems[i].offset;
 		if (p->bound <= p->first || list->elems[i].offset >= p->bound)
 			consumer_end_place(c, p, p->bound);
 	}

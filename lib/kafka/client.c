@@ -101,10 +101,10 @@ on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 	log = kafka_config_logger(c->config, &arg);
 	if (log)
 		log(arg, level, facility, text);
-	if (level > 4)
-		return;
 	pthread_mutex_lock(&c->lock);
-	snprintf(c->said, sizeof(c->said), "%s", text);
+	c->stumbles += strcmp(facility, "FAIL") == 0 || strcmp(facility, "REQTMOUT") == 0;
+	if (level <= 4)
+		snprintf(c->said, sizeof(c->said), "%s", text);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -145,6 +145,7 @@ kafka_client_conf(struct kafka_client *c, const struct kafka_config *config,
 	c->said[0] = '\0';
 	c->refused = RD_KAFKA_RESP_ERR_NO_ERROR;
 	c->down = false;
+	c->stumbles = 0;
 	pthread_mutex_init(&c->lock, NULL);
 	if (kafka_config_check(config, why) < 0)
 		return NULL;

@@ -30,6 +30,7 @@ struct kafka_client {
 	char said[320];              /* newest complaint of the log, "" if none */
 	rd_kafka_resp_err_t refused; /* who we are, or TLS: waiting is vain */
 	bool down;                   /* every broker is away, as last told */
+	uint64_t stumbles;           /* connections that were lost, and answers that were late */
 };
 
 /* The defaults of the kind, then what the config says. NULL: why. Fills c, which stays

@@ -43,7 +43,7 @@ consumer_place(struct kafka_consumer *c, const char *topic, int32_t partition, b
 	p = mem_zalloc(sizeof(*p));
 	p->input = (struct input){
 		.name = mem_strdup(topic), .partition = partition, .kafka = true};
-	p->next = p->done = p->committed = -1;
+	p->next = p->out = p->done = p->committed = -1;
 	/* One that comes later holds nothing that was there at the beginning. */
 	p->content = true;
 	p->bound = c->ask.until == KAFKA_ENDLESS ? INT64_MAX : 0;
@@ -143,6 +143,10 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 		rd_kafka_assign(rk, NULL);
 		return;
 	}
+	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && c->ask.epochs) {
+		consumer_given(c, list);
+		return;
+	}
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
 		if (consumer_take(c, list, &why) < 0) {
 			if (!c->trouble.status)
@@ -155,9 +159,9 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 	lost = rd_kafka_assignment_lost(rk);
 	/* While the reader is away nobody knows what became of the messages that it has:
 	 * the next owner begins at what was committed before. */
-	if (c->ask.revoked && !c->apart)
+	if (c->ask.revoked && !c->apart && (c->assigned || !c->ask.epochs))
 		c->ask.revoked(c->ask.arg, c, lost);
-	if (!lost && !c->apart && commit_done(c, &why) < 0 && !c->trouble.status &&
+	if (!lost && !c->apart && !c->ask.epochs && commit_done(c, &why) < 0 && !c->trouble.status &&
 		why.status != EXIT_TRY_AGAIN && why.status != EXIT_UNAVAILABLE)
 		c->trouble = why;
 	for (i = 0; i < c->nplaces; i++)
@@ -316,6 +320,7 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 	const struct kafka_consume *ask = &c->ask;
 	bool pattern = false;
 	struct buf hidden = {0};
+	const char *strategy;
 	char text[32] = "";
 	size_t i, n;
 	int status = -1;
@@ -329,6 +334,13 @@ set_up(struct kafka_consumer *c, rd_kafka_conf_t *conf, struct failure *why)
 	if (ask->instance &&
 		kafka_conf_set(conf, "group.instance.id", ask->instance, why) < 0)
 		goto out;
+	if (ask->epochs && (strategy = kafka_config_get(c->client.config,
+			"partition.assignment.strategy")) && strstr(strategy, "cooperative")) {
+		fail(why, EXIT_CONFIG, "partition.assignment.strategy=%s: with checkpoints all "
+			"partitions are shared out at a time", strategy);
+		fail_hint(why, "range or roundrobin");
+		goto out;
+	}
 	if (ask->merge &&
 		!kafka_config_get(c->client.config, "queued.max.messages.kbytes") &&
 		kafka_conf_set(conf, "queued.max.messages.kbytes", MERGE_KBYTES, why) < 0)
@@ -361,6 +373,24 @@ out:
 
 static int keeper_start(struct kafka_consumer *, struct failure *why);
 
+/* Who is asked in the middle of a read may ask back. */
+static void
+init_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t again;
+
+	pthread_mutexattr_init(&again);
+	pthread_mutexattr_settype(&again, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(lock, &again);
+	pthread_mutexattr_destroy(&again);
+}
+
+int
+kafka_consumer_join(struct kafka_consumer *c, struct failure *why)
+{
+	return subscribe(c, why) < 0 ? -1 : keeper_start(c, why);
+}
+
 struct kafka_consumer *
 kafka_consumer_open(const struct kafka_config *config, const struct kafka_consume *ask,
 	struct failure *why)
@@ -371,7 +401,7 @@ kafka_consumer_open(const struct kafka_config *config, const struct kafka_consum
 	int status = -1, i;
 
 	c->ask = *ask;
-	pthread_mutex_init(&c->lock, NULL);
+	init_lock(&c->lock);
 	pthread_cond_init(&c->wake, NULL);
 	conf = kafka_client_conf(&c->client, config, KAFKA_CONSUMER, why);
 	if (!conf)
@@ -392,9 +422,7 @@ kafka_consumer_open(const struct kafka_config *config, const struct kafka_consum
 	if (ask->until != KAFKA_ENDLESS && consumer_bounds(c, list, why) < 0)
 		goto out;
 	if (ask->group) {
-		status = subscribe(c, why);
-		if (!status)
-			status = keeper_start(c, why);
+		status = ask->epochs ? 0 : kafka_consumer_join(c, why);
 	} else {
 		status = consumer_take(c, list, why);
 		if (!status && ask->assigned)
@@ -445,6 +473,7 @@ describe(struct kafka_consumer *c, size_t i)
 {
 	struct kafka_message *out = &c->message[i];
 	const rd_kafka_message_t *m = c->held[i];
+	struct kafka_place *place = out->place;
 	rd_kafka_timestamp_type_t type;
 	rd_kafka_headers_t *list;
 	const void *value;
@@ -460,7 +489,8 @@ describe(struct kafka_consumer *c, size_t i)
 			c->header[c->nheaders++] =
 				(struct header){slice_str(name), slice_of(value, n)};
 		}
-	out->meta = (struct meta){.topic = slice_str(out->place->input.name),
+	place->out = m->offset + 1;
+	out->meta = (struct meta){.topic = slice_str(place->input.name),
 		.partition = m->partition,
 		.offset = m->offset,
 		.ts_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? TIME_NONE : ts,
@@ -580,6 +610,11 @@ read_batch(struct kafka_consumer *c, size_t max, size_t max_bytes, int wait_ms,
 			let_go(c);
 			bytes = 0;
 			c->revoked = false;
+		}
+		if (c->anew) {
+			if (m)
+				rd_kafka_message_destroy(m);
+			break;
 		}
 		if (c->trouble.status) {
 			if (m)
@@ -800,7 +835,7 @@ commit_done(struct kafka_consumer *c, struct failure *why)
 	int tries = 0, j;
 	size_t i;
 
-	if (!c->ask.group)
+	if (!c->ask.group || c->ask.epochs)
 		return 0;
 	list = rd_kafka_topic_partition_list_new((int)c->nplaces);
 	for (i = 0; i < c->nplaces; i++) {
@@ -833,29 +868,6 @@ kafka_consumer_commit(struct kafka_consumer *c, struct failure *why)
 	return status;
 }
 
-int
-kafka_consumer_group_metadata(
-	struct kafka_consumer *c, struct buf *out, struct failure *why)
-{
-	rd_kafka_consumer_group_metadata_t *md =
-		rd_kafka_consumer_group_metadata(c->client.rk);
-	rd_kafka_error_t *error;
-	void *bytes;
-	size_t n;
-
-	if (!md)
-		return fail(
-			why, EXIT_INTERNAL, "a consumer without a group has no metadata");
-	error = rd_kafka_consumer_group_metadata_write(md, &bytes, &n);
-	rd_kafka_consumer_group_metadata_destroy(md);
-	if (error)
-		return kafka_fail_error(
-			&c->client, why, error, "metadata of %s", c->ask.group);
-	buf_add(out, bytes, n);
-	rd_kafka_mem_free(c->client.rk, bytes);
-	return 0;
-}
-
 void
 kafka_consumer_close(struct kafka_consumer *c)
 {
@@ -871,6 +883,8 @@ kafka_consumer_close(struct kafka_consumer *c)
 	c->leaving = true;
 	if (kafka_client_stop(&c->client, CLOSE_MS) < 0)
 		return; /* librdkafka's threads still know it */
+	if (c->given)
+		rd_kafka_topic_partition_list_destroy(c->given);
 	for (i = 0; i < c->nplaces; i++) {
 		free((char *)(uintptr_t)c->place[i]->input.name);
 		free(c->place[i]);

@@ -62,7 +62,8 @@ struct kafka_place {
 	bool at_end;         /* nothing more was there when last asked */
 	bool known;          /* it was there when the consumer was opened */
 	bool content;        /* of a bounded read: others have brought it to its need */
-	int64_t next;        /* offset after the newest message handed out, or -1 */
+	int64_t next;        /* offset after the newest message in hand, or -1 */
+	int64_t out;         /* with epochs: after the newest one that was handed out */
 	int64_t first, end;  /* what was there at opening, if that was asked; else 0 */
 	int64_t need;        /* what others must have committed; before bound was taken */
 	int64_t bound;       /* of what is read here; INT64_MAX: none */
@@ -90,6 +91,8 @@ struct kafka_consume {
 	size_t npartitions;
 	const char *group;            /* NULL: none */
 	const char *instance;         /* a static member's name, or NULL */
+	bool epochs;                  /* another producer's transactions keep the group's
+					 place: epochs, below */
 	enum kafka_at from;
 	int64_t from_n;
 	enum kafka_until until;
@@ -157,9 +160,42 @@ int kafka_consumer_pause(struct kafka_consumer *, bool pause, struct failure *wh
 /* Commit what the places say is done, and wait for the answer. Nothing new: 0 at once. */
 int kafka_consumer_commit(struct kafka_consumer *, struct failure *why);
 
-/* Append the group's metadata, for another process's transaction. */
-int kafka_consumer_group_metadata(struct kafka_consumer *, struct buf *,
-	struct failure *why);
+/*
+ * With epochs, the group's place is kept by somebody's transactions (transact.h), and this
+ * consumer commits nothing. It takes no partitions by itself: the reader asks for them, and
+ * learns what the notes beside their offsets tell.
+ *
+ *	kafka_consumer_join(c, why);
+ *	while ((rc = kafka_consumer_wait(c, 100, why)) == 0)
+ *		...
+ *	kafka_consumer_begin(c, NULL, &commit, why);
+ *	while ((n = kafka_consumer_read(c, ...)) >= 0)
+ *		if (kafka_consumer_anew(c))
+ *			...                         wait and begin again
+ *
+ * revoked() is called while there is still time to have a commit made, unless the partitions
+ * are lost or the reader is away.
+ */
+int kafka_consumer_join(struct kafka_consumer *, struct failure *why);
+
+/* 1: the group has been shared out, and what is ours may be none; 0: not in wait_ms; -1. */
+int kafka_consumer_wait(struct kafka_consumer *, int wait_ms, struct failure *why);
+
+/* Take what is ours, and read on from what is committed, or from where at, if not NULL, knows of
+ * another place. The commit is of all partitions of the topics, ours or not. */
+struct kafka_position;
+int kafka_consumer_begin(struct kafka_consumer *, const struct kafka_position *at,
+	struct source_commit *, struct failure *why);
+
+/* What is committed by now; brokers that don't answer soon leave it as it was. */
+void kafka_consumer_committed(struct kafka_consumer *, struct source_commit *);
+
+/* The group was shared out anew since the last begin: nothing more comes before the next. */
+bool kafka_consumer_anew(struct kafka_consumer *);
+
+/* Append the position (position.h) behind all that was handed out; nothing where we are no
+ * member any more, or no partition is ours. */
+void kafka_consumer_position(struct kafka_consumer *, struct buf *);
 
 /* Leave the group and free all; NULL is fine. Commits nothing. */
 void kafka_consumer_close(struct kafka_consumer *);

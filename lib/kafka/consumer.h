@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "kafka/client.h"
 #include "kafka/consume.h"
+#include "kafka/position.h"
 
 /* While it is opened a consumer waits long for an answer, and then gives up; later it asks
  * again and again, so that it can be told to stop. */
@@ -33,6 +34,10 @@ struct kafka_consumer {
 	bool assigned, paused, leaving;
 	size_t running;         /* assigned places that have not ended */
 	bool revoked;           /* since the last look: what is held was not handed out */
+	rd_kafka_topic_partition_list_t *given; /* with epochs: ours, once it is taken */
+	const struct kafka_position *at; /* while it is taken: where to begin instead */
+	struct kafka_notes notes;
+	bool anew;              /* given was not taken yet */
 	struct failure trouble; /* found inside a callback; status 0: none */
 	uint64_t era;           /* counts revocations */
 	uint64_t batch_era;     /* when the batch that is out was read */
@@ -80,6 +85,13 @@ int consumer_bounds(struct kafka_consumer *, const rd_kafka_topic_partition_list
 /* Give every partition its beginning, take them all, end those that hold nothing. */
 int consumer_take(struct kafka_consumer *, rd_kafka_topic_partition_list_t *,
 	struct failure *why);
+
+/* The partitions have been shared out: with epochs they wait to be taken. */
+void consumer_given(struct kafka_consumer *, const rd_kafka_topic_partition_list_t *);
+/* A list of all partitions that are known, without offsets. */
+rd_kafka_topic_partition_list_t *consumer_list(const struct kafka_consumer *);
+/* What the notes beside these offsets tell. */
+void consumer_notes(const rd_kafka_topic_partition_list_t *, struct kafka_notes *);
 
 /* Hand a message out with the batch in the making, which owns it then. */
 void consumer_hold(struct kafka_consumer *, rd_kafka_message_t *, struct kafka_place *);

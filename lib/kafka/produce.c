@@ -3,15 +3,13 @@
  * grow beyond the smallest max.message.bytes of its topics, and a record that is larger
  * by itself is refused here, before it has neighbours.
  */
-#include "kafka/produce.h"
+#include "kafka/producer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/table.h"
-#include "kafka/client.h"
 
 enum {
 	ANSWER_MS = 30000,
@@ -26,15 +24,6 @@ enum {
 	LARGEST = 1000000000, /* that librdkafka can send */
 };
 
-struct kafka_producer {
-	struct kafka_client client; /* first: the handle's opaque */
-	struct kafka_produce ask;
-	struct table topics; /* struct kafka_topic * by name */
-	uint32_t batch_bytes;
-	uint32_t largest; /* message.max.bytes */
-	unsigned unpolled;
-};
-
 static void
 on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
@@ -42,7 +31,7 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 	struct failure why;
 
 	(void)rk;
-	if (!p->ask.delivered)
+	if (!p->ask.delivered || p->doomed)
 		return;
 	if (m->err)
 		kafka_fail(&p->client, &why, m->err, "%s[%" PRId32 "]",
@@ -278,6 +267,22 @@ fit(struct kafka_producer *p, rd_kafka_conf_t *conf, const struct limits *of,
 	return fit_queue(p, conf, of->partitions, why);
 }
 
+static int
+name_transactions(struct kafka_producer *p, rd_kafka_conf_t *conf, struct failure *why)
+{
+	static const char name[] = "transaction.timeout.ms";
+
+	if (!p->ask.transaction)
+		return 0;
+	if (kafka_conf_set(conf, "transactional.id", p->ask.transaction, why) < 0)
+		return -1;
+	if (!kafka_config_get(p->client.config, name) && p->ask.transaction_ms &&
+		set_number(conf, name, (uint32_t)p->ask.transaction_ms, why) < 0)
+		return -1;
+	p->transaction_ms = (int)get_number(conf, name);
+	return 0;
+}
+
 struct kafka_producer *
 kafka_producer_open(const struct kafka_config *config, const struct kafka_produce *ask,
 	struct failure *why)
@@ -291,7 +296,8 @@ kafka_producer_open(const struct kafka_config *config, const struct kafka_produc
 	conf = kafka_client_conf(&p->client, config, KAFKA_PRODUCER, why);
 	if (!conf)
 		goto failed;
-	if (ask_limits(config, ask, &of, why) < 0 || fit(p, conf, &of, why) < 0) {
+	if (ask_limits(config, ask, &of, why) < 0 || fit(p, conf, &of, why) < 0 ||
+		name_transactions(p, conf, why) < 0) {
 		rd_kafka_conf_destroy(conf);
 		goto failed;
 	}
@@ -401,6 +407,18 @@ check_send(const struct kafka_topic *t, const struct kafka_send *s, struct failu
 	return 0;
 }
 
+/* A transaction that has to be aborted takes no more records. */
+static int
+not_queued(struct kafka_producer *p, const struct kafka_topic *t, rd_kafka_resp_err_t err,
+	struct failure *why)
+{
+	if (p->ask.transaction && kafka_producer_poll(p, why) < 0)
+		return -1;
+	if (p->ask.transaction && err == RD_KAFKA_RESP_ERR__STATE)
+		return fail(why, EXIT_TRY_AGAIN, "%s: the transaction has failed", t->name);
+	return kafka_fail(&p->client, why, err, "%s", t->name);
+}
+
 int
 kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
 	const struct kafka_send *s, struct failure *why)
@@ -416,7 +434,7 @@ kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
 		if (!err)
 			break;
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-			return kafka_fail(&p->client, why, err, "%s", t->name);
+			return not_queued(p, t, err, why);
 		/* Room comes with delivery reports. */
 		rd_kafka_poll(p->client.rk, 100);
 		if (kafka_producer_poll(p, why) < 0)
@@ -439,6 +457,8 @@ kafka_producer_poll(struct kafka_producer *p, struct failure *why)
 	err = rd_kafka_fatal_error(p->client.rk, text, sizeof(text));
 	if (!err)
 		return 0;
+	if (p->ask.transaction)
+		return producer_fenced(p, why);
 	kafka_fail(&p->client, why, err, "producer");
 	return fail_within(why, "%s: ", text);
 }
@@ -477,7 +497,7 @@ kafka_producer_close(struct kafka_producer *p)
 		free(t);
 	}
 	table_release(&p->topics);
-	p->ask.delivered = NULL;
+	p->doomed = true;
 	if (p->client.rk)
 		rd_kafka_purge(
 			p->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);

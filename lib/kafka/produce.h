@@ -35,6 +35,8 @@ struct kafka_produce {
 	const char *const *topics;
 	size_t ntopics;
 	int connect_ms;      /* how long to wait for a broker */
+	const char *transaction; /* the name of its transactions, transact.h; NULL: none */
+	int transaction_ms;  /* how long one may take, unless the config says; 0: the default */
 	/* The record sent with opaque was stored (why NULL), or never will be: EXIT_DATA
 	 * if the broker refused it for what it is. */
 	void (*delivered)(void *arg, void *opaque, const struct failure *why);

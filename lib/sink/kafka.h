@@ -38,4 +38,12 @@ void kafka_output_free(struct kafka_output *);
  */
 struct sink *kafka_sink_open(struct kafka_output *, const char *uri, struct failure *why);
 
+/*
+ * Who commits, in one transaction with what the sinks send, the place of a source (flow.h).
+ * The output's, and it works without any sink as well. begin gives all topics that were found to
+ * one producer, and so those that are found later: one that takes less than a batch of it is
+ * refused, EXIT_CONFIG, with the setting that mends it.
+ */
+struct committer *kafka_output_committer(struct kafka_output *);
+
 #endif

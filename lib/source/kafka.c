@@ -4,7 +4,9 @@
  * Each message is a line of the block, and its meta stands beside it. A value that cannot
  * stand in a line as it is (it is empty, holds a line feed, has white space around it) is
  * told apart: its line is "null", and meta.odd is the value. With a group the place that is
- * kept follows what the driver says is delivered: done(), then commit().
+ * kept follows what the driver says is delivered: done(), then commit(). Under checkpoints the
+ * transactions of the last process keep it: the driver asks for positions, and begins again
+ * whenever the group has been shared out anew.
  */
 #include "source/kafka.h"
 
@@ -18,6 +20,8 @@
 #include "base/mem.h"
 #include "capture/capture.h"
 #include "kafka/consume.h"
+#include "kafka/position.h"
+#include "kafka/transact.h"
 #include "kafka/uri.h"
 
 #define MESSAGES_MAX 2048
@@ -40,6 +44,9 @@ struct kafka_source {
 	int32_t *partitions;
 	struct buf written;    /* the topics of the run's sinks */
 	char *capture;         /* the folder of the capture that keeps the place, or NULL */
+	const struct kafka_config *kafka;
+	char *app;             /* under checkpoints: the group, and the member; or NULL */
+	bool joined;           /* with app: the first begin was there */
 	bool single;           /* a record is captured whole or not at all */
 	bool waited;           /* the last read found nothing at once */
 	bool small;            /* the last block was: there may be no more now */
@@ -208,6 +215,36 @@ take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **parti
 	return rc;
 }
 
+/* Under checkpoints the place is the app's. */
+static int
+take_app(struct kafka_source *s, struct kafka_consume *c, const struct source_options *opt,
+	struct failure *why)
+{
+	if (!opt->checkpoints)
+		return 0;
+	if (!opt->app || !*opt->app) {
+		fail(why, EXIT_USAGE, "--checkpoint needs --app where the source is topics");
+		fail_hint(why, "--app NAME, or export SK_APP=NAME for the whole pipeline");
+		return -1;
+	}
+	s->app = mem_strdup(opt->app);
+	c->group = c->instance = s->app;
+	c->epochs = true;
+	return 0;
+}
+
+static int
+check_app(const struct kafka_source *s, const struct kafka_consume *c, struct failure *why)
+{
+	if (s->app && strcmp(c->group, s->app) != 0)
+		return fail(why, EXIT_USAGE, "group=%s: with --checkpoint the group is the app, %s",
+			c->group, s->app);
+	if (s->app && c->uncommitted)
+		return fail(why, EXIT_USAGE, "isolation=uncommitted and --checkpoint exclude each "
+			"other: what is read may yet be void");
+	return 0;
+}
+
 /* ---- what the run itself writes ------------------------------------------------------------- */
 
 /* The names that a sink's topic may have, as a regular expression: what data fill in is any
@@ -277,7 +314,7 @@ find_capture(struct kafka_source *s, const struct source_options *opt, struct fa
 {
 	struct capture_uri u;
 
-	if (!opt->sinks || !opt->sinks[0] || opt->sinks[1] || opt->stateful ||
+	if (s->app || !opt->sinks || !opt->sinks[0] || opt->sinks[1] || opt->stateful ||
 		!capture_is(opt->sinks[0]))
 		return 0;
 	if (capture_uri_parse(opt->sinks[0], &u, why) < 0)
@@ -428,7 +465,7 @@ wait_for_others(struct kafka_source *s, bool later, struct failure *why)
 static int
 at_rest(struct kafka_source *s, struct failure *why)
 {
-	bool later = false;
+	bool later = s->app != NULL;
 	int rc;
 
 	if (s->base.commit) {
@@ -441,7 +478,7 @@ at_rest(struct kafka_source *s, struct failure *why)
 			return -1;
 	}
 	rc = kafka_consumer_ended(s->consumer, later, why);
-	return rc ? rc : wait_for_others(s, later, why);
+	return rc ? rc : wait_for_others(s, later && !s->app, why);
 }
 
 /* Nothing has come. 1: nothing will. */
@@ -453,7 +490,7 @@ look(struct kafka_source *s, struct failure *why)
 	if (kafka_consumer_rests(s->consumer))
 		return at_rest(s, why);
 	s->rest_ns = s->moved_ns = 0;
-	return s->waited ? idle(s, why) : 0;
+	return s->waited && !s->app ? idle(s, why) : 0;
 }
 
 /* What the partitions have come to, as of the records that are delivered. */
@@ -472,6 +509,23 @@ tell_inputs(struct kafka_source *s)
 		in->at_end = place[i]->at_end;
 		s->base.unread += !in->ended && !in->at_end && !in->seen;
 	}
+}
+
+/* The driver is needed, though nothing has come. */
+static bool
+has_reason(struct kafka_source *s)
+{
+	if (s->app && kafka_consumer_anew(s->consumer)) {
+		s->base.anew = true;
+		return true;
+	}
+	/* Nobody shall wait for what was read. */
+	if (s->app && s->waited && s->unflushed) {
+		s->unflushed = false;
+		s->small = true;
+		return true;
+	}
+	return s->base.wake_ns && time_monotonic_ns() >= s->base.wake_ns;
 }
 
 static int
@@ -498,13 +552,14 @@ source_read(struct source *base, struct block *b, struct failure *why)
 		n = look(s, why);
 		if (n)
 			return n < 0 ? -1 : 0;
-		s->waited = true;
-		if (base->wake_ns && time_monotonic_ns() >= base->wake_ns) {
+		if (has_reason(s)) {
+			s->waited = true;
 			tell_inputs(s);
 			b->n = 0;
 			b->input = NULL;
 			return 1;
 		}
+		s->waited = true;
 	}
 	s->waited = s->told = false;
 	s->rest_ns = s->moved_ns = 0;
@@ -538,6 +593,75 @@ source_commit(struct source *base, struct failure *why)
 	return kafka_consumer_commit(((struct kafka_source *)base)->consumer, why);
 }
 
+/* ---- by epochs ------------------------------------------------------------------------------ */
+
+static int
+join(struct kafka_source *s, struct failure *why)
+{
+	if (s->joined)
+		return 0;
+	if (s->base.fence && kafka_fence(s->kafka, s->app, why) < 0)
+		return -1;
+	if (kafka_consumer_join(s->consumer, why) < 0)
+		return -1;
+	s->joined = true;
+	return 0;
+}
+
+static int
+source_begin(struct source *base, struct slice at, struct source_commit *commit,
+	struct failure *why)
+{
+	struct kafka_source *s = (struct kafka_source *)base;
+	struct kafka_position position = {0};
+	int rc = at.n ? kafka_position_read(&position, at, why) : 0;
+
+	if (rc < 0 || join(s, why) < 0)
+		rc = -1;
+	while (rc == 0 && (rc = kafka_consumer_wait(s->consumer, WAIT_MS, why)) == 0) {
+		if (flow_draining())
+			rc = fail(why, EXIT_TRY_AGAIN, "the run was ended before the group gave it "
+				"partitions");
+		else
+			wait_to_join(s);
+	}
+	if (rc > 0)
+		rc = kafka_consumer_begin(s->consumer, at.n ? &position : NULL, commit, why);
+	kafka_position_release(&position);
+	s->rest_ns = s->moved_ns = 0;
+	s->waited = s->told = s->unflushed = false;
+	tell_inputs(s);
+	return rc;
+}
+
+static int
+source_committed(struct source *base, struct source_commit *commit, struct failure *why)
+{
+	(void)why;
+	kafka_consumer_committed(((struct kafka_source *)base)->consumer, commit);
+	return 0;
+}
+
+static struct input *
+source_input(struct source *base, size_t i)
+{
+	struct kafka_place *const *place;
+	size_t n, j;
+
+	place = kafka_consumer_places(((struct kafka_source *)base)->consumer, &n);
+	for (j = 0; j < n; j++)
+		if (place[j]->assigned && i-- == 0)
+			return &place[j]->input;
+	return NULL;
+}
+
+static void
+source_position(struct source *base, const struct source_place *place, struct buf *b)
+{
+	(void)place;
+	kafka_consumer_position(((struct kafka_source *)base)->consumer, b);
+}
+
 /* Partitions go: what came of their messages is delivered first, and then committed. Where
  * that cannot be, nothing is: the next owner reads it again. */
 static void
@@ -550,9 +674,9 @@ on_revoked(void *arg, struct kafka_consumer *consumer, bool lost)
 
 	if (!lost && s->base.settle)
 		rc = s->base.settle(s->base.flow, &s->lost);
-	if (rc == 0 || lost)
+	s->failed |= rc < 0 && !lost && s->base.settle;
+	if (rc == 0 || lost || s->app)
 		return;
-	s->failed = rc < 0;
 	place = kafka_consumer_places(consumer, &n);
 	for (i = 0; i < n; i++)
 		place[i]->done = -1;
@@ -568,6 +692,7 @@ source_close(struct source *base)
 	kafka_uri_release(&s->uri);
 	free(s->partitions);
 	free(s->capture);
+	free(s->app);
 	buf_release(&s->written);
 	free(s->meta);
 	free(s->origin);
@@ -586,8 +711,8 @@ kafka_source_open(const char *uri, const struct source_options *opt, struct fail
 	c.ntopics = s->uri.ntopics;
 	find_written(s, opt->sinks);
 	c.exclude = s->written.n ? buf_cstr(&s->written) : NULL;
-	if (take_options(&c, &s->uri, &s->partitions, why) < 0 || check_written(&c, why) < 0 ||
-		find_capture(s, opt, why) < 0) {
+	if (take_app(s, &c, opt, why) < 0 || take_options(&c, &s->uri, &s->partitions, why) < 0 ||
+		check_app(s, &c, why) < 0 || check_written(&c, why) < 0 || find_capture(s, opt, why) < 0) {
 		fail_within(why, "%s: ", uri);
 		goto fail;
 	}
@@ -600,7 +725,13 @@ kafka_source_open(const char *uri, const struct source_options *opt, struct fail
 	s->base.would_wait = source_would_wait;
 	s->base.close = source_close;
 	s->base.one_block = true;
-	if (c.group) {
+	s->kafka = opt->kafka;
+	if (s->app) {
+		s->base.begin = source_begin;
+		s->base.committed = source_committed;
+		s->base.input = source_input;
+		s->base.position = source_position;
+	} else if (c.group) {
 		s->base.done = source_done;
 		s->base.commit = source_commit;
 	}

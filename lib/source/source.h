@@ -58,6 +58,8 @@ struct source_options {
 				     it are not read without an end */
 	bool single;           /* of each record at most one becomes */
 	bool stateful;         /* or it depends on others what */
+	const char *app;       /* the job's name; "" or NULL: none */
+	bool checkpoints;      /* the place in topics is kept by epochs, for the app */
 	size_t block_bytes;    /* about the size of a block; 0: the default */
 };
 
