@@ -229,7 +229,7 @@ aggregate_barrier(void *self, uint64_t epoch, struct emit *e, struct failure *wh
 
 static const struct operator aggregate_operator = {
 	.name = "aggregate",
-	.flags = OP_STATE | OP_TIMED,
+	.flags = OP_STATE | OP_TIMED | OP_NOTES,
 	.open = aggregate_open,
 	.record = aggregate_record,
 	.note = aggregate_note,

@@ -252,7 +252,7 @@ join_barrier(void *self, uint64_t epoch, struct emit *e, struct failure *why)
 
 static const struct operator join_operator = {
 	.name = "join",
-	.flags = OP_STATE | OP_TIMED,
+	.flags = OP_STATE | OP_TIMED | OP_NOTES,
 	.open = join_open,
 	.record = join_record,
 	.note = join_note,

@@ -85,6 +85,13 @@ window_record(void *self, const struct record *r, struct emit *e, struct failure
 	return 0;
 }
 
+static void
+window_note(void *self, const struct json_scan *scan, struct buf *notes)
+{
+	if (!config.plan.from_partials)
+		reading_note(&((struct window *)self)->reading, scan, notes);
+}
+
 static bool
 window_when(void *self, const struct record *r, int64_t *us)
 {
@@ -141,9 +148,10 @@ window_barrier(void *self, uint64_t epoch, struct emit *e, struct failure *why)
 
 static const struct operator window_operator = {
 	.name = "window",
-	.flags = OP_STATE | OP_TIMED,
+	.flags = OP_STATE | OP_TIMED | OP_NOTES,
 	.open = window_open,
 	.record = window_record,
+	.note = window_note,
 	.when = window_when,
 	.watermark = window_watermark,
 	.barrier = window_barrier,

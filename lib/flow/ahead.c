@@ -1,6 +1,7 @@
 /*
- * A ring of blocks that circulate between the two threads: the reading one fills a slot, the
- * other swaps it with the block that it is done with.
+ * A ring of slots. One thread at a time reads: it begins the next slot, and so blocks stand in
+ * the order in which they were read. What is read each thread scans for itself. Who takes
+ * blocks swaps the first slot, once it is full, with the block that it is done with.
  */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "flow/ahead.h"
@@ -11,7 +12,7 @@
 
 #include "base/mem.h"
 
-#define SLOTS 3
+#define SPARE 3 /* slots, beside one a thread */
 
 struct slot {
 	struct block block;
@@ -19,19 +20,23 @@ struct slot {
 	struct taken taken;
 	struct failure why;
 	int rc;              /* of the read */
+	bool full;           /* read and scanned */
 };
 
 struct ahead {
 	struct flow *flow;
 	void *op;
-	pthread_t thread;
+	pthread_t *thread;
+	size_t nthreads;
+	bool helps;          /* who finds no block reads one */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t filled, emptied;
-	size_t first, n;     /* filled slots */
-	bool stop;
-	struct slot slot[SLOTS];
-	atomic_bool lazy;    /* how the next block is to be scanned */
+	struct slot *slot;
+	size_t nslots, first, begun; /* slots from first on */
+	bool reading;        /* somebody is at it */
+	bool over, stop;     /* there is nothing more to read; it is not wanted */
 	uint64_t number;     /* of scans: each has its own */
+	atomic_bool lazy;    /* how the next block is to be scanned */
 };
 
 bool
@@ -46,22 +51,62 @@ ahead_is_fit(const struct flow *f)
 	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) > 1;
 }
 
-/* ---- the thread ------------------------------------------------------------------------ */
+/* ---- reading and scanning ------------------------------------------------------------------ */
+
+/* With the lock. */
+static bool
+may_begin(const struct ahead *a)
+{
+	return !a->reading && !a->over && a->begun < a->nslots;
+}
+
+/* With the lock. */
+static struct slot *
+begin(struct ahead *a)
+{
+	struct slot *s = &a->slot[(a->first + a->begun++) % a->nslots];
+
+	a->reading = true;
+	s->full = false;
+	return s;
+}
 
 static void
-fill(struct ahead *a, struct slot *s)
+end_read(struct ahead *a, struct slot *s)
 {
-	int off;
-
-	/* Only here may it be ended: a pipe may never give more. */
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &off);
-	s->rc = flow_read(a->flow, &s->block, &s->taken, 0, &s->why);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &off);
-	if (s->rc <= 0 || s->block.too_long)
-		return;
+	pthread_mutex_lock(&a->lock);
+	a->reading = false;
+	a->over = s->rc <= 0;
 	/* Who has looked at another scan knows it by its number. */
 	s->scan.number = a->number++;
-	worker_scan(a->flow, a->op, &s->scan, &s->block, atomic_load(&a->lazy));
+	pthread_cond_broadcast(&a->emptied);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static void
+scan(struct ahead *a, struct slot *s)
+{
+	if (s->rc > 0 && !s->block.too_long)
+		worker_scan(a->flow, a->op, &s->scan, &s->block, atomic_load(&a->lazy));
+	pthread_mutex_lock(&a->lock);
+	s->full = true;
+	pthread_cond_signal(&a->filled);
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* ---- a thread -------------------------------------------------------------------------- */
+
+static struct slot *
+await_slot(struct ahead *a)
+{
+	struct slot *s;
+
+	pthread_mutex_lock(&a->lock);
+	while (!may_begin(a) && !a->stop && !a->over)
+		pthread_cond_wait(&a->emptied, &a->lock);
+	s = a->stop || a->over ? NULL : begin(a);
+	pthread_mutex_unlock(&a->lock);
+	return s;
 }
 
 static void *
@@ -69,37 +114,53 @@ run(void *arg)
 {
 	struct ahead *a = arg;
 	struct slot *s;
-	int off, rc = 1;
+	int off;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &off);
-	while (rc > 0) {
-		pthread_mutex_lock(&a->lock);
-		while (a->n == SLOTS && !a->stop)
-			pthread_cond_wait(&a->emptied, &a->lock);
-		s = &a->slot[(a->first + a->n) % SLOTS];
-		rc = a->stop ? 0 : 1;
-		pthread_mutex_unlock(&a->lock);
-		if (!rc)
-			break;
-		fill(a, s);
-		rc = s->rc;
-		pthread_mutex_lock(&a->lock);
-		a->n++;
-		pthread_cond_signal(&a->filled);
-		pthread_mutex_unlock(&a->lock);
+	while ((s = await_slot(a))) {
+		/* Only here may it be ended: a pipe may never give more. */
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &off);
+		s->rc = flow_read(a->flow, &s->block, &s->taken, 0, &s->why);
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &off);
+		end_read(a, s);
+		scan(a, s);
 	}
 	return NULL;
+}
+
+static void
+release(struct ahead *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->nslots; i++) {
+		block_release(&a->slot[i].block);
+		json_scan_release(&a->slot[i].scan);
+	}
+	pthread_mutex_destroy(&a->lock);
+	pthread_cond_destroy(&a->filled);
+	pthread_cond_destroy(&a->emptied);
+	free(a->slot);
+	free(a->thread);
+	free(a);
 }
 
 struct ahead *
 ahead_start(struct worker *w)
 {
+	const struct source *source = w->flow->source;
 	struct ahead *a = mem_zalloc(sizeof(*a));
+	bool several = !w->flow->op->note || w->flow->op->flags & OP_NOTES;
+	size_t want = several ? w->flow->ahead_threads : 1;
 	pthread_condattr_t monotonic;
 
 	a->flow = w->flow;
 	a->op = w->op;
 	a->number = w->scan.number;
+	a->helps = several && source->total_bytes && !source->endless && !source->stdin_pipe;
+	a->thread = mem_array(want, sizeof(*a->thread));
+	a->nslots = want + SPARE;
+	a->slot = mem_zalloc(a->nslots * sizeof(*a->slot));
 	atomic_store(&a->lazy, worker_is_lazy(w));
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -107,9 +168,12 @@ ahead_start(struct worker *w)
 	pthread_cond_init(&a->filled, &monotonic);
 	pthread_cond_init(&a->emptied, NULL);
 	pthread_condattr_destroy(&monotonic);
-	if (pthread_create(&a->thread, NULL, run, a) == 0)
+	while (a->nthreads < want &&
+		pthread_create(&a->thread[a->nthreads], NULL, run, a) == 0)
+		a->nthreads++;
+	if (a->nthreads)
 		return a;
-	free(a);
+	release(a);
 	return NULL;
 }
 
@@ -122,21 +186,16 @@ ahead_stop(struct ahead *a)
 		return;
 	pthread_mutex_lock(&a->lock);
 	a->stop = true;
-	pthread_cond_signal(&a->emptied);
+	pthread_cond_broadcast(&a->emptied);
 	pthread_mutex_unlock(&a->lock);
-	pthread_cancel(a->thread);
-	pthread_join(a->thread, NULL);
-	for (i = 0; i < SLOTS; i++) {
-		block_release(&a->slot[i].block);
-		json_scan_release(&a->slot[i].scan);
-	}
-	pthread_mutex_destroy(&a->lock);
-	pthread_cond_destroy(&a->filled);
-	pthread_cond_destroy(&a->emptied);
-	free(a);
+	for (i = 0; i < a->nthreads; i++)
+		pthread_cancel(a->thread[i]);
+	for (i = 0; i < a->nthreads; i++)
+		pthread_join(a->thread[i], NULL);
+	release(a);
 }
 
-/* ---- the other ------------------------------------------------------------------------- */
+/* ---- who takes the blocks ---------------------------------------------------------------- */
 
 static void
 swap(struct worker *w, struct slot *s)
@@ -151,34 +210,53 @@ swap(struct worker *w, struct slot *s)
 	s->scan = scan;
 }
 
-int
-ahead_take(struct ahead *a, struct worker *w, int64_t wake_ns)
+/* With the lock. The first slot, full; NULL: there is none at wake_ns. */
+static struct slot *
+await_block(struct ahead *a, int64_t wake_ns)
 {
 	struct timespec at = {.tv_sec = wake_ns / 1000000000, .tv_nsec = wake_ns % 1000000000};
 	struct slot *s;
-	int rc = 0;
+
+	while (!a->begun || !a->slot[a->first].full) {
+		if (a->helps && may_begin(a)) {
+			s = begin(a);
+			pthread_mutex_unlock(&a->lock);
+			s->rc = flow_read(a->flow, &s->block, &s->taken, 0, &s->why);
+			end_read(a, s);
+			scan(a, s);
+			pthread_mutex_lock(&a->lock);
+		} else if ((wake_ns ? pthread_cond_timedwait(&a->filled, &a->lock, &at) :
+			pthread_cond_wait(&a->filled, &a->lock)) == ETIMEDOUT) {
+			return a->begun && a->slot[a->first].full ? &a->slot[a->first] : NULL;
+		}
+	}
+	return &a->slot[a->first];
+}
+
+int
+ahead_take(struct ahead *a, struct worker *w, int64_t wake_ns)
+{
+	struct slot *s;
+	int rc;
 
 	atomic_store(&a->lazy, worker_is_lazy(w));
 	pthread_mutex_lock(&a->lock);
-	while (a->n == 0 && rc != ETIMEDOUT)
-		rc = wake_ns ? pthread_cond_timedwait(&a->filled, &a->lock, &at) :
-			pthread_cond_wait(&a->filled, &a->lock);
-	if (a->n == 0) {
+	s = await_block(a, wake_ns);
+	if (!s) {
 		pthread_mutex_unlock(&a->lock);
 		w->block.n = 0;
 		w->block.too_long = 0;
 		w->scan.nlines = w->scan.feeds = 0;
 		return 1;
 	}
-	s = &a->slot[a->first];
 	rc = s->rc;
 	w->why = s->why;
 	swap(w, s);
 	/* The end stays where it is. */
 	if (rc > 0) {
-		a->first = (a->first + 1) % SLOTS;
-		a->n--;
-		pthread_cond_signal(&a->emptied);
+		a->first = (a->first + 1) % a->nslots;
+		a->begun--;
+		pthread_cond_broadcast(&a->emptied);
 	}
 	pthread_mutex_unlock(&a->lock);
 	return rc;
@@ -190,7 +268,7 @@ ahead_waits(struct ahead *a)
 	bool waits;
 
 	pthread_mutex_lock(&a->lock);
-	waits = a->n == 0;
+	waits = !a->begun || !a->slot[a->first].full;
 	pthread_mutex_unlock(&a->lock);
 	return waits;
 }

@@ -157,6 +157,7 @@ enum op_flags {
 	OP_TIMED = 8,     /* may use event time: flow_options.timed says whether it does */
 	OP_SINGLE = 16,   /* of one record it makes one at the most */
 	OP_LAZY = 32,     /* looks at tokens only after record_value(), and not of each record */
+	OP_NOTES = 128,   /* note() changes nothing of its own: several threads may be at it */
 	OP_LARGE = 64,    /* makes much of little: on one thread, output goes out within a block */
 };
 
@@ -232,7 +233,8 @@ struct operator {
 	enum op_peek (*peek)(void *self, const struct json_doc *, unsigned *outlet);
 	/* Or NULL: look at the lines of a block, "." being the whole line, before their turn
 	 * comes, maybe on another thread than all else, and note what will help record(),
-	 * which finds it in its block. A line may not be valid. No two at a time. */
+	 * which finds it in its block. A line may not be valid. No two at a time, without
+	 * OP_NOTES. */
 	void (*note)(void *self, const struct json_scan *, struct buf *notes);
 	/* Or NULL: the event time of a plain record, where the operator, who looks at it anyway,
 	 * can tell what --time says: true. */

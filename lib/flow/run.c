@@ -642,6 +642,7 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	size_t i;
 	bool complete;
 
+	f->ahead_threads = own.jobs > 1 ? (size_t)own.jobs - 1 : 1;
 	if (own.serial || source->one_block || own.timed || own.time.expr ||
 		own.checkpoint_us || (own.state_given && source->position))
 		own.jobs = 1;

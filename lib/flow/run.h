@@ -33,6 +33,7 @@ struct flow {
 	uint64_t deliveries, open_sinks;
 
 	struct ahead *ahead;         /* reads and scans, or NULL */
+	size_t ahead_threads;        /* that it may have */
 	pthread_mutex_t read_lock;   /* guards the source, next and at_end */
 	uint64_t next;               /* number of the next block */
 	bool at_end;

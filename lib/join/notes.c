@@ -173,18 +173,20 @@ tell(const struct notes *n, const struct json_doc *d, struct note *note)
 
 /* A time that is a string in RFC 3339; anything else is left to the evaluation. */
 static void
-tell_time(struct notes *n, const struct json_doc *d, struct note *note)
+tell_time(const struct notes *n, const struct json_doc *d, struct note *note,
+	struct time_memo *memo)
 {
 	uint32_t at = note->at[n->time];
 
 	if (at == JSON_NONE || d->first[at] != '"' ||
-		time_of_rfc3339_near(&n->memo, json_string_raw(d, at), &note->us) < 0)
+		time_of_rfc3339_near(memo, json_string_raw(d, at), &note->us) < 0)
 		note->us = TIME_NONE;
 }
 
 void
-notes_make(struct notes *n, const struct json_scan *s, struct buf *b)
+notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 {
+	struct time_memo memo = {.known = false};
 	struct note *note;
 	size_t i;
 
@@ -205,7 +207,7 @@ notes_make(struct notes *n, const struct json_scan *s, struct buf *b)
 		if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&n->wants, &d, note->at))
 			continue;
 		if (n->time >= 0)
-			tell_time(n, &d, note);
+			tell_time(n, &d, note, &memo);
 		note->told = tell(n, &d, note);
 	}
 }

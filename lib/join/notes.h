@@ -33,7 +33,6 @@ struct notes {
 	int time;               /* the wanted member that --time is, or -1 */
 	uint64_t seed;
 	size_t bytes;           /* of a note */
-	struct time_memo memo;
 };
 
 /* rows: of a table that is read from a file. time: --time, or NULL. */
@@ -42,7 +41,7 @@ void notes_init(struct notes *, const struct join_plan *, const struct expr *tim
 void notes_release(struct notes *);
 
 /* Make the notes of a block. */
-void notes_make(struct notes *, const struct json_scan *, struct buf *);
+void notes_make(const struct notes *, const struct json_scan *, struct buf *);
 
 /* The event time of a record: true. */
 bool notes_when(const struct notes *, const struct record *, int64_t *us);

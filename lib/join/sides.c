@@ -86,7 +86,7 @@ sides_free(struct sides *s)
 }
 
 void
-sides_note(struct sides *s, const struct json_scan *scan, struct buf *notes)
+sides_note(const struct sides *s, const struct json_scan *scan, struct buf *notes)
 {
 	notes_make(&s->notes, scan, notes);
 }

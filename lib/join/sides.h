@@ -21,7 +21,7 @@ struct sides *sides_new(const struct join_plan *, const char *stage, const struc
 void sides_free(struct sides *);
 
 /* operator.note: look at a block ahead of its records. */
-void sides_note(struct sides *, const struct json_scan *, struct buf *notes);
+void sides_note(const struct sides *, const struct json_scan *, struct buf *notes);
 /* operator.when: the event time of a record, if it is noted: true. */
 bool sides_when(const struct sides *, const struct record *, int64_t *us);
 /* The hash of the key of the record so many behind this one, if it is noted: true. */

@@ -9,9 +9,8 @@
 /* A member of "." that some expression is. */
 struct field {
 	struct json_name name;
-	int want;                 /* its number among those that one walk finds; -1: none */
-	bool looked;              /* at the record in hand, */
-	bool there;               /* and it is not null */
+	uint64_t looked;          /* number of the record that this is of: */
+	bool there;               /* it is, and not null */
 	bool plain;               /* equal values have this text, as far as is known */
 	struct fold_value value;
 };
@@ -33,10 +32,7 @@ struct reading_rest {
 	const struct reading_plan *plan;
 	struct field *field;
 	size_t nfields;
-	struct pick_wants wants;  /* the fields, as far as they fit, and the time: */
-	int time;                 /* which of them that is; -1: none */
-	struct time_memo memo;
-	const char *walked;       /* the line that was walked over ahead of its turn, or NULL */
+	struct seen_plan plan_seen; /* the fields, ahead of their turn */
 	struct asked key;
 	struct asked_spec *spec;
 	size_t cap;               /* inputs */
@@ -44,6 +40,8 @@ struct reading_rest {
 	struct buf room, identity;
 	/* Of the record in hand: */
 	const struct record *record;
+	const struct seen *seen;  /* or NULL */
+	uint64_t number;
 	bool is_object;           /* so that a field can be looked up */
 	bool used;                /* a run has to be reset */
 	struct failure *why;
@@ -65,8 +63,9 @@ ask(struct reading_rest *r, const struct expr *e)
 		;
 	if (i == r->nfields) {
 		r->field = mem_realloc(r->field, (i + 1) * sizeof(*r->field));
-		r->field[i] = (struct field){json_name_of(name), pick_want(&r->wants, name)};
+		r->field[i] = (struct field){.name = json_name_of(name)};
 		r->nfields++;
+		seen_add(&r->plan_seen, name);
 	}
 	/* It is run where "." is no object. */
 	return (struct asked){(int)i, expr_run_new(e), e};
@@ -76,20 +75,17 @@ void
 reading_init(struct reading *reading, const struct reading_plan *plan)
 {
 	struct reading_rest *r = mem_zalloc(sizeof(*r));
-	struct slice name;
 	size_t i, j;
 
 	*reading = (struct reading){.rest = r, .plain = true};
 	r->plan = plan;
-	r->time = -1;
-	if (plan->time && plan->time->expr && expr_is_path(plan->time->expr) &&
-		expr_path_fields(plan->time->expr, 0, &name, 1) == 1)
-		r->time = pick_want(&r->wants, name);
+	seen_init(&r->plan_seen, plan->time);
 	r->spec = mem_array(plan->nspecs + 1, sizeof(*r->spec));
 	r->key = ask(r, plan->key);
 	for (i = 0; i < plan->nspecs; i++)
 		for (j = 0; j < SPEC_EXPRS; j++)
 			r->spec[i].part[j] = ask(r, plan->spec[i].expr[j]);
+	seen_ready(&r->plan_seen);
 	r->cap = plan->nspecs + 8;
 	reading->input = mem_array(r->cap, sizeof(*reading->input));
 }
@@ -106,6 +102,7 @@ reading_release(struct reading *reading)
 		for (j = 0; j < SPEC_EXPRS; j++)
 			expr_run_free(r->spec[i].part[j].run);
 	expr_run_free(r->key.run);
+	seen_release(&r->plan_seen);
 	free(r->field);
 	free(r->spec);
 	free(reading->input);
@@ -122,10 +119,10 @@ reset(struct reading_rest *r)
 {
 	size_t i, j;
 
-	arena_reset(&r->arena);
 	if (!r->used)
 		return;
 	r->used = false;
+	arena_reset(&r->arena);
 	if (r->key.run)
 		expr_run_reset(r->key.run);
 	for (i = 0; i < r->plan->nspecs; i++)
@@ -162,92 +159,21 @@ run_test(struct reading_rest *r, const struct asked *a)
 
 /* ---- fields ---------------------------------------------------------------------------- */
 
-/* Strings without escapes, and short whole numbers, are as equal ones share them. */
-static inline bool
-is_plain(const struct fold_value *v, bool escapes)
+void
+reading_note(const struct reading *reading, const struct json_scan *scan, struct buf *notes)
 {
-	if (v->type == JSON_STRING)
-		return !escapes || !memchr(v->text.p, '\\', v->text.n);
-	return v->small && !v->scale && v->m;
-}
-
-/* A scalar of a line without escapes, or none. */
-static inline void
-see(const struct json_doc *d, uint32_t t, struct field *f)
-{
-	const char *p;
-	uint32_t n;
-	char c;
-
-	f->there = false;
-	f->looked = true;
-	if (t == JSON_NONE || (c = d->first[t]) == 'n')
-		return;
-	if (c == '{' || c == '[') {
-		f->looked = false;
-		return;
-	}
-	p = d->base + d->pos[t];
-	n = d->pos[t + 1] - d->pos[t];
-	while ((unsigned char)p[n - 1] <= ' ')
-		n--;
-	f->there = true;
-	f->value.text = slice_of(p, n);
-	f->value.type = (enum json_type)json_type_of_byte[(unsigned char)c];
-	f->value.small = f->value.type == JSON_NUMBER &&
-		fold_small(p, n, &f->value.m, &f->value.scale);
-	f->plain = is_plain(&f->value, false);
-}
-
-static int64_t
-time_at(const struct flow_time *time, const struct json_doc *d, uint32_t t,
-	struct time_memo *memo)
-{
-	struct slice text;
-	int64_t us;
-
-	if (t == JSON_NONE)
-		return TIME_NONE;
-	text = json_text(d, t);
-	if (d->first[t] == '"')
-		return time_of_rfc3339_near(memo, slice_of(text.p + 1, text.n - 2), &us) < 0 ?
-			TIME_NONE : us;
-	return json_type_at(d, t) != JSON_NUMBER ||
-		time_of_epoch(text, time->unit, &us) < 0 ? TIME_NONE : us;
-}
-
-/* Look at all fields in one walk over the line; at has the tokens. False: it may not be valid,
- * or has escapes, and each is looked for by itself. */
-static inline bool
-walk(struct reading_rest *r, const struct record *record, uint32_t *at)
-{
-	const struct json_doc *d = record->doc;
-	size_t i;
-
-	if (record->meta || record->root || d->flags || !r->wants.n ||
-		!pick_look(&r->wants, d, at))
-		return false;
-	for (i = 0; i < r->nfields; i++) {
-		if (r->field[i].want >= 0)
-			see(d, at[r->field[i].want], &r->field[i]);
-		else
-			r->field[i].looked = false;
-	}
-	return true;
+	seen_make(&reading->rest->plan_seen, scan, notes);
 }
 
 bool
-reading_when(struct reading *reading, const struct record *record, int64_t *us)
+reading_when(const struct reading *reading, const struct record *record, int64_t *us)
 {
-	struct reading_rest *r = reading->rest;
-	uint32_t at[PICK_WANTS];
+	const struct seen *seen = seen_of(&reading->rest->plan_seen, record);
 
-	r->walked = NULL;
-	if (r->time < 0 || !walk(r, record, at))
+	if (!seen || seen->us == TIME_NONE)
 		return false;
-	r->walked = record->line.p;
-	*us = time_at(r->plan->time, record->doc, at[r->time], &r->memo);
-	return *us != TIME_NONE;
+	*us = seen->us;
+	return true;
 }
 
 static struct fold_value
@@ -255,6 +181,7 @@ token(struct reading_rest *r, const struct json_doc *d, uint32_t t)
 {
 	struct slice text;
 
+	r->used = true;
 	if (json_opens(d, t) || (d->first[t] == '"' && d->flags & JSON_LINE_ESCAPE)) {
 		buf_reset(&r->room);
 		json_add_compact(&r->room, d, t);
@@ -271,12 +198,25 @@ look(struct reading_rest *r, struct field *f)
 	const struct json_doc *d = r->record->doc;
 	uint32_t t = json_get_name(d, r->record->root, &f->name);
 
-	f->looked = true;
 	f->there = t != JSON_NONE && json_type_at(d, t) != JSON_NULL;
 	if (!f->there)
 		return;
 	f->value = token(r, d, t);
-	f->plain = is_plain(&f->value, true);
+	f->plain = seen_is_plain(&f->value, true);
+}
+
+static inline void
+take_seen(const struct reading_rest *r, struct field *f, const struct seen_value *v)
+{
+	f->there = v->there;
+	if (!v->there)
+		return;
+	f->value.text = slice_of(r->record->block->p + v->at, v->n);
+	f->value.type = (enum json_type)v->type;
+	f->value.small = v->small;
+	f->value.scale = v->scale;
+	f->value.m = v->m;
+	f->plain = v->plain;
 }
 
 static inline const struct field *
@@ -284,7 +224,12 @@ field(struct reading_rest *r, int i)
 {
 	struct field *f = &r->field[i];
 
-	if (!f->looked)
+	if (f->looked == r->number)
+		return f;
+	f->looked = r->number;
+	if (r->seen && r->seen->value[i].told)
+		take_seen(r, f, &r->seen->value[i]);
+	else
 		look(r, f);
 	return f;
 }
@@ -328,6 +273,7 @@ made(struct reading_rest *r, const struct value *v)
 {
 	if (v->kind == VALUE_TOKEN)
 		return token(r, v->u.doc, v->t);
+	r->used = true;
 	buf_reset(&r->room);
 	value_add_json(&r->room, v);
 	return fold_value_of(arena_copy(&r->arena, buf_slice(&r->room)));
@@ -442,7 +388,6 @@ int
 reading_take(struct reading *reading, const struct record *record, struct failure *why)
 {
 	struct reading_rest *r = reading->rest;
-	uint32_t at[PICK_WANTS];
 	size_t i;
 
 	reset(r);
@@ -450,11 +395,11 @@ reading_take(struct reading *reading, const struct record *record, struct failur
 	r->why = why;
 	reading->us = record->time_us;
 	reading->n = 0;
-	if (r->walked != record->line.p && !walk(r, record, at))
-		for (i = 0; i < r->nfields; i++)
-			r->field[i].looked = false;
-	r->walked = NULL;
-	r->is_object = record->doc->first[record->root] == '{';
+	r->number++;
+	r->seen = seen_of(&r->plan_seen, record);
+	if (r->seen && !r->seen->told)
+		r->seen = NULL;
+	r->is_object = r->seen || record->doc->first[record->root] == '{';
 	if (reading->us == TIME_NONE)
 		return fail_record(why, "time", "the record has no event time");
 	if (read_key(reading) < 0)

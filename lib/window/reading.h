@@ -3,13 +3,12 @@
  *
  * All expressions are evaluated, and all that they give is checked, before anything is added
  * to a window, so a bad record leaves no trace. Expressions that are a member of "." are not
- * run: one walk over the members of a line finds all of them, and the event time.
+ * run: what they are, and the event time, was noted ahead of the record's turn (seen.h).
  */
 #ifndef SK_WINDOW_READING_H
 #define SK_WINDOW_READING_H
 
-#include "expr/pick.h"
-#include "flow/flow.h"
+#include "window/seen.h"
 #include "window/spec.h"
 
 /* The command line's. */
@@ -42,8 +41,10 @@ struct reading {
 void reading_init(struct reading *, const struct reading_plan *);
 void reading_release(struct reading *);
 
-/* The event time, where a look at the members tells it: true. */
-bool reading_when(struct reading *, const struct record *, int64_t *us);
+/* operator.note: look at a block ahead of its records. */
+void reading_note(const struct reading *, const struct json_scan *, struct buf *notes);
+/* The event time, where that was noted: true. */
+bool reading_when(const struct reading *, const struct record *, int64_t *us);
 
 /* -1: a bad record. What is read lives until the next call. */
 int reading_take(struct reading *, const struct record *, struct failure *why);

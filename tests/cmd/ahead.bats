@@ -17,6 +17,7 @@ same() {
 	[ -s alone ]
 	"$tool" "$@" part.* | cmp - alone
 	"$tool" "$@" --jobs 2 part.* | cmp - alone
+	"$tool" "$@" --jobs 4 part.* | cmp - alone
 	cat part.* | "$tool" "$@" --jobs 1 >piped
 	cat part.* | "$tool" "$@" | cmp - piped
 }
@@ -28,6 +29,13 @@ same() {
 		same sk-dedup -k .userId --time .ts --delay 10s --within 30s --keep last
 		same sk-aggregate -k .orderId --size 3 --merge array --at-end drop
 		same sk-aggregate -k .orderId --time .ts --delay 1s --timeout 5s --part '{type}'
+		same sk-window --hopping 10s/5s -k .type -a n=count -a 's=sum(.amount)' \
+			-a 'i=list(.items[0].price)' -a 'u=distinct(.userId)' --time .ts --delay 3s
+		same sk-window --session 2s -k .userId -a 'm=max(.amount) where .amount > 100' \
+			--time .ts --delay 3s
+		same sk-join --left '.type=="order-created"' --right '.type=="payment-processed"' \
+			-k .orderId --within 5s --time .ts --delay 3s --type left \
+			--emit '{o: $left.orderId, $right}'
 	done
 }
 
@@ -38,6 +46,21 @@ same() {
 	done
 	for i in 1 2 3 4 5; do
 		same sk-aggregate -k .k --time .t --delay 5s --timeout 2s --part .n --merge array
+	done
+}
+
+@test "values of all kinds, noted or not" {
+	for i in 1 2; do
+		jq -nc 'range(20000) | {t: ., k: (if . % 7 == 0 then "a\"b" elif . % 11 == 0 then null
+			elif . % 13 == 0 then [1, 2] elif . % 17 == 0 then 1.50 else "k\(. % 5)" end),
+			v: (if . % 5 == 0 then {x: .} elif . % 3 == 0 then . / 8 else . end)}
+			| if .t % 19 == 0 then del(.v) else . end' >part.$i
+	done
+	sed -i '100s/"t"/"\\u0074"/;200s/^/ /;300s/:/ : /g;400s/$/ /' part.1
+	for f in sum distinct max; do
+		[ $f = sum ] && v='.v | numbers' || v=.v
+		same sk-window --null-key --tumbling 500s -k .k -a "v=$f($v)" -a "w=$f(.t)" \
+			-a 'n=count' --time .t --delay 1s
 	done
 }
 

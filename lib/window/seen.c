@@ -1,0 +1,116 @@
+/* Lines, looked at ahead of their turn. */
+#include "window/seen.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+void
+seen_init(struct seen_plan *p, const struct flow_time *time)
+{
+	struct slice name;
+
+	*p = (struct seen_plan){.time = -1};
+	if (!time || !time->expr)
+		return;
+	p->unit = time->unit;
+	if (expr_is_path(time->expr) && expr_path_fields(time->expr, 0, &name, 1) == 1)
+		p->time = pick_want(&p->wants, name);
+}
+
+void
+seen_add(struct seen_plan *p, struct slice name)
+{
+	p->want = mem_realloc(p->want, (p->nvalues + 1) * sizeof(*p->want));
+	p->want[p->nvalues++] = pick_want(&p->wants, name);
+}
+
+void
+seen_ready(struct seen_plan *p)
+{
+	p->bytes = sizeof(struct seen) + p->nvalues * sizeof(struct seen_value);
+}
+
+void
+seen_release(struct seen_plan *p)
+{
+	free(p->want);
+	*p = (struct seen_plan){0};
+}
+
+static int64_t
+time_at(const struct seen_plan *p, const struct json_doc *d, uint32_t t, struct time_memo *memo)
+{
+	struct slice text;
+	int64_t us;
+
+	if (t == JSON_NONE)
+		return TIME_NONE;
+	if (d->first[t] == '"')
+		return time_of_rfc3339_near(memo, json_string_raw(d, t), &us) < 0 ? TIME_NONE : us;
+	text = json_text(d, t);
+	return json_type_at(d, t) != JSON_NUMBER || time_of_epoch(text, p->unit, &us) < 0 ?
+		TIME_NONE : us;
+}
+
+/* A scalar of a line without escapes, or none. */
+static inline void
+see(const struct json_doc *d, uint32_t t, struct seen_value *v)
+{
+	struct fold_value f;
+	const char *p;
+	uint32_t n;
+	char c;
+
+	v->told = true;
+	v->there = false;
+	if (t == JSON_NONE || (c = d->first[t]) == 'n')
+		return;
+	if (c == '{' || c == '[') {
+		v->told = false;
+		return;
+	}
+	p = d->base + d->pos[t];
+	n = d->pos[t + 1] - d->pos[t];
+	while ((unsigned char)p[n - 1] <= ' ')
+		n--;
+	f.text = slice_of(p, n);
+	f.type = (enum json_type)json_type_of_byte[(unsigned char)c];
+	f.m = 0;
+	f.scale = 0;
+	f.small = f.type == JSON_NUMBER && fold_small(p, n, &f.m, &f.scale);
+	*v = (struct seen_value){.at = d->pos[t], .n = n, .m = f.m, .type = (uint8_t)f.type,
+		.scale = f.scale, .told = true, .there = true, .small = f.small,
+		.plain = seen_is_plain(&f, false)};
+}
+
+void
+seen_make(const struct seen_plan *p, const struct json_scan *s, struct buf *notes)
+{
+	struct time_memo memo = {.known = false};
+	uint32_t at[PICK_WANTS];
+	struct seen *seen;
+	size_t i, k;
+
+	buf_reset(notes);
+	if (!p->wants.n || !s->nlines || s->lazy)
+		return;
+	buf_reserve(notes, s->nlines * p->bytes);
+	notes->n = s->nlines * p->bytes;
+	for (i = 0; i < s->nlines; i++) {
+		const struct json_line *l = s->line + i;
+		struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok,
+			l->ntok, l->flags};
+
+		seen = (struct seen *)(void *)(notes->p + i * p->bytes);
+		seen->told = !l->flags && pick_look(&p->wants, &d, at);
+		seen->us = seen->told && p->time >= 0 ? time_at(p, &d, at[p->time], &memo) :
+			TIME_NONE;
+		for (k = 0; seen->told && k < p->nvalues; k++) {
+			if (p->want[k] >= 0)
+				see(&d, at[p->want[k]], &seen->value[k]);
+			else
+				seen->value[k].told = false;
+		}
+	}
+}

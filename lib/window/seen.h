@@ -1,0 +1,69 @@
+/*
+ * seen: what one walk over the members of a line tells before its turn comes: the event time,
+ * and the members that some expression is, as values. Made for a block at a time
+ * (operator.note), by any thread. Of lines that may not be valid, of envelopes, and of members
+ * that are no scalars nothing is told, and they are looked at in their turn.
+ */
+#ifndef SK_WINDOW_SEEN_H
+#define SK_WINDOW_SEEN_H
+
+#include "expr/pick.h"
+#include "flow/flow.h"
+#include "window/fold.h"
+
+/* A member. */
+struct seen_value {
+	uint32_t at, n;           /* its text in the block */
+	int64_t m;                /* a small number, as in fold_value */
+	uint8_t type, scale;
+	bool told;                /* what follows holds */
+	bool there;               /* it is, and not null; else that is all */
+	bool small;
+	bool plain;               /* equal values have this text */
+};
+
+/* Of a line. */
+struct seen {
+	int64_t us;               /* TIME_NONE: it is not told */
+	bool told;                /* the values are */
+	struct seen_value value[];
+};
+
+struct seen_plan {
+	struct pick_wants wants;  /* the members, as far as they fit, and the time: */
+	int time;                 /* which of them that is; -1: none */
+	enum time_unit unit;
+	int *want;                /* of each value: which of them it is, or -1 */
+	size_t nvalues;
+	size_t bytes;             /* of a struct seen */
+};
+
+/* time: how records get theirs, or NULL. Values are added, and then it is ready. */
+void seen_init(struct seen_plan *, const struct flow_time *time);
+void seen_add(struct seen_plan *, struct slice name);
+void seen_ready(struct seen_plan *);
+void seen_release(struct seen_plan *);
+
+void seen_make(const struct seen_plan *, const struct json_scan *, struct buf *notes);
+
+/* Of a record; NULL: nothing was noted. */
+static inline const struct seen *
+seen_of(const struct seen_plan *p, const struct record *r)
+{
+	size_t at = r->index * p->bytes;
+
+	if (r->meta || at >= r->block->notes.n)
+		return NULL;
+	return (const struct seen *)(const void *)(r->block->notes.p + at);
+}
+
+/* Is a value as all equal ones stand: a string without escapes, a short whole number? */
+static inline bool
+seen_is_plain(const struct fold_value *v, bool escapes)
+{
+	if (v->type == JSON_STRING)
+		return !escapes || !memchr(v->text.p, '\\', v->text.n);
+	return v->small && !v->scale && v->m;
+}
+
+#endif
