@@ -2,27 +2,8 @@
 # What the last process sends becomes visible with the place of the first one, or never.
 
 load helper
-BROKER_OPTIONS=(--nodes 1 --set group.min.session.timeout.ms=500)
-
-# numbers N [PARTITIONS]: a topic, numbered, with the values 1 .. N; and an app of its own
-numbers() {
-	fresh_topic "${2:-4}"
-	from=$topic
-	export SK_APP=a-$topic
-	[[ $1 == 0 ]] || seq "$1" | admin lines "$from"
-	fresh_topic 4
-}
-
-# The values of a topic that are there for good, as soon as there are N of them.
-values() {
-	local tries
-	for ((tries = 0; tries < 100; tries++)); do
-		admin dump "$1" | sed 's/.*"value":"\([^"]*\)".*/\1/' >values
-		(($(wc -l <values) >= $2)) && break
-		sleep 0.1
-	done
-	sort -n values
-}
+load steps
+BROKER_OPTIONS=(--set group.min.session.timeout.ms=500)
 
 # Each partition of the source is committed by this epoch, to its end.
 assert_committed() {
@@ -82,4 +63,101 @@ assert_committed() {
 	assert_status 64
 	assert_says '--checkpoint needs --app where the source is topics'
 	assert_says 'export SK_APP=NAME'
+}
+
+@test "what is committed comes back with its note; what is aborted is not seen" {
+	numbers 10 1
+	opens one "$SK_APP" "$from"
+	expect one 'begin fence' 'begun 0 - open * 0@0'
+	expect one "open $topic" opened
+	expect one start started
+	expect one read 'read 10'
+	expect one 'send a' sent
+	expect one position 'position {"group":"'"$SK_APP"'","metadata":"*","offsets":\[\["'"$from"'",0,10\]\]}'
+	expect one 'commit 7 run-1' committed
+	expect one committed 'committed 7 run-1'
+	expect one 'send void' sent
+	expect one sync synced
+	expect one abort aborted
+	expect one 'send b' sent
+	expect one 'commit 8 run-1 done' committed
+	expect one 'begin fence' 'begun 8 run-1 done * 0@10'
+	closes one
+	assert_equal "$(values "$topic" 2)" $'a\nb'
+	[[ $(admin dump "$topic" uncommitted) == *void* ]]
+}
+
+@test "a member that was killed is followed at once, and what it left is void" {
+	numbers 1000 4
+	opens one "$SK_APP" "$from"
+	expect one 'begin fence' 'begun 0 *'
+	expect one "open $topic" opened
+	expect one start started
+	expect one read 'read *'
+	expect one 'send left' sent
+	kills one
+	opens two "$SK_APP" "$from"
+	step two 'begin fence'
+	set -- $answer
+	[[ $1 == begun && $2 == 0 ]]
+	# The session would last for 6 s, and the transaction for 3.
+	(($5 < 2500)) || fail "$5 ms until it was there"
+	echo "# $5 ms from kill -9 to partitions" >&3
+	expect two "open $topic" opened
+	expect two start started
+	expect two 'send mine' sent
+	expect two 'commit 1 run-2' committed
+	closes two
+	assert_equal "$(values "$topic" 1)" mine
+}
+
+@test "of two copies the first is fenced, whatever it tries" {
+	numbers 10 1
+	opens one "$SK_APP" "$from"
+	expect one 'begin fence' 'begun 0 *'
+	expect one "open $topic" opened
+	expect one start started
+	expect one 'send first' sent
+	opens two "$SK_APP" "$from"
+	expect two 'begin fence' 'begun 0 *'
+	expect two "open $topic" opened
+	expect two start started
+	expect two 'send second' sent
+	step one 'commit 1 run-1'
+	[[ $answer == 'failed 76 another process has taken over the transactions of '* ]] ||
+		fail "$answer"
+	expect two 'commit 1 run-2' committed
+	closes two
+	assert_equal "$(values "$topic" 1)" second
+}
+
+@test "a commit for a member that is none any more is refused, and the next one is not" {
+	numbers 10 2
+	opens one "$SK_APP" "$from"
+	expect one 'begin fence' 'begun 0 *'
+	expect one "open $topic" opened
+	expect one start started
+	expect one 'send stale' sent
+	expect one position 'position {*'
+	stale=${answer#position }
+	# Another member joins: partitions go, and come back.
+	sk-cat "kafka:$from?group=$SK_APP" -o append:other.out 2>other.said &
+	other=$!
+	for i in $(seq 60); do
+		step one read
+		[[ $answer != anew ]] || break
+	done
+	assert_equal "$answer" anew
+	expect one position 'position none'
+	# begin would replace it; the commit is of the old one.
+	expect one "stale $stale" stale
+	step one 'commit 1 run-1'
+	[[ $answer == 'refused 75 '* ]] || fail "$answer"
+	expect one begin 'begun 0 - open * ?@*'
+	expect one 'send fresh' sent
+	expect one 'commit 1 run-1' committed
+	kill "$other"
+	wait "$other" || true
+	kills one
+	assert_equal "$(values "$topic" 1)" fresh
 }
