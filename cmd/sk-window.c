@@ -40,7 +40,7 @@ window_open(const struct op_context *ctx, struct failure *why)
 	config.plan.reading.stage = ctx->stage;
 	config.plan.reading.time = ctx->time;
 	w->windows = windows_new(&config.plan, &state, ctx);
-	reading_init(&w->reading, &config.plan.reading);
+	reading_init(&w->reading, &config.plan.reading, windows_keys(w->windows));
 	return w;
 }
 

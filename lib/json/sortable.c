@@ -244,3 +244,15 @@ json_add_sortable(struct buf *b, const struct json_doc *d, uint32_t t)
 {
 	add_value(b, d, t, 0);
 }
+
+bool
+json_add_sortable_plain(struct buf *b, struct slice text)
+{
+	if (text.n < 2 || text.p[0] != '"' || memchr(text.p, '\\', text.n))
+		return false;
+	buf_reserve(b, text.n + 1);
+	buf_addc(b, FIRST_TYPE + JSON_STRING);
+	buf_add(b, text.p + 1, text.n - 2);
+	buf_add(b, "\0\0", 2);
+	return true;
+}

@@ -13,4 +13,7 @@
  */
 void json_add_sortable(struct buf *, const struct json_doc *, uint32_t t);
 
+/* The same of a text that is a string without escapes: true. False: it is none. */
+bool json_add_sortable_plain(struct buf *, struct slice text);
+
 #endif

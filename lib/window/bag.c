@@ -266,7 +266,7 @@ bag_render(const struct fold *f, const struct fold_cell *c, unsigned i, struct f
 	size_t n, j;
 
 	if (f->func == FOLD_DISTINCT) {
-		buf_addf(b, "%u", bag_of(c, i) ? bag_of(c, i)->n : 0);
+		buf_addu(b, bag_of(c, i) ? bag_of(c, i)->n : 0);
 		return;
 	}
 	s = sort(f, c, i, w, &n);

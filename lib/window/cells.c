@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-#define RECENT 512 /* cells that are found by the text of their key */
+#define RECENT 512 /* cells that are found without a look at the state */
 
 struct doomed {
 	uint32_t task;
@@ -14,6 +14,7 @@ struct doomed {
 
 struct cells {
 	struct state *state;
+	struct cell_keys keys;
 	const uint64_t *version;
 	uint64_t rooms;          /* that were made: who has a cell open doesn't know of them */
 	const struct fold *fold;
@@ -122,6 +123,7 @@ cells_new(const struct state_options *options, const struct op_context *ctx,
 	own.value_bytes = STATE_VARIABLE;
 	c->state = state_new(&own, ctx);
 	state_on_evict(c->state, given_up, c);
+	c->keys.state = c->state;
 	c->version = state_version(c->state);
 	c->fold = fold;
 	c->nfolds = nfolds;
@@ -171,18 +173,41 @@ cell_free(struct cell *c)
 	free(c);
 }
 
+const struct cell_keys *
+cells_keys(const struct cells *c)
+{
+	return &c->keys;
+}
+
+void
+cells_assigned(struct cells *c)
+{
+	atomic_fetch_add(&c->keys.assigned, 1);
+}
+
 struct key128
 cells_owner(const struct cells *c, struct slice identity)
 {
 	return state_key(c->state, identity);
 }
 
-struct key128
-cells_key(const struct cells *c, struct key128 owner, int64_t us)
+static inline uint64_t
+mixed(uint64_t x)
 {
-	struct { struct key128 owner; int64_t us; } bytes = {owner, us};
+	x = (x ^ x >> 33) * UINT64_C(0xFF51AFD7ED558CCD);
+	x = (x ^ x >> 33) * UINT64_C(0xC4CEB9FE1A85EC53);
+	return x ^ x >> 33;
+}
 
-	return state_key(c->state, slice_of((const char *)&bytes, sizeof(bytes)));
+/* The owner is a hash under a secret, so what is made of it has but to differ from instant to
+ * instant: mixed() is one to one. */
+struct key128
+cells_key(struct key128 owner, int64_t us)
+{
+	uint64_t hi = owner.hi ^ mixed((uint64_t)us + 1);
+
+	return (struct key128){hi, (owner.lo << 29 | owner.lo >> 35) +
+		hi * UINT64_C(0x9E3779B97F4A7C15)};
 }
 
 /* What a cell that is open goes by; it never goes back. */
@@ -272,7 +297,6 @@ lose(struct cell *c)
 	c->cells->no_head = (struct cell_head){0};
 	c->head = &c->cells->no_head;
 	c->version = version_of(c->cells);
-	c->tag = 0;
 }
 
 int
@@ -402,46 +426,26 @@ cells_remove(struct cells *c, uint32_t task, struct key128 key, struct failure *
 
 /* ---- those used last ------------------------------------------------------------------- */
 
-static inline uint64_t
-tag_of(struct slice s)
-{
-	uint64_t a = 0, b = 0;
-
-	if (s.n >= 8) {
-		memcpy(&a, s.p, 8);
-		memcpy(&b, s.p + s.n - 8, 8);
-	} else if (s.n) {
-		memcpy(&a, s.p, s.n);
-	}
-	a = (a ^ b * 3) * UINT64_C(0x9E3779B97F4A7C15) + s.n;
-	return a | 1;
-}
-
 struct cell *
-cells_recent(struct cells *cells, uint32_t task, struct slice text, int64_t us)
+cells_recent(struct cells *cells, uint32_t task, struct key128 owner, int64_t us)
 {
-	uint64_t tag = tag_of(text);
-	struct cell *c = cells->recent[tag >> 55];
+	struct cell *c = cells->recent[owner.lo % RECENT];
 	const struct cell_head *h;
 
-	if (!c || c->tag != tag || c->version != version_of(cells) || c->task != task)
+	if (!c || c->version != version_of(cells) || c->task != task)
 		return NULL;
 	h = c->head;
-	if (us < h->span.start_us || us >= h->span.end_us || h->key_n != text.n ||
-		(text.n && memcmp(c->fold.fixed + cells->fixed, text.p, text.n) != 0))
-		return NULL;
-	return c;
+	return key128_eq(h->owner, owner) && us >= h->span.start_us && us < h->span.end_us ?
+		c : NULL;
 }
 
 struct cell *
-cells_remember(struct cells *cells, uint32_t task, struct slice text)
+cells_remember(struct cells *cells, uint32_t task, struct key128 owner)
 {
-	uint64_t tag = tag_of(text);
-	struct cell **c = &cells->recent[tag >> 55];
+	struct cell **c = &cells->recent[owner.lo % RECENT];
 
 	if (!*c)
 		*c = cell_new(cells);
 	(*c)->task = task;
-	(*c)->tag = tag;
 	return *c;
 }

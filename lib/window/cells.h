@@ -8,11 +8,12 @@
  *
  * All are values of variable size of one state, changed where they lie. A cell that is open
  * is good until something else in the state changes: cells_ready says whether, and opens it
- * again. Of the cells that were used last some are found by the text of their key, without a
- * look at the state.
+ * again. Of the cells that were used last some are found without a look at the state.
  */
 #ifndef SK_WINDOW_CELLS_H
 #define SK_WINDOW_CELLS_H
+
+#include <stdatomic.h>
 
 #include "state/state.h"
 #include "window/fold.h"
@@ -63,7 +64,7 @@ struct cell {
 	struct key128 key;
 	struct cell_head *head;
 	bool *noted;              /* the caller's, kept with it */
-	uint64_t version, tag;    /* the cells' */
+	uint64_t version;         /* the cells' */
 	struct fold_room *own;
 };
 
@@ -76,9 +77,19 @@ struct state *cells_state(const struct cells *);
 struct cell *cell_new(struct cells *);
 void cell_free(struct cell *);
 
+/* What any thread may make keys of keys with, ahead of the records' turn; they hold as long as
+ * assigned is what it was before. */
+struct cell_keys {
+	const struct state *state;
+	atomic_uint assigned;
+};
+const struct cell_keys *cells_keys(const struct cells *);
+/* The state was given a task, and may have another secret. */
+void cells_assigned(struct cells *);
+
 /* The key of a key, and that of its cell at an instant. */
 struct key128 cells_owner(const struct cells *, struct slice identity);
-struct key128 cells_key(const struct cells *, struct key128 owner, int64_t us);
+struct key128 cells_key(struct key128 owner, int64_t us);
 
 static inline struct slice
 cell_key_text(const struct cell_head *h, size_t fixed)
@@ -100,10 +111,10 @@ void cells_key_seen(struct cell *, struct slice key_text);
 /* Take a cell and its rooms out. */
 int cells_remove(struct cells *, uint32_t task, struct key128, struct failure *why);
 
-/* The cell of a plain key (reading.h) at an instant, if it was used lately; else NULL, and
- * cells_remember keeps it. */
-struct cell *cells_recent(struct cells *, uint32_t task, struct slice key_text, int64_t us);
-struct cell *cells_remember(struct cells *, uint32_t task, struct slice key_text);
+/* The cell of a plain key (reading.h) at an instant, if it was used lately: it has seen that
+ * text. Else NULL, and cells_remember makes one to be opened, which is shown the text then. */
+struct cell *cells_recent(struct cells *, uint32_t task, struct key128 owner, int64_t us);
+struct cell *cells_remember(struct cells *, uint32_t task, struct key128 owner);
 
 /* Cells that were given up for the bounds of the state. Their rooms go with them, and what
  * belongs to a room goes with that, at the next cells_tidy. */

@@ -56,8 +56,8 @@ count_add(struct windows *w, struct windows_task *t, const struct reading *r)
 
 	if (r->us < t->closed_us)
 		return WINDOWS_LATE;
-	h.owner = cells_owner(w->cells, r->identity);
-	key = cells_key(w->cells, h.owner, r->us);
+	h.owner = r->owner;
+	key = cells_key(h.owner, r->us);
 	buf_reset(&w->room);
 	buf_add(&w->room, &h, sizeof(h));
 	there = state_get(w->state, t->id, key, &value);
@@ -180,7 +180,7 @@ count_one(struct windows *w, struct windows_task *t, const struct events_head *h
 	const struct event *e, struct slice key_text, struct readies *ready)
 {
 	struct cell_head head = {.span = {h->us, h->us}, .owner = h->owner};
-	struct key128 key = cells_key(w->cells, h->owner, NOW);
+	struct key128 key = cells_key(h->owner, NOW);
 	int rc = cells_open(w->cell, t->id, key, w->why);
 
 	if (rc == 0)
@@ -202,7 +202,7 @@ static int
 count_instant(struct windows *w, struct windows_task *t, struct key128 owner, int64_t us,
 	struct readies *ready)
 {
-	struct key128 key = cells_key(w->cells, owner, us);
+	struct key128 key = cells_key(owner, us);
 	const struct event **event = NULL;
 	const struct events_head *h;
 	struct slice value, key_text;

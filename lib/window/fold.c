@@ -57,7 +57,7 @@ count_render(const struct fold *f, const struct fold_cell *c, unsigned i, struct
 {
 	(void)i;
 	(void)w;
-	buf_addf(b, "%llu", (unsigned long long)count_of(f, c));
+	buf_addu(b, count_of(f, c));
 }
 
 static int

@@ -407,9 +407,9 @@ panes_tick(struct windows *w, struct windows_task *t)
 static struct key128
 pane_key(const struct windows *w, struct key128 owner, const struct span *s)
 {
-	struct key128 key = cells_key(w->cells, owner, s->start_us);
+	struct key128 key = cells_key(owner, s->start_us);
 
-	return w->plan->from_partials ? cells_key(w->cells, key, s->end_us) : key;
+	return w->plan->from_partials ? cells_key(key, s->end_us) : key;
 }
 
 /* With each record: the windows of its key that it is in. */
@@ -478,9 +478,8 @@ open_cell(struct windows *w, struct windows_task *t, struct cell *c, struct key1
 enum windows_became
 panes_add(struct windows *w, struct windows_task *t, const struct reading *r)
 {
-	struct cell *c = r->plain ? cells_recent(w->cells, t->id, r->key, r->us) : NULL;
+	struct cell *c = r->plain ? cells_recent(w->cells, t->id, r->owner, r->us) : NULL;
 	struct span s, window;
-	struct key128 owner;
 
 	if (__builtin_expect(c != NULL, 1)) {
 		if (windows_fold(w, c, r) < 0)
@@ -491,14 +490,13 @@ panes_add(struct windows *w, struct windows_task *t, const struct reading *r)
 	if (!window_of(&w->plan->shape, &s, t->closed_us, &window))
 		return window_of(&w->plan->shape, &s, INT64_MIN, &window) ? WINDOWS_LATE :
 			WINDOWS_NONE;
-	owner = cells_owner(w->cells, r->identity);
-	c = r->plain ? cells_remember(w->cells, t->id, r->key) : w->cell;
-	if (open_cell(w, t, c, owner, &s, &window, r->key) < 0)
+	c = r->plain ? cells_remember(w->cells, t->id, r->owner) : w->cell;
+	if (open_cell(w, t, c, r->owner, &s, &window, r->key) < 0)
 		return WINDOWS_FAILED;
 	cells_key_seen(c, r->key);
 	if (windows_fold(w, c, r) < 0)
 		return WINDOWS_FAILED;
-	return changed(w, t, c, owner, &s);
+	return changed(w, t, c, r->owner, &s);
 }
 
 enum windows_became

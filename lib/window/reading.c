@@ -32,6 +32,8 @@ struct reading_rest {
 	const struct reading_plan *plan;
 	struct field *field;
 	size_t nfields;
+	const struct cell_keys *keys;
+	uint32_t one_assigned;    /* with the owner of the last record */
 	struct seen_plan plan_seen; /* the fields, ahead of their turn */
 	struct asked key;
 	struct asked_spec *spec;
@@ -72,7 +74,8 @@ ask(struct reading_rest *r, const struct expr *e)
 }
 
 void
-reading_init(struct reading *reading, const struct reading_plan *plan)
+reading_init(struct reading *reading, const struct reading_plan *plan,
+	const struct cell_keys *keys)
 {
 	struct reading_rest *r = mem_zalloc(sizeof(*r));
 	size_t i, j;
@@ -85,7 +88,8 @@ reading_init(struct reading *reading, const struct reading_plan *plan)
 	for (i = 0; i < plan->nspecs; i++)
 		for (j = 0; j < SPEC_EXPRS; j++)
 			r->spec[i].part[j] = ask(r, plan->spec[i].expr[j]);
-	seen_ready(&r->plan_seen);
+	seen_ready(&r->plan_seen, r->key.field, keys);
+	r->keys = keys;
 	r->cap = plan->nspecs + 8;
 	reading->input = mem_array(r->cap, sizeof(*reading->input));
 }
@@ -266,6 +270,21 @@ read_key(struct reading *reading)
 	return 0;
 }
 
+static inline void
+set_owner(struct reading *reading)
+{
+	struct reading_rest *r = reading->rest;
+	uint32_t now = atomic_load_explicit(&r->keys->assigned, memory_order_relaxed);
+
+	if (!r->key.run && r->one_assigned == now)
+		return;
+	if (r->seen && r->seen->assigned && r->seen->assigned == now)
+		reading->owner = r->seen->owner;
+	else
+		reading->owner = state_key(r->keys->state, reading->identity);
+	r->one_assigned = now;
+}
+
 /* ---- values ---------------------------------------------------------------------------- */
 
 static struct fold_value
@@ -404,6 +423,7 @@ reading_take(struct reading *reading, const struct record *record, struct failur
 		return fail_record(why, "time", "the record has no event time");
 	if (read_key(reading) < 0)
 		return -1;
+	set_owner(reading);
 	for (i = 0; i < r->plan->nspecs; i++)
 		if (read_spec(reading, (unsigned)i) < 0)
 			return -1;

@@ -32,13 +32,14 @@ struct reading {
 	struct slice key;         /* JSON text; "" without -k */
 	struct slice identity;    /* the form that equal keys share; the same bytes as key: */
 	bool plain;
+	struct key128 owner;      /* cells_owner of it */
 	struct reading_input *input;
 	size_t n;
 	struct fold_work work;
 	struct reading_rest *rest;
 };
 
-void reading_init(struct reading *, const struct reading_plan *);
+void reading_init(struct reading *, const struct reading_plan *, const struct cell_keys *);
 void reading_release(struct reading *);
 
 /* operator.note: look at a block ahead of its records. */

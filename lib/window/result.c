@@ -1,13 +1,14 @@
 /* The lines that are written. */
-#include <inttypes.h>
-
 #include "window/engine.h"
 
 static void
 add_time(const struct windows *w, struct buf *b, int64_t us)
 {
 	if (w->plan->in_ms) {
-		buf_addf(b, "%" PRId64, us / 1000 - (us % 1000 < 0));
+		us = us / 1000 - (us % 1000 < 0);
+		if (us < 0)
+			buf_addc(b, '-');
+		buf_addu(b, (uint64_t)(us < 0 ? -us : us));
 		return;
 	}
 	buf_addc(b, '"');

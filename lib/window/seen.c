@@ -26,8 +26,10 @@ seen_add(struct seen_plan *p, struct slice name)
 }
 
 void
-seen_ready(struct seen_plan *p)
+seen_ready(struct seen_plan *p, int key, const struct cell_keys *keys)
 {
+	p->key = key;
+	p->keys = keys;
 	p->bytes = sizeof(struct seen) + p->nvalues * sizeof(struct seen_value);
 }
 
@@ -63,7 +65,7 @@ see(const struct json_doc *d, uint32_t t, struct seen_value *v)
 	char c;
 
 	v->told = true;
-	v->there = false;
+	v->there = v->plain = false;
 	if (t == JSON_NONE || (c = d->first[t]) == 'n')
 		return;
 	if (c == '{' || c == '[') {
@@ -84,12 +86,36 @@ see(const struct json_doc *d, uint32_t t, struct seen_value *v)
 		.plain = seen_is_plain(&f, false)};
 }
 
+/* Owners of keys of the block: there may be few. */
+struct owned {
+	struct slice key;
+	struct key128 owner;
+};
+#define OWNED 16
+
+/* Where it is plain, its text is what equal keys share. */
+static inline void
+own(const struct seen_plan *p, const struct json_scan *s, struct seen *seen, struct owned *owned)
+{
+	const struct seen_value *v = &seen->value[p->key];
+	struct slice key = slice_of(s->p + v->at, v->n);
+
+	owned += (v->n ^ (unsigned char)key.p[v->n / 2]) % OWNED;
+	if (!slice_eq(owned->key, key)) {
+		owned->key = key;
+		owned->owner = state_key(p->keys->state, key);
+	}
+	seen->owner = owned->owner;
+}
+
 void
 seen_make(const struct seen_plan *p, const struct json_scan *s, struct buf *notes)
 {
+	struct owned owned[OWNED] = {0};
 	struct time_memo memo = {.known = false};
 	uint32_t at[PICK_WANTS];
 	struct seen *seen;
+	uint32_t assigned = atomic_load(&p->keys->assigned);
 	size_t i, k;
 
 	buf_reset(notes);
@@ -104,13 +130,18 @@ seen_make(const struct seen_plan *p, const struct json_scan *s, struct buf *note
 
 		seen = (struct seen *)(void *)(notes->p + i * p->bytes);
 		seen->told = !l->flags && pick_look(&p->wants, &d, at);
+		seen->assigned = 0;
 		seen->us = seen->told && p->time >= 0 ? time_at(p, &d, at[p->time], &memo) :
 			TIME_NONE;
 		for (k = 0; seen->told && k < p->nvalues; k++) {
 			if (p->want[k] >= 0)
 				see(&d, at[p->want[k]], &seen->value[k]);
 			else
-				seen->value[k].told = false;
+				seen->value[k].told = seen->value[k].plain = false;
+		}
+		if (seen->told && p->key >= 0 && seen->value[p->key].plain) {
+			own(p, s, seen, owned);
+			seen->assigned = assigned;
 		}
 	}
 }

@@ -9,7 +9,7 @@
 
 #include "expr/pick.h"
 #include "flow/flow.h"
-#include "window/fold.h"
+#include "window/cells.h"
 
 /* A member. */
 struct seen_value {
@@ -19,13 +19,15 @@ struct seen_value {
 	bool told;                /* what follows holds */
 	bool there;               /* it is, and not null; else that is all */
 	bool small;
-	bool plain;               /* equal values have this text */
+	bool plain;               /* and equal values have this text */
 };
 
 /* Of a line. */
 struct seen {
 	int64_t us;               /* TIME_NONE: it is not told */
 	bool told;                /* the values are */
+	uint32_t assigned;        /* with the owner: cell_keys; 0: that is not told */
+	struct key128 owner;      /* of the key, which is plain */
 	struct seen_value value[];
 };
 
@@ -33,15 +35,18 @@ struct seen_plan {
 	struct pick_wants wants;  /* the members, as far as they fit, and the time: */
 	int time;                 /* which of them that is; -1: none */
 	enum time_unit unit;
+	int key;                  /* which of the values that is; -1: none */
+	const struct cell_keys *keys;
 	int *want;                /* of each value: which of them it is, or -1 */
 	size_t nvalues;
 	size_t bytes;             /* of a struct seen */
 };
 
-/* time: how records get theirs, or NULL. Values are added, and then it is ready. */
+/* time: how records get theirs, or NULL. Values are added, and then it is ready; key is one of
+ * them, or -1. */
 void seen_init(struct seen_plan *, const struct flow_time *time);
 void seen_add(struct seen_plan *, struct slice name);
-void seen_ready(struct seen_plan *);
+void seen_ready(struct seen_plan *, int key, const struct cell_keys *);
 void seen_release(struct seen_plan *);
 
 void seen_make(const struct seen_plan *, const struct json_scan *, struct buf *notes);

@@ -57,7 +57,7 @@ add_timer(struct windows *w, struct windows_task *t, struct key128 owner, const 
 
 /* ---- the index ------------------------------------------------------------------------- */
 
-/* Write an index that has other sessions than before; without any it goes. */
+/* Write an index that has other sessions than before. */
 static int
 write_index(struct windows *w, struct windows_task *t, struct key128 owner,
 	const struct session *item, size_t n, struct slice key_text)
@@ -65,8 +65,6 @@ write_index(struct windows *w, struct windows_task *t, struct key128 owner,
 	struct index_head h = {.kind = KIND_INDEX, .key_n = (uint32_t)key_text.n,
 		.n = n * sizeof(*item)};
 
-	if (!n)
-		return state_remove(w->state, t->id, owner, w->why);
 	buf_reset(&w->room);
 	buf_add(&w->room, &h, sizeof(h));
 	buf_add(&w->room, item, n * sizeof(*item));
@@ -80,14 +78,15 @@ forget(struct windows *w, struct windows_task *t, struct key128 owner, struct sl
 	size_t i)
 {
 	struct sessions s;
-	int rc;
 
+	see(&s, value);
+	if (s.n == 1)
+		return state_remove(w->state, t->id, owner, w->why);
 	buf_reset(&w->key);
 	buf_add_slice(&w->key, value);
 	see(&s, buf_slice(&w->key));
 	memmove(s.item + i, s.item + i + 1, (s.n - i - 1) * sizeof(*s.item));
-	rc = write_index(w, t, owner, s.item, s.n - 1, s.key_text);
-	return rc;
+	return write_index(w, t, owner, s.item, s.n - 1, s.key_text);
 }
 
 /* A new one, at its place in the order. */
@@ -95,22 +94,21 @@ static int
 insert(struct windows *w, struct windows_task *t, struct key128 owner, struct slice value,
 	size_t at, const struct session *fresh, struct slice key_text)
 {
-	struct sessions s = {.n = 0};
 	struct session *item;
+	struct sessions s;
 	int rc;
 
-	if (value.n)
-		see(&s, value);
+	if (!value.n)
+		return write_index(w, t, owner, fresh, 1, key_text);
+	see(&s, value);
 	item = mem_array(s.n + 1, sizeof(*item));
-	memcpy(item, s.item ? s.item : fresh, at * sizeof(*item));
+	memcpy(item, s.item, at * sizeof(*item));
 	item[at] = *fresh;
 	if (s.n > at)
 		memcpy(item + at + 1, s.item + at, (s.n - at) * sizeof(*item));
-	if (s.n) {
-		buf_reset(&w->key);
-		buf_add_slice(&w->key, s.key_text);
-		key_text = buf_slice(&w->key);
-	}
+	buf_reset(&w->key);
+	buf_add_slice(&w->key, s.key_text);
+	key_text = buf_slice(&w->key);
 	rc = write_index(w, t, owner, item, s.n + 1, key_text);
 	free(item);
 	return rc;
@@ -123,7 +121,7 @@ open_cell(struct windows *w, struct windows_task *t, struct key128 owner,
 	const struct session *s, struct slice key_text)
 {
 	struct cell_head head = {.span = {s->start_us, s->last_us}, .owner = owner};
-	struct key128 key = cells_key(w->cells, owner, s->id);
+	struct key128 key = cells_key(owner, s->id);
 	int rc = cells_open(w->cell, t->id, key, w->why);
 
 	if (rc == 0)
@@ -140,7 +138,7 @@ static int
 take_over(struct windows *w, struct windows_task *t, struct key128 owner,
 	const struct session *s)
 {
-	struct key128 key = cells_key(w->cells, owner, s->id);
+	struct key128 key = cells_key(owner, s->id);
 
 	if (!cells_look(w->view, t->id, key))
 		return 0;
@@ -183,10 +181,9 @@ add_to(struct windows *w, struct windows_task *t, const struct session *s,
 /* Of a key: what is there from start to last, records or a partial session. */
 static enum windows_became
 add(struct windows *w, struct windows_task *t, const struct session *fresh,
-	struct slice identity, struct slice key_text, const struct addition *what)
+	struct key128 owner, struct slice key_text, const struct addition *what)
 {
 	int64_t gap = w->plan->shape.size_us;
-	struct key128 owner = cells_owner(w->cells, identity);
 	struct slice value = {0};
 	struct session merged = *fresh, *first;
 	struct sessions s = {.n = 0};
@@ -247,7 +244,7 @@ sessions_add(struct windows *w, struct windows_task *t, const struct reading *r)
 {
 	const struct session fresh = {r->us, r->us, r->us};
 
-	return add(w, t, &fresh, r->identity, r->key, &(struct addition){.r = r});
+	return add(w, t, &fresh, r->owner, r->key, &(struct addition){.r = r});
 }
 
 enum windows_became
@@ -257,7 +254,8 @@ sessions_take(struct windows *w, struct windows_task *t, const struct span *span
 	const struct session fresh = {span->start_us, span->end_us - w->plan->shape.size_us,
 		span->start_us};
 
-	return add(w, t, &fresh, identity, key_text, &(struct addition){.from = from});
+	return add(w, t, &fresh, cells_owner(w->cells, identity), key_text,
+		&(struct addition){.from = from});
 }
 
 /* ---- closing --------------------------------------------------------------------------- */
@@ -273,7 +271,7 @@ close_one(struct windows *w, struct windows_task *t, struct key128 owner, struct
 
 	see(&s, value);
 	one = s.item[i];
-	key = cells_key(w->cells, owner, one.id);
+	key = cells_key(owner, one.id);
 	window = (struct span){one.start_us, end_of(w, &one)};
 	if (cells_look(w->view, t->id, key) &&
 		(!w->plan->update || w->view->head->changed))
@@ -418,5 +416,5 @@ sessions_lost(struct windows *w, struct key128 owner, struct slice value,
 
 	see(&s, value);
 	for (i = 0; i < s.n; i++)
-		cell(w->cells, cells_key(w->cells, owner, s.item[i].id));
+		cell(w->cells, cells_key(owner, s.item[i].id));
 }

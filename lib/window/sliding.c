@@ -135,8 +135,8 @@ sliding_add(struct windows *w, struct windows_task *t, const struct reading *r)
 
 	if (r->us < t->closed_us)
 		return WINDOWS_LATE;
-	head.owner = cells_owner(w->cells, r->identity);
-	key = cells_key(w->cells, head.owner, r->us);
+	head.owner = r->owner;
+	key = cells_key(head.owner, r->us);
 	rc = cells_open(w->cell, t->id, key, w->why);
 	if (rc == 0) {
 		rc = insert(w, t, head.owner, r->us, r->key);
@@ -160,7 +160,7 @@ add_cell(struct windows *w, struct windows_task *t, struct key128 owner, int64_t
 	struct slice text;
 
 	*times = 0;
-	if (!cells_look(w->view, t->id, cells_key(w->cells, owner, us)))
+	if (!cells_look(w->view, t->id, cells_key(owner, us)))
 		return 0;
 	*times = w->view->head->times;
 	text = cell_key_text(w->view->head, w->plan->fixed);
@@ -262,7 +262,7 @@ forget(struct windows *w, struct windows_task *t, struct key128 owner, int64_t u
 		s.head->gone++;
 		if (t->blocks)
 			blocks_forget(t->blocks, owner, s.head->gone);
-		if (cells_remove(w->cells, t->id, cells_key(w->cells, owner, first), w->why) < 0)
+		if (cells_remove(w->cells, t->id, cells_key(owner, first), w->why) < 0)
 			return -1;
 	}
 	return !p && w->why->status ? -1 : 0;
@@ -335,5 +335,5 @@ sliding_lost(struct windows *w, struct key128 owner, struct slice value,
 
 	see(&s, value.p);
 	for (i = 0; i < s.head->n; i++)
-		cell(w->cells, cells_key(w->cells, owner, s.item[i]));
+		cell(w->cells, cells_key(owner, s.item[i]));
 }

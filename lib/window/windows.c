@@ -70,6 +70,12 @@ windows_new(const struct windows_plan *plan, const struct state_options *options
 	return w;
 }
 
+const struct cell_keys *
+windows_keys(const struct windows *w)
+{
+	return cells_keys(w->cells);
+}
+
 static void
 task_release(struct windows_task *t)
 {
@@ -122,7 +128,8 @@ windows_add_order(struct windows *w, struct slice key_text, struct buf *b)
 	struct failure ignored;
 	struct json_doc d;
 
-	if (key_text.n && json_doc_of(&w->scan, key_text, &d, &ignored) == 0)
+	if (key_text.n && !json_add_sortable_plain(b, key_text) &&
+		json_doc_of(&w->scan, key_text, &d, &ignored) == 0)
 		json_add_sortable(b, &d, 0);
 }
 
@@ -166,6 +173,7 @@ windows_assign(struct windows *w, uint32_t task, struct failure *why)
 
 	if (state_assign(w->state, task, why) < 0)
 		return -1;
+	cells_assigned(w->cells);
 	w->task = mem_grow(w->task, &w->cap_tasks, w->ntasks + 1, sizeof(*w->task));
 	for (; at && w->task[at - 1].id > task; at--)
 		w->task[at] = w->task[at - 1];

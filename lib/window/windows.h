@@ -26,6 +26,8 @@ struct windows;
 
 struct windows *windows_new(const struct windows_plan *, const struct state_options *,
 	const struct op_context *);
+/* What keys of keys are made with. */
+const struct cell_keys *windows_keys(const struct windows *);
 void windows_free(struct windows *);
 
 /* The operator's callbacks, handed on. */
