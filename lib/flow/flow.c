@@ -1,4 +1,5 @@
 /* Outlets and ports: the names that operators emit to, and the sinks behind them. */
+#define _GNU_SOURCE /* PTHREAD_MUTEX_ADAPTIVE_NP */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -8,13 +9,17 @@ struct flow *
 flow_new(const struct flow_rooms *rooms)
 {
 	struct flow *f = mem_zalloc(sizeof(*f));
+	pthread_mutexattr_t brief;
 
 	f->rooms = rooms;
 	f->ledger.lock = -1;
 	f->clock.watermark_us = TIME_NONE;
 	pthread_mutex_init(&f->ports_lock, NULL);
-	pthread_mutex_init(&f->read_lock, NULL);
-	pthread_mutex_init(&f->turn_lock, NULL);
+	pthread_mutexattr_init(&brief);
+	pthread_mutexattr_settype(&brief, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&f->read_lock, &brief);
+	pthread_mutex_init(&f->turn_lock, &brief);
+	pthread_mutexattr_destroy(&brief);
 	pthread_cond_init(&f->turn_cond, NULL);
 	return f;
 }

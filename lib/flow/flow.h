@@ -84,6 +84,7 @@ struct line_origin {
 struct block {
 	char *p;
 	size_t n, cap;          /* cap: allocated bytes, padding included */
+	char *own;              /* what was allocated; p is aligned in it */
 	struct input *input;    /* NULL where origin is used */
 	uint64_t offset;        /* of p[0] in the (unpacked) input */
 	const struct line_origin *origin; /* one for each record line, or NULL */
@@ -93,6 +94,10 @@ struct block {
 				   which is over --max-record; a bad record */
 	int64_t read_ns;        /* the driver's: monotonic time of the read */
 	struct buf notes;       /* what the operator's note() told of its lines */
+	struct piece_file *file;/* p[0..left), which is there from left_at on, is still to be
+				   read by the source's fetch(); or NULL */
+	size_t left;
+	off_t left_at;
 };
 
 /* Make room for n bytes and the padding; what is in p[0..b->n) stays. */
@@ -289,6 +294,13 @@ struct source {
 	 * wait for more; waits only where there is nothing. Interrupted by a signal that asks
 	 * to drain: 0. */
 	int (*read)(struct source *, struct block *b, struct failure *why);
+	/*
+	 * Of a source whose blocks may be read beside each other (files); NULL for others.
+	 * Where flow has set leaves, read() may leave the bytes of a block, and set its file:
+	 * then fetch() is called once for it, by any thread, whatever the others do.
+	 */
+	int (*fetch)(struct source *, struct block *, struct failure *why);
+	bool leaves;
 	/* True if read() would have to wait now. */
 	bool (*would_wait)(struct source *);
 	/* The driver's: when the monotonic clock comes to here, a read that has nothing yet

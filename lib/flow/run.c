@@ -40,6 +40,18 @@ wake_ns(const struct flow *f)
 	return at;
 }
 
+/* Read what was left of a block, beside those who read other ones. */
+static int
+fetch(struct flow *f, struct block *b, struct failure *why)
+{
+	if (f->source->fetch(f->source, b, why) == 0)
+		return 1;
+	pthread_mutex_lock(&f->read_lock);
+	f->at_end = true;
+	pthread_mutex_unlock(&f->read_lock);
+	return -1;
+}
+
 /* The next block: 1, or 0 if there is none. A failure to read takes its turn like a block,
  * so that what was read before it is delivered before. */
 int
@@ -64,6 +76,8 @@ flow_read(struct flow *f, struct block *b, struct taken *t, int64_t wake, struct
 			f->at_end = true;
 	}
 	pthread_mutex_unlock(&f->read_lock);
+	if (rc > 0 && b->file)
+		rc = fetch(f, b, why);
 	if (rc > 0 && f->opt->metrics)
 		b->read_ns = time_monotonic_ns();
 	return rc;
@@ -154,22 +168,35 @@ hand_over(struct worker *w)
 	pthread_mutex_unlock(&f->turn_lock);
 }
 
-/* A worker that has nothing to do; waits until there is one. */
+/* Rather one whose memory is in the cache of this thread's core. */
 static struct worker *
-pick_up(struct flow *f)
+next_free(struct flow *f)
 {
 	struct worker *w = NULL;
 	size_t i;
 
-	pthread_mutex_lock(&f->turn_lock);
-	while (!w) {
-		for (i = 0; i < f->nworkers && !w; i++)
-			if (f->worker[i].state == WORKER_FREE)
-				w = &f->worker[i];
+	for (i = 0; i < f->nworkers; i++) {
+		if (f->worker[i].state != WORKER_FREE)
+			continue;
+		if (pthread_equal(f->worker[i].thread, pthread_self()))
+			return &f->worker[i];
 		if (!w)
-			pthread_cond_wait(&f->turn_cond, &f->turn_lock);
+			w = &f->worker[i];
 	}
+	return w;
+}
+
+/* A worker that has nothing to do; waits until there is one. */
+static struct worker *
+pick_up(struct flow *f)
+{
+	struct worker *w;
+
+	pthread_mutex_lock(&f->turn_lock);
+	while (!(w = next_free(f)))
+		pthread_cond_wait(&f->turn_cond, &f->turn_lock);
 	w->state = WORKER_BUSY;
+	w->thread = pthread_self();
 	pthread_mutex_unlock(&f->turn_lock);
 	return w;
 }
@@ -186,23 +213,26 @@ put_down(struct worker *w)
 static void *
 worker_loop(void *flow)
 {
+	struct flow *f = flow;
 	struct worker *w;
+	bool first;
 	int rc;
 
 	do {
-		w = pick_up(flow);
+		w = pick_up(f);
 		rc = take(w);
 		if (rc > 0)
 			work_on(w);
 		if (rc < 0)
 			take_failed(w);
+		first = rc > 0 && w->taken.number == 1;
 		if (rc)
 			hand_over(w);
 		else
 			put_down(w);
 		/* Where there is only little, no thread is worth it. */
-		if (rc > 0 && w->taken.number == 1 && !w->flow->ahead && ahead_is_fit(flow))
-			w->flow->ahead = ahead_start(w);
+		if (first && !f->ahead && ahead_is_fit(f))
+			f->ahead = ahead_start(w);
 	} while (rc > 0);
 	return NULL;
 }
@@ -654,6 +684,7 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	source->settle = run_settle;
 	source->tell = run_tell;
 	source->flow = f;
+	source->leaves = own.jobs > 1 && source->fetch;
 	f->committed_ns = time_monotonic_ns();
 	f->opt = &own;
 	f->op = op;

@@ -136,6 +136,7 @@ struct worker {
 		WORKER_BUSY,         /* a thread has it */
 		WORKER_READY,        /* its block waits to be delivered */
 	} state;
+	pthread_t thread;            /* that had it last */
 	struct taken taken;          /* with the block in hand */
 	bool scanned;                /* that was done ahead */
 	struct block block;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/table.h"
+#include "source/piece.h"
 #include "source/unpack.h"
 #include "source/uri.h"
 
@@ -85,11 +86,24 @@ reader_open(struct reader *r, struct input *input, enum input_kind kind,
 	return 0;
 }
 
+/* The descriptor goes where the blocks that were left to others end. */
+static int
+catch_up(struct reader *r)
+{
+	if (lseek(r->fd, r->from + (off_t)r->offset, SEEK_SET) < 0) {
+		r->broken = true;
+		return fail(&r->why, EXIT_IO, "%s: %s", r->name, strerror(errno));
+	}
+	r->behind = false;
+	return 0;
+}
+
 void
 reader_close(struct reader *r)
 {
-	if (r->owned && r->fd >= 0)
-		close(r->fd);
+	if (r->behind)
+		(void)catch_up(r);
+	piece_close(r);
 	buf_release(&r->held);
 	buf_release(&r->raw);
 	unpack_free(r->unpack);
@@ -530,8 +544,8 @@ read_strictly(struct reader *r, struct block *b, struct failure *why)
 	return 1;
 }
 
-int
-reader_read(struct reader *r, struct block *b, struct failure *why)
+void
+reader_begin(struct reader *r, struct block *b)
 {
 	give_back(r, b);
 	b->n = 0;
@@ -540,6 +554,16 @@ reader_read(struct reader *r, struct block *b, struct failure *why)
 	b->offset = r->offset;
 	b->origin = NULL;
 	b->meta = NULL;
+}
+
+int
+reader_read(struct reader *r, struct block *b, struct failure *why)
+{
+	reader_begin(r, b);
+	if (r->behind && catch_up(r) < 0) {
+		*why = r->why;
+		return -1;
+	}
 	return r->strict ? read_strictly(r, b, why) : read_lines(r, b, why);
 }
 

@@ -18,6 +18,7 @@
 #include "flow/flow.h"
 
 struct unpack;
+struct piece_file;
 
 /* What a name turned out to be, before it is opened. */
 enum input_kind {
@@ -56,6 +57,9 @@ struct reader {
 	struct buf raw;        /* as stored, from raw_at on */
 	size_t raw_at;
 	struct unpack *unpack;
+	struct piece_file *file; /* piece.c: fd, where blocks are still read from it */
+	bool behind;           /* fd stands before offset */
+	unsigned whole;        /* blocks that are not left */
 	unsigned small;        /* blocks since the last that needed much memory */
 	struct failure why;
 };
@@ -66,6 +70,9 @@ int reader_open(struct reader *, struct input *, enum input_kind,
 
 /* The next block: 1; 0 at the end or where a drain ended it (drained); -1. */
 int reader_read(struct reader *, struct block *, struct failure *why);
+
+/* What reader_read does first: an empty block, where the next one begins. */
+void reader_begin(struct reader *, struct block *);
 
 /* Of the beginning of an input: enough to tell it from another one. */
 #define READER_HEAD 4096

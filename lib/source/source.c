@@ -14,6 +14,7 @@
 #include "source/capture.h"
 #include "source/inputs.h"
 #include "source/kafka.h"
+#include "source/piece.h"
 #include "source/uri.h"
 
 #define PIPEFS_MAGIC 0x50495045 /* where pipes without a name live */
@@ -252,7 +253,8 @@ files_read(struct source *s, struct block *b, struct failure *why)
 			return 1;
 		}
 		in->input.at_end = false;
-		rc = reader_read(&f->reader, b, why);
+		rc = s->leaves && piece_leave(&f->reader, b) ? 1 :
+			reader_read(&f->reader, b, why);
 		if (rc > 0) {
 			if (!b->offset)
 				in->head = reader_head(b);
@@ -287,6 +289,13 @@ files_seek(struct source *s, struct slice position, bool finished, struct failur
 	return 0;
 }
 
+static int
+files_fetch(struct source *s, struct block *b, struct failure *why)
+{
+	(void)s;
+	return piece_fetch(b, why);
+}
+
 static bool
 files_would_wait(struct source *s)
 {
@@ -313,6 +322,7 @@ files_open(const struct source *base, struct inputs *in)
 
 	f->listed.base = *base;
 	f->listed.base.read = files_read;
+	f->listed.base.fetch = files_fetch;
 	f->listed.base.would_wait = files_would_wait;
 	f->listed.base.position = files_position;
 	f->listed.base.seek = files_seek;

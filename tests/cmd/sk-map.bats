@@ -123,6 +123,47 @@ load helper
 	cmp one three
 }
 
+@test "--jobs gives the same bytes of lines longer than a block, empty ones, CRLF, and none at the end" {
+	{
+		"$SK_BUILD/examples/generate" --seed 3 --bytes 700000
+		printf '{"type":"%0300000d","n":1}\r\n\n\r\n  \n' 1
+		"$SK_BUILD/examples/generate" --seed 4 --bytes 900000 | sed 's/$/\r/'
+		printf '{"type":"%02000000d","n":2}\n{"type":"%070000d","n":3}\n' 2 3
+		"$SK_BUILD/examples/generate" --seed 5 --bytes 900000
+		printf '{"type":"last","n":4}'
+	} >in.ndjson
+	for program in 'select(.type!="order-created")' '{type: (.type|length), n}' .; do
+		for more in '' --trust; do
+			sk-map -v $more "$program" in.ndjson in.ndjson >one 2>said
+			for jobs in 2 3 8; do
+				sk-map -v $more --jobs $jobs "$program" in.ndjson in.ndjson 2>said.jobs | cmp - one
+				cmp said said.jobs
+			done
+		done
+	done
+}
+
+@test "--jobs names the same lines and places of bad records as one thread, from files and stdin" {
+	"$SK_BUILD/examples/generate" --seed 3 --bytes 5000000 |
+		sed -e '1000~2000s/^{/{{/' -e '700~900s/$/\n/' -e '5001s/}$/\xff}/' >in.ndjson
+	head -c 3333333 in.ndjson >cut.ndjson
+	for jobs in 1 2 5; do
+		rm -f dead
+		run_tool sk-map --jobs $jobs '{orderId}' --dead-letter dead in.ndjson cut.ndjson
+		assert_status 1
+		printf '%s\n' "$output" >out.$jobs
+		printf '%s\n' "$stderr" | cat - dead >said.$jobs
+		{ head -n 3 >/dev/null; sk-map -v --jobs $jobs .type --on-error skip; } \
+			<in.ndjson >>out.$jobs 2>>said.$jobs || [ $? = 1 ]
+	done
+	for jobs in 2 5; do
+		cmp out.1 out.$jobs
+		cmp said.1 said.$jobs
+	done
+	grep -q '^sk-map: in.ndjson:5006:192: not UTF-8' said.1
+	grep -q '"path":"cut.ndjson"' said.1
+}
+
 @test "--jobs ends at the same bad record as one thread" {
 	"$SK_BUILD/examples/generate" --seed 3 --bytes 3000000 >in.ndjson
 	printf '{"broken":\n' >>in.ndjson
