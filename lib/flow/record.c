@@ -1,28 +1,42 @@
 /* Blocks, and what expressions can ask of a record's origin. */
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/table.h"
 #include "flow/flow.h"
 
+#define BLOCK_ALIGN ((size_t)64)
+
 const char *const flow_vars[] = {
 	"topic", "key", "partition", "offset", "ts", "time", "headers", "name", NULL,
 };
 
+/* Where a vector begins: what is loaded as one then lies in one line of the cache. */
+static char *
+aligned(char *p)
+{
+	return p + (-(uintptr_t)p & (BLOCK_ALIGN - 1));
+}
+
 void
 block_reserve(struct block *b, size_t n)
 {
-	size_t need = n + JSON_PADDING;
+	size_t need = n + JSON_PADDING + BLOCK_ALIGN, kept = b->cap, at;
 
 	if (need <= b->cap)
 		return;
-	b->p = mem_grow(b->p, &b->cap, need, 1);
+	at = kept ? (size_t)(b->p - b->own) : 0;
+	b->own = mem_grow(b->own, &b->cap, need, 1);
+	b->p = aligned(b->own);
+	if (kept && b->p != b->own + at)
+		memmove(b->p, b->own + at, kept - BLOCK_ALIGN);
 }
 
 void
 block_release(struct block *b)
 {
-	free(b->p);
+	free(b->own);
 	buf_release(&b->notes);
 	*b = (struct block){0};
 }

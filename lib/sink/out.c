@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #define PIECES 1024        /* of one writev: IOV_MAX */
+#define MUCH (16 << 10)    /* bytes that are written at once rather than copied */
 #define SMALL_PIECE 256    /* bytes that are sooner copied than told to the kernel */
 #define LINKS_MAX 40
 
@@ -154,7 +155,7 @@ out_put(struct out *o, const struct iovec *v, int n, struct failure *why)
 		return put_packed(o, v, n, why);
 	for (i = 0; i < n; i++)
 		sum += v[i].iov_len;
-	if (o->pending.n + sum <= OUT_BYTES) {
+	if (o->pending.n + sum <= OUT_BYTES && sum < MUCH) {
 		gather(o, v, n);
 		return 0;
 	}
