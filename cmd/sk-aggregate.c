@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "group/ending.h"
+#include "group/quick.h"
 #include "job/job.h"
 
 static struct plan plan;
@@ -20,6 +21,7 @@ static int late_outlet;
 struct aggregate {
 	struct groups *groups;
 	struct rules rules;
+	bool quick;
 	struct group group;  /* the record's */
 	struct group other;  /* one that something else ends */
 	struct emit *emit;
@@ -34,6 +36,7 @@ aggregate_open(const struct op_context *ctx, struct failure *why)
 	(void)why;
 	a->groups = groups_new(&plan.groups, &state, ctx);
 	rules_init(&a->rules, &plan, a->groups, ctx->stage);
+	a->quick = quick_is_fit(&plan, &a->rules.glance);
 	return a;
 }
 
@@ -75,14 +78,10 @@ static void
 begin_group(struct aggregate *a, struct key128 key, const struct group_head *was)
 {
 	const struct record *r = a->rules.record;
-	struct group_head *h = &a->group.h;
 
 	if (!was)
 		groups_begin(a->groups, r->task, key, rules_key_text(&a->rules), &a->group);
-	if (r->time_us != TIME_NONE && (h->first_us == TIME_NONE || r->time_us < h->first_us))
-		h->first_us = r->time_us;
-	if (r->time_us != TIME_NONE && r->time_us > h->last_us)
-		h->last_us = r->time_us;
+	group_saw(&a->group.h, r->time_us);
 }
 
 /* Of a sorted input: this key is not that of the open group, which is thereby complete. */
@@ -185,10 +184,14 @@ static int
 aggregate_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
 	struct aggregate *a = self;
-	int rc;
+	int rc = 0;
 
 	a->emit = e;
 	rules_begin(&a->rules, r, why);
+	if (a->quick && a->rules.note && a->rules.note->object >= 0)
+		rc = quick_take(&a->rules, a->groups, e, why);
+	if (rc)
+		return rc < 0 ? -1 : OP_OK;
 	rc = one_record(a);
 	rules_done(&a->rules);
 	return rc;

@@ -140,6 +140,17 @@ expr_path_name(const struct expr *x, size_t i)
 	return n->u.step[n->n - 1].name.key;
 }
 
+struct slice
+expr_field(const struct expr *x)
+{
+	struct slice name = expr_is_path(x) ? expr_path_name(x, 0) : slice_of(NULL, 0);
+	const char *text = expr_text(x);
+
+	if (name.p && text[0] == '.' && slice_eq(slice_str(text + 1), name))
+		return name;
+	return slice_of(NULL, 0);
+}
+
 size_t
 expr_path_fields(const struct expr *x, size_t i, struct slice *name, size_t max)
 {

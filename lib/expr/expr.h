@@ -165,6 +165,8 @@ struct slice expr_path_name(const struct expr *, size_t i);
 /* The fields that path i leads through, if it is fields alone: .a.b is a, b. How many; 0 for
  * "." and where there is an index, or more than max fields. Borrowed. */
 size_t expr_path_fields(const struct expr *, size_t i, struct slice *name, size_t max);
+/* The name of a filter that is one field and spelled so, .orderId; else absent. Borrowed. */
+struct slice expr_field(const struct expr *);
 
 /* Where the value of a variable comes from: index into expr_options.vars. Called only for
  * variables that the filter uses, when it uses them. */

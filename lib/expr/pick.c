@@ -38,9 +38,21 @@ struct pick {
 
 /* ---- members --------------------------------------------------------------------------- */
 
+/* All names but the first n go. */
+static void
+forget_names(struct pick_wants *w, unsigned n)
+{
+	while (w->n > n) {
+		struct slice key = w->name[--w->n].key;
+
+		w->first[key.n ? (unsigned char)key.p[0] : '"'] = w->next[w->n];
+	}
+}
+
 int
 pick_want(struct pick_wants *w, struct slice name)
 {
+	uint8_t *first = &w->first[name.n ? (unsigned char)name.p[0] : '"'];
 	struct json_name n = json_name_of(name);
 	unsigned i;
 
@@ -51,7 +63,9 @@ pick_want(struct pick_wants *w, struct slice name)
 	if (w->n == PICK_WANTS || !n.plain)
 		return -1;
 	w->name[w->n] = n;
-	return (int)w->n++;
+	w->next[w->n] = *first;
+	*first = (uint8_t)++w->n;
+	return (int)w->n - 1;
 }
 
 static inline uint64_t
@@ -73,11 +87,22 @@ look_slowly(const struct pick_wants *w, const struct json_doc *d, uint32_t *at)
 		at[i] = json_get_name(d, 0, &w->name[i]);
 }
 
+/* Is the name at token t, whose first byte is at p, this one? */
+static inline bool
+is_name(const struct json_doc *d, uint32_t t, const char *p, const struct json_name *name)
+{
+	size_t n = name->key.n;
+
+	if ((load8(p) ^ name->head) & name->mask)
+		return false;
+	return n < 8 || (d->pos[t + 1] - d->pos[t] >= n + 2 && p[n] == '"' &&
+		memcmp(p + 8, name->key.p + 8, n - 8) == 0);
+}
+
 bool
 pick_look(const struct pick_wants *w, const struct json_doc *d, uint32_t *at)
 {
-	const struct json_name *name = w->name;
-	unsigned n = w->n, i;
+	unsigned i;
 	uint32_t t;
 
 	if (!d->n || d->first[0] != '{')
@@ -86,27 +111,17 @@ pick_look(const struct pick_wants *w, const struct json_doc *d, uint32_t *at)
 		look_slowly(w, d, at);
 		return true;
 	}
-	for (i = 0; i < n; i++)
+	for (i = 0; i < w->n; i++)
 		at[i] = JSON_NONE;
 	/* Behind the last member's value comes a bracket, and behind that never a name. */
 	for (t = 1; t < d->n && d->n - t > 2 && d->first[t] == '"'; t++) {
 		const char *p = d->base + d->pos[t] + 1;
-		uint64_t head = load8(p);
 
-		for (i = 0; i < n && (head ^ name[i].head) & name[i].mask; i++)
-			;
-		for (; __builtin_expect(i < n, 0); i++) {
-			size_t len = name[i].key.n;
-
-			if ((head ^ name[i].head) & name[i].mask)
-				continue;
-			if (len < 8 || (d->pos[t + 1] - d->pos[t] >= len + 2 &&
-					p[len] == '"' &&
-					memcmp(p + 8, name[i].key.p + 8, len - 8) == 0)) {
-				at[i] = t + 2;
+		for (i = w->first[(unsigned char)*p]; i; i = w->next[i - 1])
+			if (is_name(d, t, p, &w->name[i - 1])) {
+				at[i - 1] = t + 2;
 				break;
 			}
-		}
 		t = json_after(d, t + 2);
 	}
 	return true;
@@ -195,24 +210,25 @@ read_test(struct pick *p, const struct node *n)
 	return good && t->want >= 0 ? t : NULL;
 }
 
-/* Strings that hold escapes: what they mean has to be compared. */
-static int
+/* Where there are escapes, what they mean has to be compared. */
+static bool
+is_string_escaped(const struct test *t, const struct json_doc *d, uint32_t at)
+{
+	return d->first[at] == '"' && json_raw_equals(json_string_raw(d, at),
+		slice_of(t->text.p + 1, t->text.n - 2));
+}
+
+static inline bool
 is_string(const struct test *t, const struct json_doc *d, uint32_t at)
 {
 	const char *p = d->base + d->pos[at];
-	uint64_t other = 0;
-	int k;
 
-	if (d->first[at] != '"')
-		return t->differs;
 	if (__builtin_expect(d->flags & JSON_LINE_ESCAPE, 0))
-		return json_raw_equals(json_string_raw(d, at),
-			slice_of(t->text.p + 1, t->text.n - 2)) != t->differs;
-	for (k = 0; k < 2; k++)
-		other |= (load8(p + 8 * k) ^ t->word[k]) & t->mask[k];
-	if (!other && t->text.n > sizeof(t->word))
-		other = !slice_eq(json_text(d, at), t->text);
-	return !other != t->differs;
+		return is_string_escaped(t, d, at) != t->differs;
+	if (((load8(p) ^ t->word[0]) & t->mask[0]) | ((load8(p + 8) ^ t->word[1]) & t->mask[1]))
+		return t->differs;
+	return (t->text.n <= sizeof(t->word) || slice_eq(json_text(d, at), t->text)) !=
+		t->differs;
 }
 
 static int
@@ -333,7 +349,7 @@ pick_new(const struct expr *x, struct pick_wants *wants)
 	p->root = read_choice(p, x->root);
 	if (p->root)
 		return p;
-	wants->n = had;
+	forget_names(wants, had);
 	pick_free(p);
 	return NULL;
 }
@@ -396,7 +412,12 @@ pick_choose(const struct pick *p, const struct json_doc *d, const uint32_t *at)
 {
 	const struct choice *c = p->root;
 
-	while (c->test)
-		c = passes(c->test, d, at) ? c->then : c->otherwise;
+	while (c->test) {
+		const struct test *t = c->test;
+		bool string = t->kind == TEST_STRING && at[t->want] != JSON_NONE;
+
+		c = (string ? is_string(t, d, at[t->want]) : passes(t, d, at)) ? c->then :
+			c->otherwise;
+	}
 	return c->number;
 }

@@ -16,10 +16,13 @@
 
 #define PICK_WANTS 16
 
-/* Members of "." that are looked for; the names are borrowed. */
+/* Members of "." that are looked for; the names are borrowed. {0} is none. */
 struct pick_wants {
 	struct json_name name[PICK_WANTS];
 	unsigned n;
+	/* One more than the number of a name that begins with this byte, and of the next one that
+	 * does: */
+	uint8_t first[256], next[PICK_WANTS];
 };
 
 /* The number of a name, which is added if it is new; -1: there are too many, or it can't be

@@ -15,16 +15,16 @@
 
 struct glance_note {
 	struct key128 key;
-	uint32_t key_at, key_n; /* the key's JSON text in the block; key_n 0: nothing is told */
+	uint64_t truths;        /* of the object's names, a bit each: those that are true */
+	uint32_t at;            /* in the notes: the key's JSON text, behind it the fields */
+	uint32_t key_n, part_n; /* bytes; key_n 0: nothing is told */
 	int32_t object;         /* pick.h; PICK_UNSURE where --part is none or of no such kind */
-	uint32_t at[];          /* tokens of what is wanted */
 };
 
 struct glance {
 	const struct groups *groups;
 	struct pick_wants wants;
 	bool sees_keys;             /* the first of them is the key */
-	size_t note_bytes;
 	/* Of --part, or NULL: */
 	struct pick *pick;
 	uint64_t *names;            /* of each object, a bit each */
@@ -40,9 +40,37 @@ void glance_block(const struct glance *, const struct json_scan *, struct buf *n
 /* What was noted of a record, or NULL. What the records behind it will look at in the state is
  * brought near. */
 const struct glance_note *glance_note(const struct glance *, const struct record *);
-struct slice glance_key_text(const struct glance_note *, const struct record *);
 
-/* Put the noted object into a group: 1; 0: it has to be evaluated; -1: a bad record. */
+/* The key's text, and the noted object as fields of a group. */
+static inline struct slice
+glance_key(const struct glance_note *note, const struct record *r)
+{
+	return slice_of(r->block->notes.p + note->at, note->key_n);
+}
+
+static inline struct slice
+glance_part(const struct glance_note *note, const struct record *r)
+{
+	return slice_of(r->block->notes.p + note->at + note->key_n, note->part_n);
+}
+
+/* May the noted object go into a group just so? It has none of these fields. */
+static inline bool
+glance_fits(const struct glance *g, const struct group_head *h, const struct glance_note *note)
+{
+	return h->bits && !(h->names & g->names[note->object]);
+}
+
+static inline void
+glance_count(const struct glance *g, struct group_head *h, const struct glance_note *note)
+{
+	h->names |= g->names[note->object];
+	h->truths |= note->truths;
+	h->e.kind = WHOLE_FIELDS;
+	h->count++;
+}
+
+/* Put it into a group: 1; 0: it has to be evaluated; -1: a bad record. */
 int glance_add(const struct glance *, struct group *, const struct glance_note *,
 	const struct record *, struct failure *why);
 

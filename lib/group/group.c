@@ -19,8 +19,7 @@ struct element {
 void
 group_begin(struct group *g, struct slice key)
 {
-	g->h = (struct group_head){.e = {.expires_us = INT64_MAX, .key_n = (uint32_t)key.n},
-		.first_us = TIME_NONE, .last_us = TIME_NONE, .bits = 1};
+	group_head_init(&g->h, (uint32_t)key.n);
 	buf_reset(&g->bytes);
 	buf_reserve(&g->bytes, sizeof(g->h) + key.n);
 	g->bytes.n = sizeof(g->h);
@@ -61,20 +60,17 @@ group_work_release(struct group_work *w)
 
 /* ---- fields ------------------------------------------------------------------------ */
 
-/* Append "name":value. */
-static int
-add_field(struct buf *b, const struct pieces *pieces, const struct stored_field *f,
-	struct failure *why)
+/* Append "name":value of a field without pieces. */
+static inline void
+add_short(struct buf *b, const struct stored_field *f)
 {
 	char *p;
 
-	if (!f->plain || f->pieces) {
+	if (!f->plain) {
 		json_add_string(b, f->name);
 		buf_addc(b, ':');
-		if (f->pieces && pieces_add_text(pieces, f->stream, f->pieces, b, why) < 0)
-			return -1;
 		buf_add_slice(b, f->value);
-		return 0;
+		return;
 	}
 	buf_reserve(b, f->name.n + f->value.n + 3);
 	p = b->p + b->n;
@@ -85,7 +81,34 @@ add_field(struct buf *b, const struct pieces *pieces, const struct stored_field 
 	*p++ = ':';
 	memcpy(p, f->value.p, f->value.n);
 	b->n += f->name.n + f->value.n + 3;
+}
+
+static int
+add_field(struct buf *b, const struct pieces *pieces, const struct stored_field *f,
+	struct failure *why)
+{
+	if (!f->pieces) {
+		add_short(b, f);
+		return 0;
+	}
+	json_add_string(b, f->name);
+	buf_addc(b, ':');
+	if (pieces_add_text(pieces, f->stream, f->pieces, b, why) < 0)
+		return -1;
+	buf_add_slice(b, f->value);
 	return 0;
+}
+
+void
+group_add_members(struct buf *b, struct slice fields)
+{
+	struct stored_field f;
+
+	while (field_step(&fields, &f)) {
+		if (b->p[b->n - 1] != '{')
+			buf_addc(b, ',');
+		add_short(b, &f);
+	}
 }
 
 /* The fields as an object, but for _aggregate where that is to be added; its bracket is left

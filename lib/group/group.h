@@ -81,6 +81,26 @@ struct group {
 	struct pieces pieces;
 };
 
+/* The head of a group that has no part yet. */
+static inline void
+group_head_init(struct group_head *h, uint32_t key_n)
+{
+	*h = (struct group_head){.e = {.expires_us = INT64_MAX, .key_n = key_n},
+		.first_us = TIME_NONE, .last_us = TIME_NONE, .bits = 1};
+}
+
+/* A part of this event time, or TIME_NONE, came. */
+static inline void
+group_saw(struct group_head *h, int64_t us)
+{
+	if (us == TIME_NONE)
+		return;
+	if (h->first_us == TIME_NONE || us < h->first_us)
+		h->first_us = us;
+	if (us > h->last_us)
+		h->last_us = us;
+}
+
 /* An empty group; its memory is used again. Its pieces are the caller's to place. */
 void group_begin(struct group *, struct slice key_json);
 void group_load(struct group *, struct slice kept);
@@ -147,6 +167,9 @@ bool group_whole_number(const struct value *, uint64_t *n);
  * no object is then written as {"value":...,"_aggregate":...}. -1: the state has lost a piece. */
 int group_add_json(struct group_work *, struct buf *, const struct group *, const char *by,
 	struct failure *why);
+
+/* Append fields, none of which has pieces, as members of an object that is open. */
+void group_add_members(struct buf *, struct slice fields);
 
 /* ---- between the files of the room ------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include "json/sortable.h"
 #include "window/timers.h"
 
+#define ROOM_MOST 1024  /* bytes that a group is made with, in expectation of its parts */
 #define FORGET_STEPS 64 /* a closed key is kept for this part of its time too long */
 
 struct task {
@@ -32,6 +33,7 @@ struct groups {
 	bool ending;
 	uint64_t evicted, assigned;
 	uint64_t made;         /* the number of the group made next */
+	size_t bytes;          /* that the last group which was finished where it lay had */
 	struct key128 hand;    /* of the group loaded last, */
 	bool hand_gone;        /* and whether it was given up since */
 	struct json_scan scan;
@@ -446,7 +448,7 @@ groups_close(struct groups *g, uint32_t task, struct key128 key, const struct gr
 
 	if (t->open && key128_eq(t->current, key))
 		t->open = false;
-	if (was && groups_drop_pieces(g, task, key, was, why) < 0)
+	if (was && was->spilled && groups_drop_pieces(g, task, key, was, why) < 0)
 		return -1;
 	if (!g->opt.closed && !g->opt.closed_us)
 		return was ? state_remove(g->state, task, key, why) : 0;
@@ -458,4 +460,46 @@ groups_close(struct groups *g, uint32_t task, struct key128 key, const struct gr
 		if (state_remove(g->state, task, eldest, why) < 0)
 			return -1;
 	return 0;
+}
+
+/* ---- where it lies ----------------------------------------------------------------- */
+
+bool
+groups_spot(const struct groups *g, uint32_t task, struct key128 key, struct state_spot *spot)
+{
+	return state_find(g->state, task, key, spot);
+}
+
+/* With room for what the one before came to. */
+char *
+groups_make(struct groups *g, uint32_t task, struct key128 key, struct group_head *h, size_t n,
+	struct failure *why)
+{
+	size_t bytes = sizeof(*h) + n;
+	char *p = state_make(g->state, task, key, bytes, g->bytes > bytes ? g->bytes - bytes : 0,
+		why);
+
+	if (!p)
+		return NULL;
+	h->made = g->made++;
+	memcpy(p, h, sizeof(*h));
+	return p + sizeof(*h);
+}
+
+int
+groups_append(struct groups *g, struct state_spot *spot, const struct group_head *h,
+	struct slice tail, struct failure *why)
+{
+	int rc = state_append(g->state, spot, tail, why);
+
+	if (rc > 0)
+		memcpy((char *)(uintptr_t)spot->value.p, h, sizeof(*h));
+	return rc;
+}
+
+int
+groups_finished(struct groups *g, struct state_spot *spot, struct failure *why)
+{
+	g->bytes = spot->value.n < ROOM_MOST ? spot->value.n : ROOM_MOST;
+	return state_remove_spot(g->state, spot, why);
 }

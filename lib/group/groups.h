@@ -66,6 +66,19 @@ int groups_close(struct groups *, uint32_t task, struct key128, const struct gro
 int groups_drop_pieces(struct groups *, uint32_t task, struct key128,
 	const struct group_head *was, struct failure *why);
 
+/*
+ * The same of a group whose part needs nothing of it but its head (quick.h): where it lies,
+ * whatever it is; one made with n bytes behind its head, to be filled in at once; one that gets
+ * a tail and a new head, 1, or 0: groups_keep has to do it; and one that is finished and not
+ * remembered. None of them knows timers or which group is the open one.
+ */
+bool groups_spot(const struct groups *, uint32_t task, struct key128, struct state_spot *);
+char *groups_make(struct groups *, uint32_t task, struct key128, struct group_head *, size_t n,
+	struct failure *why);
+int groups_append(struct groups *, struct state_spot *, const struct group_head *,
+	struct slice tail, struct failure *why);
+int groups_finished(struct groups *, struct state_spot *, struct failure *why);
+
 struct due {
 	struct key128 key;
 	struct slice kept;   /* until anything changes */

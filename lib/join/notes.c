@@ -5,18 +5,7 @@
 
 #include "base/mem.h"
 #include "base/table.h"
-
-/* ".orderId" */
-static struct slice
-field_of(const struct expr *e)
-{
-	const char *text = expr_text(e);
-	struct slice s = expr_is_path(e) ? expr_path_name(e, 0) : (struct slice){0};
-
-	if (s.p && text[0] == '.' && strlen(text) == s.n + 1 && memcmp(text + 1, s.p, s.n) == 0)
-		return s;
-	return (struct slice){0};
-}
+#include "json/plain.h"
 
 static int
 want_field(struct notes *n, struct slice name)
@@ -54,15 +43,15 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct expr *tim
 		(plan->with == WITH_ROWS && !plan->topic);
 	if (!want_sides(n, plan))
 		return;
-	n->key[SIDE_LEFT] = want_field(n, field_of(plan->expr[rows ? PLAN_KEY_RIGHT :
+	n->key[SIDE_LEFT] = want_field(n, expr_field(plan->expr[rows ? PLAN_KEY_RIGHT :
 		PLAN_KEY_LEFT]));
 	n->key[SIDE_RIGHT] = plan->with == WITH_TABLE ? n->key[SIDE_LEFT] :
-		want_field(n, field_of(plan->expr[PLAN_KEY_RIGHT]));
+		want_field(n, expr_field(plan->expr[PLAN_KEY_RIGHT]));
 	/* Where the side isn't known yet the key has to be that of both. */
 	if (n->key[0] < 0 || n->key[1] < 0 || (!n->sides && n->key[0] != n->key[1]))
 		n->key[0] = n->key[1] = -1;
 	if (time)
-		n->time = want_field(n, field_of(time));
+		n->time = want_field(n, expr_field(time));
 	for (i = 0; i < plan->outline.nleaves; i++)
 		n->leaf[i] = want_field(n, plan->outline.leaf[i].field);
 	n->bytes = (sizeof(struct note) + n->wants.n * sizeof(uint32_t) + 7) & ~(size_t)7;
@@ -78,66 +67,15 @@ notes_release(struct notes *n)
 
 /* ---- texts ------------------------------------------------------------------------------- */
 
-/* Is there one of these among the eight bytes? */
-static inline bool
-is_among(uint64_t x, unsigned char c)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-
-	x ^= ones * c;
-	return (x - ones) & ~x & ones << 7;
-}
-
-/* Bytes of the scalar at token t as they stand, if that is how compact JSON has them; 0: it is
- * written otherwise, or is no scalar. */
-static inline uint32_t
-scalar_bytes(const struct json_doc *d, uint32_t t)
-{
-	const char *p = d->base + d->pos[t], *end = d->base + d->pos[t + 1], *q;
-	uint64_t x;
-
-	if (json_opens(d, t))
-		return 0;
-	while (end > p + 1 && (unsigned char)end[-1] <= ' ')
-		end--;
-	if (*p != '"')
-		return (uint32_t)(end - p);
-	for (q = p; end - q >= 8; q += 8) {
-		memcpy(&x, q, sizeof(x));
-		if (is_among(x, 0x7F) || is_among(x, '\\'))
-			return 0;
-	}
-	for (; q < end; q++)
-		if (*q == 0x7F || *q == '\\')
-			return 0;
-	return (uint32_t)(end - p);
-}
-
 void
 notes_add_value(struct buf *b, const struct json_doc *d, uint32_t t)
 {
-	uint32_t n = scalar_bytes(d, t);
+	struct slice text = json_plain_text(d, t);
 
-	if (n)
-		buf_add(b, d->base + d->pos[t], n);
+	if (text.n)
+		buf_add_slice(b, text);
 	else
 		json_add_compact(b, d, t);
-}
-
-/* Does the text of a key stand as the canonical form has it? A string of which scalar_bytes said
- * so does, and a short whole number. */
-static inline bool
-is_canonical(const char *p, uint32_t n)
-{
-	uint32_t i = *p == '-';
-
-	if (*p == '"')
-		return true;
-	if (n > 17 || (i && (n == 1 || p[1] == '0')))
-		return false;
-	for (; i < n && p[i] >= '0' && p[i] <= '9'; i++)
-		;
-	return i == n;
 }
 
 /* ---- making ------------------------------------------------------------------------------ */
@@ -150,6 +88,7 @@ tell(const struct notes *n, const struct json_doc *d, struct note *note)
 		pick_choose(n->is[SIDE_LEFT], d, note->at) != PICK_NOTHING;
 	bool right = n->is[SIDE_RIGHT] &&
 		pick_choose(n->is[SIDE_RIGHT], d, note->at) != PICK_NOTHING;
+	struct slice key;
 	uint32_t at;
 
 	note->on[SIDE_LEFT] = n->is[SIDE_LEFT] ? left : !right;
@@ -162,10 +101,10 @@ tell(const struct notes *n, const struct json_doc *d, struct note *note)
 	at = note->at[n->key[note->on[SIDE_LEFT] ? SIDE_LEFT : SIDE_RIGHT]];
 	if (at == JSON_NONE)
 		return false;
+	key = json_plain_text(d, at);
 	note->key_at = d->pos[at];
-	note->key_n = scalar_bytes(d, at);
-	if (!note->key_n || !is_canonical(d->base + note->key_at, note->key_n) ||
-		d->first[at] == 'n')
+	note->key_n = (uint32_t)key.n;
+	if (!json_plain_is_canonical(key))
 		return false;
 	note->hash = hash64(d->base + note->key_at, note->key_n, n->seed);
 	return true;

@@ -3,6 +3,7 @@
  * calls another.
  *
  *	state.c     keys and values
+ *	value.c     values of no fixed size, where they lie
  *	bounds.c    memory and number of keys, and what gives way
  *	life.c      assign, revoke, rollback, barrier
  *	folder.c    the folder of a state: lock, what files there are
@@ -114,12 +115,11 @@ struct state {
 /* ---- state.c ------------------------------------------------------------------------------- */
 
 struct task *state_task(const struct state *, uint32_t id); /* NULL: not assigned */
-struct slice state_value(const struct state *, const char *slot);
-/* Give a slot a value, or free it: bytes that values take more. fresh: it has had none. One
- * that grows gets room to grow on. */
-int64_t value_put(const struct state *, char *slot, struct slice value, bool fresh);
-int64_t value_drop(const struct state *, char *slot);
 void state_drop(struct state *, struct task *, char *slot);
+/* A slot for a key that is not there, with a value for which there is room for so many bytes
+ * more; value.p NULL: it is the caller's to fill in. */
+char *state_take(struct state *, struct task *, struct key128, char *slot, struct slice value,
+	size_t room, struct failure *why);
 /* Forget all that a task holds. */
 void state_empty(struct state *, struct task *);
 /* Take what expired out of a part. */
@@ -135,6 +135,26 @@ value_time(struct slice value)
 	return us;
 }
 
+static inline struct held *
+held_of(const char *slot)
+{
+	struct held *h;
+
+	memcpy(&h, slot + sizeof(struct key128), sizeof(h));
+	return h;
+}
+
+static inline struct slice
+state_value(const struct state *s, const char *slot)
+{
+	const struct held *h;
+
+	if (!s->variable)
+		return slice_of(slot + sizeof(struct key128), s->opt.value_bytes);
+	h = held_of(slot);
+	return slice_of(h->p, h->n);
+}
+
 static inline bool
 state_gone(const struct state *s, const struct task *t, const char *slot)
 {
@@ -145,6 +165,28 @@ static inline uint64_t *
 slot_stamp(const struct state *s, const char *slot)
 {
 	return (uint64_t *)(uintptr_t)(slot + s->entry - sizeof(uint64_t));
+}
+
+/* ---- value.c ------------------------------------------------------------------------------- */
+
+/* Give a slot a value, or free it: bytes that values take more. fresh: it has had none, and
+ * gets room for so many bytes more. One that grows gets room to grow on. */
+int64_t value_put(const struct state *, char *slot, struct slice value, bool fresh,
+	size_t room);
+int64_t value_drop(const struct state *, char *slot);
+
+/* What the heap takes for a value with its head. */
+static inline uint64_t
+held_bytes(uint64_t cap)
+{
+	return (sizeof(struct held) + cap + 8 + 15) & ~UINT64_C(15);
+}
+
+/* Would so many bytes more be too many? */
+static inline bool
+state_is_over(const struct state *s, uint64_t bytes)
+{
+	return s->variable && s->tables + s->values + s->buffers + bytes > s->max_memory;
 }
 
 /* ---- bounds.c ------------------------------------------------------------------------------ */

@@ -92,7 +92,7 @@ take(struct hand *h, const struct change *c)
 		if (*slot_stamp(s, slot) >= t->stamp)
 			t->stamp = *slot_stamp(s, slot) + 1;
 	}
-	h->values += value_put(s, slot, c->value, !there);
+	h->values += value_put(s, slot, c->value, !there, 0);
 	return true;
 }
 

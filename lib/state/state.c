@@ -81,85 +81,12 @@ state_key(const struct state *s, struct slice bytes)
 
 /* ---- values ---------------------------------------------------------------------------- */
 
-static struct held *
-held_of(const char *slot)
-{
-	struct held *h;
-
-	memcpy(&h, slot + sizeof(struct key128), sizeof(h));
-	return h;
-}
-
-/* What the heap takes for a value with its head. */
-static uint64_t
-held_bytes(uint64_t cap)
-{
-	return (sizeof(struct held) + cap + 8 + 15) & ~UINT64_C(15);
-}
-
-struct slice
-state_value(const struct state *s, const char *slot)
-{
-	const struct held *h;
-
-	if (!s->variable)
-		return slice_of(slot + sizeof(struct key128), s->opt.value_bytes);
-	h = held_of(slot);
-	return slice_of(h->p, h->n);
-}
-
-int64_t
-value_put(const struct state *s, char *slot, struct slice value, bool fresh)
-{
-	struct held *h;
-	int64_t more = 0;
-	size_t cap;
-
-	if (!s->variable) {
-		if (value.n)
-			memmove(slot + sizeof(struct key128), value.p, value.n);
-		return 0;
-	}
-	h = fresh ? NULL : held_of(slot);
-	if (!h || h->cap < value.n) {
-		cap = value.n + (h ? value.n / 4 : 0);
-		cap = held_bytes(cap) - 8 - sizeof(*h);
-		more = (int64_t)(held_bytes(cap) - (h ? held_bytes(h->cap) : 0));
-		if (!h) {
-			h = mem_alloc(sizeof(*h) + cap);
-			h->dirty = 0;
-		} else {
-			h = mem_realloc(h, sizeof(*h) + cap);
-		}
-		h->cap = (uint32_t)cap & 0x7fffffff;
-		memcpy(slot + sizeof(struct key128), &h, sizeof(h));
-	}
-	if (value.n)
-		memmove(h->p, value.p, value.n);
-	h->n = (uint32_t)value.n;
-	return more;
-}
-
-int64_t
-value_drop(const struct state *s, char *slot)
-{
-	struct held *h;
-	int64_t less;
-
-	if (!s->variable)
-		return 0;
-	h = held_of(slot);
-	less = (int64_t)held_bytes(h->cap);
-	free(h);
-	return -less;
-}
-
 static inline void
 set_value(struct state *s, char *slot, struct slice value, bool fresh)
 {
 	/* It may move: what state_edit gave is no good any more. */
 	s->version += !fresh && s->variable && held_of(slot)->cap < value.n;
-	s->values += (uint64_t)value_put(s, slot, value, fresh);
+	s->values += (uint64_t)value_put(s, slot, value, fresh, 0);
 }
 
 static void
@@ -298,21 +225,15 @@ misfit(const struct state *s, struct slice value, struct failure *why)
 		s->opt.value_bytes);
 }
 
-static inline bool
-over(const struct state *s, uint64_t bytes)
-{
-	return s->variable && s->tables + s->values + s->buffers + bytes > s->max_memory;
-}
-
-/* A slot for a key that is not there. Looks again only where the table had to change. */
+/* Looks again only where the table had to change. */
 static inline char *
 take(struct state *s, struct task *t, struct key128 key, char *slot, struct slice value,
-	struct failure *why)
+	size_t room, struct failure *why)
 {
-	uint64_t bytes = s->variable ? held_bytes(value.n) : 0;
+	uint64_t bytes = s->variable ? held_bytes(value.n + room) : 0;
 	bool there;
 
-	if (__builtin_expect(!slot || s->keys >= s->max_keys || over(s, bytes), 0)) {
+	if (__builtin_expect(!slot || s->keys >= s->max_keys || state_is_over(s, bytes), 0)) {
 		if (state_room(s, t, key, bytes, 1, why) < 0)
 			return NULL;
 		slot = parts_look(&t->parts, key, &there);
@@ -322,8 +243,15 @@ take(struct state *s, struct task *t, struct key128 key, char *slot, struct slic
 	t->credit += 4;
 	if (s->evict)
 		*slot_stamp(s, slot) = t->stamp++;
-	set_value(s, slot, value, true);
+	s->values += (uint64_t)value_put(s, slot, value, true, room);
 	return slot;
+}
+
+char *
+state_take(struct state *s, struct task *t, struct key128 key, char *slot, struct slice value,
+	size_t room, struct failure *why)
+{
+	return take(s, t, key, slot, value, room, why);
 }
 
 bool
@@ -373,7 +301,7 @@ state_add(struct state *s, uint32_t task, struct key128 key, struct slice value,
 		renew(s, t, slot);
 		set_value(s, slot, value, true);
 	} else {
-		slot = take(s, t, key, slot, value, why);
+		slot = take(s, t, key, slot, value, 0, why);
 		if (!slot)
 			return -1;
 	}
@@ -396,7 +324,7 @@ state_put(struct state *s, uint32_t task, struct key128 key, struct slice value,
 	slot = parts_look(&t->parts, key, &there);
 	if (there && s->variable && held_of(slot)->cap < value.n) {
 		bytes = held_bytes(value.n + value.n / 4);
-		if (over(s, bytes) && state_room(s, t, key, bytes, 0, why) < 0)
+		if (state_is_over(s, bytes) && state_room(s, t, key, bytes, 0, why) < 0)
 			return -1;
 		slot = parts_look(&t->parts, key, &there);
 	}
@@ -406,7 +334,7 @@ state_put(struct state *s, uint32_t task, struct key128 key, struct slice value,
 	} else if (there) {
 		set_value(s, slot, value, false);
 	} else {
-		slot = take(s, t, key, slot, value, why);
+		slot = take(s, t, key, slot, value, 0, why);
 		if (!slot)
 			return -1;
 	}
@@ -427,30 +355,6 @@ state_set(struct state *s, uint32_t task, struct key128 key, struct slice value,
 		return fail(why, EXIT_INTERNAL, "a value is set that state does not have");
 	set_value(s, slot, value, false);
 	return log_put(s, t, slot, why);
-}
-
-char *
-state_edit(struct state *s, uint32_t task, struct key128 key, size_t *n, struct failure *why)
-{
-	struct task *t = task_of(s, task);
-	struct held *h;
-	bool there = false;
-	char *slot = t ? parts_look(&t->parts, key, &there) : NULL;
-
-	why->status = 0;
-	if (!t)
-		unassigned(task, why);
-	if (!there || state_gone(s, t, slot) || log_put(s, t, slot, why) < 0)
-		return NULL;
-	h = held_of(slot);
-	*n = h->n;
-	return h->p;
-}
-
-const uint64_t *
-state_version(const struct state *s)
-{
-	return &s->version;
 }
 
 int
@@ -490,23 +394,4 @@ state_prefetch(const struct state *s, uint32_t task, struct key128 key)
 {
 	if (s->last && s->last->id == task)
 		parts_prefetch(&s->last->parts, key);
-}
-
-void
-state_prefetch_value(const struct state *s, uint32_t task, struct key128 key)
-{
-	const char *slot, *p;
-	bool there;
-
-	if (!s->variable || !s->last || s->last->id != task)
-		return;
-	slot = parts_look(&s->last->parts, key, &there);
-	if (!there)
-		return;
-	p = (const char *)held_of(slot);
-	__asm__ volatile("" : : "r"(p)); /* see parts_prefetch */
-	__builtin_prefetch(p, 1);
-	__builtin_prefetch(p + 64, 1);
-	__builtin_prefetch(p + 128, 1);
-	__builtin_prefetch(p + 192, 1);
 }

@@ -112,6 +112,27 @@ const uint64_t *state_version(const struct state *);
 
 int state_remove(struct state *, uint32_t task, struct key128, struct failure *why);
 
+/*
+ * One look for several calls, of a state of variable values. A spot is where a key lies, until
+ * the next call that makes or removes one. Its value may be changed there where state_edit's
+ * might: behind state_append.
+ */
+struct state_spot {
+	struct slice value;
+	struct task *task;  /* the state's */
+	char *slot;
+};
+
+/* True if the key is there. */
+bool state_find(const struct state *, uint32_t task, struct key128, struct state_spot *);
+/* Make a key that is not there, with a value of n bytes, to be filled in at once, and room for
+ * so many more. NULL: as state_add. */
+char *state_make(struct state *, uint32_t task, struct key128, size_t n, size_t room,
+	struct failure *why);
+/* Append to the value: 1; 0: the bounds do not let it be done here, but state_put may; -1. */
+int state_append(struct state *, struct state_spot *, struct slice tail, struct failure *why);
+int state_remove_spot(struct state *, struct state_spot *, struct failure *why);
+
 /* Values with a time before us are gone from now on. One record in the log; memory is given
  * back as the table is walked, a part at a time. */
 int state_expire(struct state *, uint32_t task, int64_t us, struct failure *why);

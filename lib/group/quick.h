@@ -1,0 +1,17 @@
+/*
+ * quick: a part that is known at a glance goes into its group where that lies in the state, or
+ * completes it, without the group being taken out and put back. Of jobs in which nothing but
+ * the parts themselves completes a group: no time, no order of keys, no expressions.
+ */
+#ifndef SK_GROUP_QUICK_H
+#define SK_GROUP_QUICK_H
+
+#include "flow/emit.h"
+#include "group/rules.h"
+
+bool quick_is_fit(const struct plan *, const struct glance *);
+
+/* The record in hand: 1; 0: nothing was done, the long way has to be gone; -1. */
+int quick_take(struct rules *, struct groups *, struct emit *, struct failure *why);
+
+#endif

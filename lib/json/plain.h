@@ -1,0 +1,61 @@
+/*
+ * plain: is a scalar written in a line as compact JSON has it, and as the canonical form does?
+ * Most are, and then their bytes will do. Both err on the side of no.
+ */
+#ifndef SK_JSON_PLAIN_H
+#define SK_JSON_PLAIN_H
+
+#include "json/json.h"
+
+/* The high bit of each byte that is, or the bit above one that is, a backslash or a DEL, which
+ * jq writes as escapes. */
+static inline uint64_t
+json_odd_among(const char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t x, del, slash;
+
+	memcpy(&x, p, sizeof(x));
+	del = x ^ ones * 0x7F;
+	slash = x ^ ones * '\\';
+	return (((del - ones) & ~del) | ((slash - ones) & ~slash)) & ones << 7;
+}
+
+/* The scalar at token t as it stands, if that is how compact JSON has it; else of 0 bytes. */
+static inline struct slice
+json_plain_text(const struct json_doc *d, uint32_t t)
+{
+	const char *p = d->base + d->pos[t], *end = d->base + d->pos[t + 1], *q;
+	uint64_t odd = 0;
+
+	if (json_opens(d, t))
+		return slice_of(p, 0);
+	while (end > p + 1 && (unsigned char)end[-1] <= ' ')
+		end--;
+	if (*p == '"' && end - p >= 8) {
+		for (q = p; end - q > 8; q += 8)
+			odd |= json_odd_among(q);
+		odd |= json_odd_among(end - 8);
+	} else if (*p == '"') {
+		for (q = p; q < end; q++)
+			odd |= *q == 0x7F || *q == '\\';
+	}
+	return slice_of(p, odd ? 0 : (size_t)(end - p));
+}
+
+/* Is that text what the canonical form has? A string is, and a short whole number. */
+static inline bool
+json_plain_is_canonical(struct slice text)
+{
+	size_t i = text.n && *text.p == '-';
+
+	if (text.n && *text.p == '"')
+		return true;
+	if (!text.n || text.n > 17 || (i && (text.n == 1 || text.p[1] == '0')))
+		return false;
+	for (; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++)
+		;
+	return i == text.n;
+}
+
+#endif
