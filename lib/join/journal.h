@@ -1,9 +1,10 @@
 /*
  * journal: the items of a join in the state, so that a run goes on where another was killed.
  *
- * Items live in the memory of the join; the state has a copy of each, under a number. What is
- * new is written down in batches, so that what comes and goes within one costs nothing. An
- * item whose time is over is never taken out singly: it expires.
+ * Items live in the memory of the join; the state has a copy of each. What is new is written
+ * down some time later, so that what comes and goes before that costs nothing, and many
+ * together, so that the state has few values. An item whose time is over is never taken out: it
+ * goes when that of all that were written with it is over.
  */
 #ifndef SK_JOIN_JOURNAL_H
 #define SK_JOIN_JOURNAL_H
@@ -16,6 +17,7 @@ struct journal;
 /* How far a task has come. */
 struct journal_mark {
 	int64_t now_us;       /* what is earlier is late */
+	int64_t gone_us;      /* journal_expire */
 	uint64_t given_up;
 };
 

@@ -387,6 +387,8 @@ pairs_watermark(struct pairs *p, uint32_t task, int64_t us, struct emit *e,
 		return -1;
 	if (us > t->mark.now_us)
 		t->mark.now_us = us;
+	if (us > t->mark.gone_us)
+		t->mark.gone_us = us;
 	return journal_expire(p->journal, task, us, why);
 }
 
@@ -601,7 +603,7 @@ release(struct task *t)
 	index_release(&t->index);
 	spill_free(t->spill);
 	t->spill = NULL;
-	t->mark = (struct journal_mark){.now_us = INT64_MIN};
+	t->mark = (struct journal_mark){.now_us = INT64_MIN, .gone_us = INT64_MIN};
 }
 
 static void
@@ -644,7 +646,7 @@ pairs_assign(struct pairs *p, uint32_t id, struct failure *why)
 		return -1;
 	t = mem_zalloc(sizeof(*t));
 	t->id = id;
-	t->mark.now_us = INT64_MIN;
+	t->mark.now_us = t->mark.gone_us = INT64_MIN;
 	p->task = mem_grow(p->task, &p->cap_tasks, p->ntasks + 1, sizeof(struct task *));
 	for (; at && p->task[at - 1]->id > id; at--)
 		p->task[at] = p->task[at - 1];
