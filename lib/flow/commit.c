@@ -19,6 +19,7 @@
 #define SETTLE_NS 10000000000LL /* so long partitions are held for a commit */
 #define STALL_NS 30000000000LL  /* so long without one: it is said why that may be */
 #define LOOK_NS 5000000         /* between looks at what is committed */
+#define GONE_NS 5000000000LL    /* so long stages that follow one that has left may take */
 
 /* ---- the last process ---------------------------------------------------------------------- */
 
@@ -193,15 +194,17 @@ nap(void)
 int
 commit_wait(struct flow *f, struct failure *why)
 {
+	int64_t gone_ns = 0;
+
 	if (!f->owner || !f->grouped || f->last || f->unchanged)
 		return 0;
 	for (look(f); f->committed < f->epoch; look(f)) {
-		if (pipe_is_gone()) {
-			/* The last look may have come before the commit. */
-			look(f);
-			return f->committed >= f->epoch ? 0 : fail(why, EXIT_TRY_AGAIN,
-				"the pipe broke before epoch %" PRIu64 " was committed", f->epoch);
-		}
+		/* The next stage leaves with the end, and the last one may be at work still. */
+		if (!gone_ns && pipe_is_gone())
+			gone_ns = time_monotonic_ns();
+		if (gone_ns && time_monotonic_ns() - gone_ns > GONE_NS)
+			return fail(why, EXIT_TRY_AGAIN, "the pipe broke before epoch %" PRIu64
+				" was committed", f->epoch);
 		commit_look(f);
 		nap();
 	}

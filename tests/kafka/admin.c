@@ -19,6 +19,7 @@
  *	dump TOPIC [uncommitted]         every record, partition by partition
  *	committed GROUP TOPIC            one line a partition: PARTITION OFFSET [METADATA]
  *	group GROUP                      its state and number of members
+ *	member GROUP TOPIC SECONDS       join it, read, commit nothing, and leave
  *
  * A record is a line of JSON with every field that Kafka keeps:
  *
@@ -897,6 +898,41 @@ group_state(const char *group)
 	return 0;
 }
 
+/* A member that nobody knows of, and that gives back what it takes. */
+static int
+member(const char *group, const char *topic, long seconds)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_dup(settings);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	time_t until = time(NULL) + seconds;
+	rd_kafka_message_t *m;
+	long n = 0;
+	rd_kafka_t *rk;
+
+	set(conf, "group.id", group);
+	set(conf, "enable.auto.commit", "false");
+	set(conf, "auto.offset.reset", "earliest");
+	set(conf, "session.timeout.ms", "6000");
+	set(conf, "heartbeat.interval.ms", "200");
+	rk = client(RD_KAFKA_CONSUMER, conf);
+	rd_kafka_poll_set_consumer(rk);
+	rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
+	if (rd_kafka_subscribe(rk, list))
+		die(topic, "cannot subscribe");
+	rd_kafka_topic_partition_list_destroy(list);
+	while (time(NULL) < until) {
+		m = rd_kafka_consumer_poll(rk, 100);
+		if (!m)
+			continue;
+		n += !m->err;
+		rd_kafka_message_destroy(m);
+	}
+	rd_kafka_consumer_close(rk);
+	rd_kafka_destroy(rk);
+	printf("%ld\n", n);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -958,6 +994,8 @@ main(int argc, char **argv)
 		status = committed(argv[0], argv[1]);
 	else if (strcmp(verb, "group") == 0 && argc == 1)
 		status = group_state(argv[0]);
+	else if (strcmp(verb, "member") == 0 && argc == 3)
+		status = member(argv[0], argv[1], number(argv[2]));
 	else
 		usage();
 	rd_kafka_conf_destroy(settings);

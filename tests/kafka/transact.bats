@@ -41,6 +41,22 @@ assert_committed() {
 	values "$topic" 20000 | cmp - <(seq 20000)
 }
 
+@test "the source waits for the commit though the stage behind it has left" {
+	numbers 100
+	timeout 60 sk-cat "kafka:$from?until=end" --checkpoint 100ms | timeout 60 sk-map . | {
+		sleep 1
+		timeout 60 sk-cat -o "kafka:$topic"
+	}
+	assert_equal "${PIPESTATUS[*]}" '0 0 0'
+	values "$topic" 100 | diff - <(seq 100)
+	# Nobody commits: it doesn't wait for ever.
+	seq 101 110 | admin lines "$from"
+	run_tool bash -c 'timeout 60 sk-cat "$1" --checkpoint 100ms | sk-map . | cat >/dev/null
+		echo "${PIPESTATUS[*]}"' - "kafka:$from?until=end"
+	assert_output '75 0 0'
+	assert_says 'the pipe broke before epoch '
+}
+
 @test "with --at-least-once the transaction holds the place alone" {
 	numbers 1000
 	timeout 60 sk-cat "kafka:$from?until=end" --checkpoint 100ms |
