@@ -23,7 +23,7 @@ pass_on(struct worker *w, struct slice line)
 {
 	struct flow *f = w->flow;
 
-	if (!f->carries)
+	if (!f->carries && !f->frames)
 		return;
 	buf_add_slice(emit_raw(&w->emit, f->outlet[0].port), line);
 	buf_addc(&w->emit.now->own, '\n');
@@ -80,6 +80,7 @@ reassign(struct worker *w, const struct control *c, struct failure *why)
 {
 	const struct operator *op = w->flow->op;
 	struct flow *f = w->flow;
+	uint64_t epoch = !f->framed ? c->epoch : f->place.state ? EPOCH_NEWEST : 0;
 	uint32_t *tasks = NULL;
 	size_t n, i;
 
@@ -96,7 +97,7 @@ reassign(struct worker *w, const struct control *c, struct failure *why)
 	free(f->tasks);
 	f->tasks = tasks;
 	f->ntasks = n;
-	if (op->rollback && op->rollback(w->op, c->epoch, why) < 0)
+	if (op->rollback && op->rollback(w->op, epoch, why) < 0)
 		return -1;
 	return 0;
 fail:
@@ -147,7 +148,7 @@ pass_start(struct worker *w, struct slice line, const struct control *c, bool ch
 	size_t i, n = 0;
 
 	ours = mem_array(f->noutlets + 1, sizeof(*ours));
-	for (i = 0; i < f->noutlets; i++)
+	for (i = 0; i < f->noutlets && !f->framed; i++)
 		if (f->outlet[i].side)
 			ours[n++] = slice_str(f->outlet[i].uri);
 	w->emit.carry_base = before;
@@ -177,10 +178,11 @@ on_start(struct worker *w, struct slice line, const struct control *c, struct fa
 	if (epoch_on_start(w, c, why) < 0 || reassign(w, c, why) < 0 ||
 		check_mark(f, c, why) < 0 || read_sinks(w, c, &before, why) < 0)
 		return -1;
-	if (f->carries) {
+	if (f->carries || f->frames) {
 		on.envelope = f->envelope_out;
-		on.timed = f->timed;
-		w->emit.carry_run = buf_slice(&f->run);
+		on.timed = f->carries && f->timed;
+		if (f->carries)
+			w->emit.carry_run = buf_slice(&f->run);
 		pass_start(w, line, &on, on.envelope != c->envelope || on.timed != c->timed,
 			before);
 	}
@@ -256,6 +258,8 @@ on_end(struct worker *w, struct slice line, const struct control *c, struct fail
 	f->ended = true;
 	f->end_complete = c->complete;
 	f->unchanged = c->unchanged;
+	if (f->framed && run_end_time(w, c->complete, why) < 0)
+		return -1;
 	if (!c->unchanged && run_end_operator(w, c->complete, why) < 0)
 		return -1;
 	if (c->last_epoch)

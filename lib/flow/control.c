@@ -161,12 +161,14 @@ static int
 read_start(const struct json_doc *d, struct control *c, struct failure *why)
 {
 	struct slice format = SLICE("\"plain\"");
+	bool epochs = true;
 
 	if (text(d, "app", JSON_STRING, OPTIONAL, &c->app, why) < 0 ||
 		count(d, "epoch", REQUIRED, &c->epoch, why) < 0 ||
 		count(d, "stage", OPTIONAL, &c->stage, why) < 0 ||
 		text(d, "format", JSON_STRING, OPTIONAL, &format, why) < 0 ||
 		boolean(d, "timed", OPTIONAL, &c->timed, why) < 0 ||
+		boolean(d, "epochs", OPTIONAL, &epochs, why) < 0 ||
 		boolean(d, "ledger", OPTIONAL, &c->ledger, why) < 0 ||
 		boolean(d, "done", OPTIONAL, &c->done, why) < 0 ||
 		number(d, "every", OPTIONAL, &c->every_us, why) < 0 ||
@@ -175,6 +177,7 @@ read_start(const struct json_doc *d, struct control *c, struct failure *why)
 		text(d, "tasks", JSON_ARRAY, OPTIONAL, &c->tasks, why) < 0 ||
 		text(d, "sinks", JSON_ARRAY, OPTIONAL, &c->sinks, why) < 0)
 		return -1;
+	c->plainly = !epochs;
 	c->envelope = slice_eq(format, SLICE("\"envelope\""));
 	if (!c->envelope && !slice_eq(format, SLICE("\"plain\"")))
 		return fail(why, EXIT_DATA, "this version doesn't know "
@@ -371,6 +374,8 @@ control_add_first(struct buf *b, struct slice run, const struct control *c,
 	begin(b, "start", run);
 	buf_addf(b, ",\"epoch\":%llu,\"app\":", (unsigned long long)c->epoch);
 	json_add_string(b, c->app);
+	if (c->plainly)
+		buf_adds(b, ",\"epochs\":false");
 	if (c->ledger)
 		buf_adds(b, ",\"ledger\":true");
 	if (c->group.p) {

@@ -31,6 +31,7 @@ struct control {
 	uint64_t lines;        /* barrier: control lines since the last barrier or start */
 	uint64_t stage;        /* start: stages so far; fail: which one died */
 	bool envelope, timed;  /* start: format; records carry event time */
+	bool plainly;          /* start: no epochs; all that is passed on is start, end and fail */
 	bool ledger;           /* start: the owner goes by a ledger, which the last one keeps */
 	struct slice app;      /* start */
 	struct slice group;    /* start: the consumer group that keeps the source's place, text of

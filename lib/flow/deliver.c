@@ -374,7 +374,7 @@ tell_fail(struct worker *w, int status, const char *text)
 	struct iovec v;
 
 	/* Before its start a stream has no control records: this would be data. */
-	if (!f->carries || !f->begun || status == EXIT_SIGPIPE)
+	if ((!f->carries && !f->frames) || !f->begun || status == EXIT_SIGPIPE)
 		return;
 	control_add_fail(&b, buf_slice(&f->run), f->stage, status, text);
 	v = (struct iovec){b.p, b.n};

@@ -91,29 +91,32 @@ epoch_take_part(struct flow *f, struct failure *why)
 		f->source->position && !opt->counts)
 		f->every_us = IMPLIED_CHECKPOINT_US;
 	f->owner = !f->controlled && f->every_us;
+	if (!f->controlled)
+		f->framed = frame_begins(f);
+	f->frames = f->framed && (!f->controlled || frame_goes_on(f));
 	if (f->owner && check_owner(f, why) < 0)
 		return -1;
-	if (!f->owner && !f->controlled && opt->time.expr && !opt->timed && !opt->envelope_out &&
+	if (!f->owner && (!f->controlled || f->framed) && opt->time.expr && !opt->timed && !opt->envelope_out &&
 		!f->all_envelopes) {
 		fail(why, EXIT_USAGE, "--time: nothing here uses an event time, and plain lines "
 			"don't carry it");
 		fail_hint(why, "-e, --checkpoint, or a tool that uses it");
 		return -1;
 	}
-	f->carries = (f->owner || f->controlled) && f->carry;
-	f->last = (f->owner || f->controlled) && !f->carry;
+	f->carries = (f->owner || f->controlled) && f->carry && !f->framed;
+	f->last = (f->owner || f->controlled) && !f->carry && !f->framed;
 	if (f->carries && carry_outlets(f, why) < 0)
 		return -1;
-	if (f->controlled && f->opt->time.expr && !(f->op->flags & OP_STATE))
+	if (f->controlled && !f->framed && f->opt->time.expr && !(f->op->flags & OP_STATE))
 		return fail(why, EXIT_USAGE, "in a checkpointed pipe --time belongs to the process "
 			"that owns the source, or to one that keeps state");
 	if (commit_choose(f, why) < 0)
 		return -1;
 	/* A pipe that gave nothing changes no state; it may be what a stage that was killed before
 	 * it could say start has left. */
-	f->own_state = !f->owner && !f->controlled && !f->empty && opt->state &&
+	f->own_state = !f->owner && (!f->controlled || f->framed) && !f->empty && opt->state &&
 		(f->op->flags & OP_STATE);
-	f->timed = opt->time.expr || (opt->timed && !f->controlled);
+	f->timed = opt->time.expr || (opt->timed && (!f->controlled || f->framed));
 	f->clock.on = f->timed;
 	/* Where a record came from, and its time, go along. */
 	if (f->owner && f->carry)
@@ -258,8 +261,8 @@ look_into_ledger(struct flow *f, bool begun, struct failure *why)
 
 /* ---- beginning -------------------------------------------------------------------------------- */
 
-static void
-name_run(struct flow *f)
+void
+epoch_name_run(struct flow *f)
 {
 	struct keyed id = keyed_draw();
 
@@ -317,6 +320,9 @@ epoch_check_empty(const struct flow *f, struct failure *why)
 	struct buf path = {0};
 	bool kept;
 
+	if (frame_is_missing(f))
+		return fail(why, EXIT_TRY_AGAIN, "stdin ended before it began: a stage before "
+			"this one stopped early");
 	if (!f->opt->state || f->opt->checkpoint_us)
 		return 0;
 	buf_addf(&path, "%s/commit.lock", f->opt->state);
@@ -350,9 +356,11 @@ epoch_begin(struct worker *w, bool begun, struct failure *why)
 	emit_record_begin(&w->emit);
 	w->emit.envelope = f->envelope_out;
 	if (f->owner)
-		name_run(f);
+		epoch_name_run(f);
 	if (f->owner && f->carries)
 		epoch_say_start(w);
+	if (f->frames)
+		frame_say_start(w);
 	f->begun = true;
 	if (op->assign && op->assign(w->op, 0, why) < 0)
 		return -1;
@@ -368,7 +376,7 @@ epoch_begin(struct worker *w, bool begun, struct failure *why)
 	if (epoch_tell_time(w, why) < 0)
 		return -1;
 	w->flush = true;
-	return f->owner || f->own_state ? worker_deliver_output(w, why) : 0;
+	return f->owner || f->own_state || f->frames ? worker_deliver_output(w, why) : 0;
 }
 
 /* A start has come: what goes before the operator's assign and rollback. */
@@ -379,11 +387,19 @@ epoch_on_start(struct worker *w, const struct control *c, struct failure *why)
 
 	f->stage = c->stage + 1;
 	f->grouped = c->group.p != NULL;
+	f->framed = c->plainly;
 	f->due = false;
 	if (epoch_take_part(f, why) < 0)
 		return -1;
 	if (f->grouped && commit_on_start(f, c, why) < 0)
 		return -1;
+	if (f->framed) {
+		f->envelope_in |= c->envelope;
+		f->envelope_out = f->opt->envelope_out;
+		w->emit.envelope = f->envelope_out;
+		name_place(f);
+		return 0;
+	}
 	if (c->timed && f->opt->time.expr && !f->opt->time.restamp) {
 		fail(why, EXIT_USAGE, "the records of the stream carry an event time already");
 		fail_hint(why, "leave out --time");

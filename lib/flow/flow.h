@@ -499,6 +499,7 @@ struct flow_options {
 	const char *metrics;      /* a file, or NULL */
 	bool commit_written;      /* --commit written: what is in a pipe counts as done */
 	bool at_least_once;       /* what goes to topics is no part of a transaction */
+	const char *supervised;   /* what sk-run says of its pipeline ($SK_RUN), or NULL */
 	bool no_commit;           /* another branch of the pipeline commits */
 	const struct expr *where; /* -w, or NULL */
 	bool serial;              /* operator or expression runs on one thread only */

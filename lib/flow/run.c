@@ -129,7 +129,7 @@ work_on(struct worker *w)
 			return;
 		}
 	}
-	w->check_start = !f->controlled && !f->owner && f->carry && !f->main_begun;
+	w->check_start = !f->controlled && !f->owner && !f->frames && f->carry && !f->main_begun;
 	w->emit.envelope = f->envelope_out;
 	worker_work(w);
 }
@@ -416,13 +416,12 @@ end_stream(struct worker *w, bool complete, struct failure *why)
 	return epoch_end(w, true, complete, why);
 }
 
-/* Nothing holds time back any more. */
-static int
-end_time(struct worker *w, bool complete, struct failure *why)
+int
+run_end_time(struct worker *w, bool complete, struct failure *why)
 {
 	struct flow *f = w->flow;
 
-	if (!complete || f->controlled || f->enough || !f->clock.on ||
+	if (!complete || (f->controlled && !f->framed) || f->enough || !f->clock.on ||
 		!clock_end(&f->clock, &f->opt->time))
 		return 0;
 	return worker_move_time(w, 0, why);
@@ -439,7 +438,7 @@ end_operators(struct worker *w, size_t n, bool complete)
 	for (i = 0; i < n && !f->status; i++) {
 		emit_batch_begin(&w[i].emit);
 		emit_record_begin(&w[i].emit);
-		if (end_time(&w[i], complete, &why) < 0) {
+		if (!f->controlled && run_end_time(&w[i], complete, &why) < 0) {
 			run_failed(f, &why);
 			return;
 		}
@@ -456,6 +455,8 @@ end_operators(struct worker *w, size_t n, bool complete)
 		if (worker_deliver_output(&w[i], &why) < 0)
 			run_failed(f, &why);
 	}
+	if (f->frames && !f->controlled && !f->status && frame_say_end(w, complete, &why) < 0)
+		run_failed(f, &why);
 }
 
 static void

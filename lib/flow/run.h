@@ -75,6 +75,9 @@ struct flow {
 	bool owner;                  /* it begins here: this process makes the epochs */
 	bool carry;                  /* the main port is a pipe */
 	bool carries;                /* and control records go on through it */
+	bool framed;                 /* a plain stream between start and end; controlled if it
+					comes in so */
+	bool frames;                 /* and it goes out so */
 	bool last;                   /* or nobody comes after this process */
 	bool empty;                  /* stdin ended before it began */
 	bool own_state;              /* no checkpoints, and a state that outlives the run */
@@ -153,6 +156,7 @@ struct worker {
 	bool halted;                 /* a record of the block ends the run */
 	bool enough;
 	bool flush;                  /* a barrier went by */
+	bool looks;                  /* lines of the block may be control records */
 	bool check_start;            /* the next emission may open a plain pipe */
 	struct failure why;          /* with halted: what ended it, unless a bad record did */
 	bool fatal;
@@ -161,6 +165,16 @@ struct worker {
 	unsigned eager;              /* blocks before the next one that is scanned lazily */
 	size_t shown;                /* records of the block that op->coming has seen */
 };
+
+/* ---- plain streams under sk-run: frame.c --------------------------------------------------- */
+
+/* Does a plain stream begin here that is to have start and end? Does one go on from here? */
+bool frame_begins(const struct flow *);
+bool frame_goes_on(const struct flow *);
+/* stdin, without a byte, is the pipe of a stage that should have said start. */
+bool frame_is_missing(const struct flow *);
+void frame_say_start(struct worker *);
+int frame_say_end(struct worker *, bool complete, struct failure *why);
 
 /* ---- a block: work.c ------------------------------------------------------------------- */
 
@@ -187,6 +201,8 @@ int worker_deliver_output(struct worker *, struct failure *why);
 void run_failed(struct flow *, const struct failure *why);
 /* The operator's end. What it says of an end that was not all good is said. */
 int run_end_operator(struct worker *, bool complete, struct failure *why);
+/* Nothing holds time back any more. */
+int run_end_time(struct worker *, bool complete, struct failure *why);
 /* source->settle: everything read so far is delivered and durable. */
 int run_settle(void *flow, struct failure *why);
 
@@ -220,6 +236,8 @@ int epoch_take_part(struct flow *, struct failure *why);
 int epoch_begin(struct worker *, bool begun, struct failure *why);
 /* The stream came to its end without a record. */
 int epoch_check_empty(const struct flow *, struct failure *why);
+/* A name for the stream that begins here. */
+void epoch_name_run(struct flow *);
 /* The owner says start, with the run that it has. */
 void epoch_say_start(struct worker *);
 /* What the ledger has: 1, or 0 if there is none. */

@@ -1,5 +1,6 @@
 /* A worker's block: each record is read, tested and handed to the operator; what is wrong with
  * one is noted. */
+#define _GNU_SOURCE /* memmem */
 #include "flow/run.h"
 
 #include <stdlib.h>
@@ -438,7 +439,7 @@ worker_is_lazy(struct worker *w)
 	const struct json_scan *s = &w->scan;
 	size_t much = w->flow->opt->trust ? s->nlines / 4 * 3 : s->nlines / 4;
 
-	if (!(w->flow->op->flags & OP_LAZY) || w->flow->envelope_in || w->flow->controlled)
+	if (!(w->flow->op->flags & OP_LAZY) || w->flow->envelope_in || w->looks)
 		return false;
 	if (w->eager)
 		w->eager--;
@@ -470,7 +471,7 @@ glance(struct worker *w)
 	const int8_t *is = NULL;
 	size_t i, n = s->nlines;
 
-	if (!s->lazy || !f->op->glance || f->controlled || f->carries || f->clock.on ||
+	if (!s->lazy || !f->op->glance || w->looks || f->carries || f->clock.on ||
 		w->check_start || w->block.meta || w->block.origin)
 		return NULL;
 	if (w->where && (f->op->flags & OP_STATE || !(is = expr_answers(w->where, s))))
@@ -539,7 +540,7 @@ pass_lines(struct worker *w, const uint8_t *to, size_t i)
 static bool
 is_peeked(const struct worker *w)
 {
-	return w->scan.lazy && w->flow->op->peek && !w->flow->controlled && !w->flow->owner &&
+	return w->scan.lazy && w->flow->op->peek && !w->looks && !w->flow->carries && !w->flow->owner &&
 		!w->flow->clock.on && !w->check_start &&
 		!w->block.meta && !w->block.origin;
 }
@@ -663,6 +664,18 @@ worker_scan(const struct flow *f, void *op, struct json_scan *s, struct block *b
 		f->op->note(op, s, &b->notes);
 }
 
+/* Of a stream with control records, most blocks have none, and are like those of any other. */
+static bool
+may_control(const struct worker *w)
+{
+	static const char head[] = "{\"$sk\":\"";
+	const struct flow *f = w->flow;
+	const struct block *b = &w->block;
+
+	return f->controlled && b->n && (f->skip || f->ended || b->p[b->n - 1] != '\n' ||
+		memmem(b->p, b->n, head, sizeof(head) - 1));
+}
+
 static void
 work_on_lines(struct worker *w)
 {
@@ -671,24 +684,25 @@ work_on_lines(struct worker *w)
 	struct record r;
 	struct failure why;
 	const uint8_t *to = glance(w);
-	bool peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
+	bool looks, peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
 	bool shows = alone && f->op->coming, large = alone && f->op->flags & OP_LARGE;
 	size_t i;
 
 	w->shown = 0;
+	looks = w->looks;
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
 		if (to && (i = pass_lines(w, to, i)) == w->scan.nlines)
 			break;
 		if (peeked && (i = peek_at_lines(w, i)) == w->scan.nlines)
 			break;
 		line = json_line_text(&w->scan, i);
-		if (f->controlled && w->scan.line[i].flags & JSON_LINE_UNENDED) {
+		if (looks && w->scan.line[i].flags & JSON_LINE_UNENDED) {
 			fail(&why, EXIT_TRY_AGAIN, "stdin ended within a line: a stage before this "
 				"one was killed, and nothing more is committed");
 			halt(w, &why);
 			break;
 		}
-		if (f->controlled && control_is(line, buf_slice(&f->run))) {
+		if (looks && control_is(line, buf_slice(&f->run))) {
 			if (control_line(w, line, &why) < 0 ||
 				(f->due && !f->ended && commit_here(w, &why) < 0))
 				halt(w, &why);
@@ -739,6 +753,7 @@ worker_work(struct worker *w)
 		too_long(w);
 		return;
 	}
+	w->looks = may_control(w);
 	if (!w->scanned)
 		worker_scan(f, w->op, &w->scan, &w->block, worker_is_lazy(w));
 	work_on_lines(w);

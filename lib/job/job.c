@@ -142,6 +142,7 @@ take_job_options(struct whole_job *w, const struct job_tool *tool, struct failur
 	run->checkpoint_us = o->checkpoint_us;
 	if (o->exactly_once && !run->checkpoint_us)
 		run->checkpoint_us = EPOCH_US;
+	run->supervised = from_environment("SK_RUN");
 	run->at_least_once = o->at_least_once;
 	run->no_commit = o->no_commit;
 	run->max_memory = o->max_memory;

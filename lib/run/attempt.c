@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,10 +55,18 @@ struct running {
 static void
 write_text(const struct script *s, struct buf *b)
 {
-	buf_addf(b, "%s\nprintf . >&%d\n{ %s\nsk_run_status=\"${PIPESTATUS[*]}\"; } %d>&-\n"
+	struct stat st[2];
+	struct buf outer = {0};
+
+	if (script_is_chain(s) && fstat(0, &st[0]) == 0 && fstat(1, &st[1]) == 0)
+		buf_addf(&outer, "export SK_RUN=%llu:%llu,%llu:%llu\n",
+			(unsigned long long)st[0].st_dev, (unsigned long long)st[0].st_ino,
+			(unsigned long long)st[1].st_dev, (unsigned long long)st[1].st_ino);
+	buf_addf(b, "unset SK_RUN\n%s\nprintf . >&%d\n%s{ %s\nsk_run_status=\"${PIPESTATUS[*]}\"; } %d>&-\n"
 		"printf '%%s\\n' \"$sk_run_status\" >&%d\n", s->before, STATUS_FD,
-		s->pipeline, STATUS_FD, STATUS_FD);
+		buf_cstr(&outer), s->pipeline, STATUS_FD, STATUS_FD);
 	buf_cstr(b);
+	buf_release(&outer);
 }
 
 static _Noreturn void

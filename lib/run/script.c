@@ -429,6 +429,50 @@ script_is_ours(const struct script *s)
 	return true;
 }
 
+/* Tools that pass a stream on. */
+static bool
+passes_on(const char *tool)
+{
+	static const char *const all[] = {"sk-cat", "sk-map", "sk-split", "sk-route", "sk-dedup",
+		"sk-aggregate", "sk-window", "sk-join", "sk-claimcheck"};
+	size_t i;
+
+	for (i = 0; tool && i < sizeof(all) / sizeof(*all); i++)
+		if (strcmp(tool, all[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Does it read stdin as one input of several, or as data only? */
+static bool
+reads_otherwise(const struct stage *s)
+{
+	size_t i;
+
+	for (i = s->first + 1; i < s->nwords; i++)
+		if (strcmp(s->word[i], "-") == 0 || strcmp(s->word[i], "--plain") == 0 ||
+			strncmp(s->word[i], "/dev/", 5) == 0)
+			return true;
+	return false;
+}
+
+bool
+script_is_chain(const struct script *s)
+{
+	static const char *const other[] = {"<(", ">(", "$(", "`"};
+	size_t i;
+
+	for (i = 0; i < sizeof(other) / sizeof(*other); i++)
+		if (strstr(s->pipeline, other[i]))
+			return false;
+	for (i = 0; i < s->n; i++)
+		if (!passes_on(s->stage[i].tool) || (i && (reads_otherwise(&s->stage[i]) ||
+				s->stage[i].in)) || (i + 1 < s->n && (s->stage[i].out ||
+				stage_option(&s->stage[i], "to", 'o'))))
+			return false;
+	return s->n > 1;
+}
+
 const char *
 stage_option(const struct stage *s, const char *name, char short_name)
 {

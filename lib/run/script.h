@@ -35,6 +35,9 @@ void script_release(struct script *);
 
 /* Every stage is one of streamkit's. */
 bool script_is_ours(const struct script *);
+/* And each reads what the one before writes, through stdin and stdout, as records and nothing
+ * else: the stream between them can have a start and an end. */
+bool script_is_chain(const struct script *);
 
 /* The value of an option as --name VALUE, --name=VALUE, -x VALUE or -xVALUE, "" for one that
  * stands alone at the end; NULL where it isn't given. short_name 0: there is none. */

@@ -207,3 +207,91 @@ flaky() {
 	explains 'no streamkit tool' 'sk-cat in | jq . | sk-cat -o out'
 	[ ! -e st ]
 }
+
+# ---- the stream between the stages -------------------------------------------------------------
+
+# A pipeline whose stage N is killed once its input has begun to flow; its status.
+killed_in_the_middle() {
+	local pid stages deadline=$((SECONDS + 20))
+	mkfifo feed
+	sk-run -- 'sk-cat feed | sk-map . | sk-dedup | sk-cat -o out' 2>err &
+	pid=$!
+	exec 9>feed
+	echo '{"a":1}' >&9
+	until stages=$(pgrep -P "$(pgrep -P $pid)" | tr '\n' ' ') && [ "$(wc -w <<<"$stages")" = 4 ]; do
+		((SECONDS < deadline)) || return 99
+		sleep 0.05
+	done
+	sleep 0.2
+	kill -9 "$(cut -d' ' -f"$1" <<<"$stages")"
+	wait $pid
+	local status=$?
+	exec 9>&-
+	return $status
+}
+
+@test "a stage that is killed leaves no file that looks whole" {
+	for stage in 1 2 3 4; do
+		run killed_in_the_middle $stage 3>&-
+		assert_status 75
+		[ ! -e out ]
+		rm feed
+	done
+}
+
+@test "a stage that fails leaves no file either, and its status is that of the last" {
+	seq 3 | sed 's/.*/{"a":&}/' >in
+	run_tool sk-run 'sk-cat in | sk-map "if .a == 2 then error(\"no\") else . end" | sk-cat -o out'
+	assert_status 65
+	[ ! -e out ]
+}
+
+@test "a stream between start and end is what it is without" {
+	seq 3000 | sed 's/.*/{"a":&,"t":"2026-01-01T00:00:00Z"}/' >in
+	echo 'no' >>in
+	line='sk-cat in --dead-letter d | sk-dedup -k ".a%1000" --duplicates dup | sk-window --time .t --tumbling 1h -a n=count --delay 1h | sk-cat -o out'
+	for run in bash sk-run; do
+		rm -f d dup out
+		[ $run = bash ] && opt=-c || opt=-q
+		run_tool $run $opt "$line"
+		cat d dup out >"got.$run"
+	done
+	cmp got.bash got.sk-run
+	[ -s out ]
+	# What sk-run itself reads and writes is plain.
+	run bash -c 'head -2 in | sk-run "sk-map .a | sk-cat | sk-map .+1" | cat'
+	assert_output $'2\n3'
+}
+
+@test "state commits by itself at the end of such a stream, and not without it" {
+	seq 3 | sed 's/.*/{"a":&}/' >in
+	run_tool sk-run --state st 'sk-cat in | sk-dedup -k .a | sk-cat'
+	assert_equal "${#lines[@]}" 3
+	run_tool sk-run --state st 'sk-cat in | sk-dedup -k .a | sk-cat'
+	assert_output ''
+}
+
+@test "what could be read as data has no start: substitutions, files, --plain, several inputs" {
+	echo '{"a":1}' >in
+	for line in 'sk-cat in | sk-map . | sk-cat --plain' 'sk-cat in | sk-map . | sk-cat - in | sk-cat -n 1' \
+		'sk-cat <(sk-cat in | sk-map .) | sk-cat' 'sk-cat in | sk-map . -o side | sk-cat in' ; do
+		run_tool sk-run "$line"
+		assert_output '{"a":1}'
+	done
+	[ "$(cat side)" = '{"a":1}' ]
+}
+
+@test "an end that was asked for makes no whole file" {
+	yes '{}' | head -n 300000 >in
+	mkfifo feed
+	sk-run 'sk-cat feed | sk-map . | sk-cat -o out' 2>err 3>&- &
+	pid=$!
+	exec 9>feed
+	echo '{}' >&9
+	sleep 0.5
+	kill $pid
+	wait $pid || status=$?
+	exec 9>&-
+	assert_status 75
+	[ ! -e out ]
+}
