@@ -19,6 +19,7 @@ struct chain {
 	const char *source, *sink; /* as the words have them, or NULL */
 	const char *every;         /* --checkpoint, or NULL */
 	bool written;              /* --commit written */
+	bool repeats, elsewhere;   /* --at-least-once, --no-commit */
 	bool ours;
 };
 
@@ -61,7 +62,8 @@ static bool
 is_flag(const char *w)
 {
 	static const char *const all[] = {"-e", "-q", "-v", "-J", "--trust", "--follow", "--plain",
-		"--allow-env", "--envelope", "--restamp", "--idle-advance", "--quiet", "--verbose"};
+		"--allow-env", "--envelope", "--restamp", "--idle-advance", "--quiet", "--verbose",
+		"--exactly-once", "--at-least-once", "--no-commit"};
 	size_t i;
 
 	for (i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -110,6 +112,10 @@ look(const struct script *s, struct chain *c)
 	if (c->to == END_GROUP)
 		c->to = END_TOPIC;
 	c->every = stage_option(first, "checkpoint", 0);
+	if (!c->every && stage_option(first, "exactly-once", 0))
+		c->every = "5s";
+	c->repeats = stage_option(last, "at-least-once", 0) != NULL;
+	c->elsewhere = stage_option(last, "no-commit", 0) != NULL;
 	c->written = commit && strcmp(commit, "written") == 0;
 }
 
@@ -154,17 +160,45 @@ of_group(const struct script *s, const struct chain *c, struct buf *b)
 		say(b, "exactly once: the files say where to go on", NULL);
 	else if (s->n == 1)
 		say(b, "at least once: offsets are committed after delivery",
+			c->to == END_TOPIC ? "--exactly-once commits them with what is written" :
 			"a run that is killed repeats what it had not committed yet");
 	else if (c->written)
 		say(b, "at most once past the first pipe: what is in it counts as delivered",
 			"--commit written");
 	else
 		say(b, "none: a group whose records go into a pipe is refused",
-			"one process can do it at least once; --commit written at most once");
+			"--checkpoint D on the first stage lets the last one commit");
+}
+
+/* Topics, and an epoch is committed every so often. */
+static void
+of_epochs(const struct chain *c, const char *app, const char *state, struct buf *b)
+{
+	if (!app)
+		say(b, "none: --checkpoint of topics is refused without a name for the job",
+			"--app NAME, or SK_APP");
+	else if (c->elsewhere)
+		say(b, "at least once here: another branch of the pipeline commits", "--no-commit");
+	else if (c->to == END_TOPIC && c->repeats)
+		say(b, "at least once: offsets are committed once all is delivered",
+			"--at-least-once: the records are in no transaction");
+	else if (c->to == END_TOPIC)
+		say(b, "exactly once, for readers of committed records: the last process commits the "
+			"source's offsets with what it writes", NULL);
+	else if (c->to == END_NONE || c->to == END_STREAM)
+		say(b, "none: what is committed needs a sink that can be cut back, or a transaction",
+			"-o with a topic, append:, capture: or a file on the last stage");
+	else if (!state)
+		say(b, "none: --checkpoint into files needs a folder that remembers",
+			"--state, or SK_STATE");
+	else
+		say(b, "exactly once: killed anywhere and started again, outputs are cut back to "
+			"what is committed", NULL);
 }
 
 static void
-guarantee(const struct script *s, const struct chain *c, const char *state, struct buf *b)
+guarantee(const struct script *s, const struct chain *c, const char *app, const char *state,
+	struct buf *b)
 {
 	if (!c->ours)
 		say(b, "what the first stage reads is not known to have been delivered, and a stage "
@@ -172,6 +206,8 @@ guarantee(const struct script *s, const struct chain *c, const char *state, stru
 			"a stage is no streamkit tool, and passes no control records on for certain");
 	else if (c->from == END_UNKNOWN || c->to == END_UNKNOWN)
 		say(b, "not known: source or sink stand in a variable", NULL);
+	else if ((c->from == END_GROUP || c->from == END_TOPIC) && c->every)
+		of_epochs(c, app, state, b);
 	else if (c->from == END_GROUP)
 		of_group(s, c, b);
 	else if (c->from == END_TOPIC)
@@ -208,5 +244,5 @@ plan_explain(const struct script *s, const char *app, const char *state, struct 
 			buf_addf(b, ", writes %s", c.sink);
 		buf_addc(b, '\n');
 	}
-	guarantee(s, &c, state, b);
+	guarantee(s, &c, app, state, b);
 }
