@@ -17,6 +17,9 @@
 #define LONGEST_NAME 200
 #define NEVER UINT32_MAX
 
+#define COUNTED 60  /* bytes of {"name": that may be counted: they fit into the padding */
+#define UNCOUNTED 64 /* blocks that are not, once that has not paid */
+
 /* Compared with what stands at p, of which 16 bytes are readable. */
 struct head {
 	uint64_t is[2], mask[2];
@@ -35,6 +38,14 @@ struct json_column {
 	size_t looked;         /* bytes that were looked through */
 	uint32_t *hit;         /* where the name in its quotes may begin */
 	size_t nhits, cap_hit;
+	/*
+	 * Where every line begins with the member, it is enough to know that the name stands
+	 * nowhere else: that of two letters of it there are no more than lines.
+	 */
+	bool counting;
+	size_t pair;           /* where these stand in the text; 0: none were chosen */
+	size_t count;
+	unsigned uncounted;    /* blocks that are not counted */
 };
 
 static struct head
@@ -117,9 +128,35 @@ json_columns_begin(struct json_scan *s)
 
 	for (i = 0; i < s->ncolumns; i++) {
 		c = s->column[i];
-		c->nhits = c->looked = 0;
+		c->nhits = c->looked = c->count = 0;
 		c->wanted = c->number + 1 == s->number;
+		c->uncounted -= c->uncounted != 0;
+		c->counting = c->wanted && c->pair && !c->uncounted;
 	}
+}
+
+/* Up to `end`, a multiple of 64. */
+static void
+count(const struct json_scan *s, struct json_column *c, size_t end)
+{
+	if (c->looked < end)
+		c->count += json_machine_now()->count(s->p + c->looked, end - c->looked,
+			c->text + c->pair);
+	c->looked = end;
+}
+
+void
+json_columns_step(struct json_scan *s, struct json_state *st, size_t at, size_t n)
+{
+	const struct json_machine *machine = json_machine_now();
+	struct json_column *c = s->ncolumns ? s->column[0] : NULL;
+
+	if (!c || !c->counting || !machine->feeds) {
+		machine->steps[JSON_FEEDS_TRUST](st, s->p + at, (uint32_t)at, n);
+		return;
+	}
+	c->count += machine->feeds(st, s->p + at, (uint32_t)at, n, c->text + c->pair);
+	c->looked = at + n;
 }
 
 void
@@ -128,7 +165,9 @@ json_columns_look(struct json_scan *s, size_t end)
 	size_t i;
 
 	for (i = 0; i < s->ncolumns; i++)
-		if (s->column[i]->wanted)
+		if (s->column[i]->counting)
+			count(s, s->column[i], end);
+		else if (s->column[i]->wanted)
 			look(s, s->column[i], end);
 }
 
@@ -207,6 +246,67 @@ look_closely(const struct json_scan *s, const struct json_column *c, const struc
 	return p == end ? JSON_UNTOLD : (uint32_t)(p - s->p);
 }
 
+/* Choose the pair of letters that is rarest in the block, of those that the name has once. */
+static void
+choose_pair(const struct json_scan *s, struct json_column *c)
+{
+	size_t n = (s->n < PIECE ? s->n : PIECE) & ~(size_t)63, i, k, found, least = SIZE_MAX;
+
+	c->pair = 0;
+	if (c->n > COUNTED)
+		return;
+	for (i = 1; i + 2 < c->n; i++) {
+		for (k = 1; k + 2 < c->n; k++)
+			if (k != i && memcmp(c->text + k, c->text + i, 2) == 0)
+				break;
+		if (k + 2 < c->n)
+			continue;
+		found = json_machine_now()->count(s->p, n, c->text + i);
+		if (found < least) {
+			least = found;
+			c->pair = i;
+		}
+	}
+}
+
+/* The value of the member that a line with escapes begins with, its name standing nowhere else
+ * as it is. */
+static uint32_t
+escaped_value(const struct json_column *c, const struct json_line *l, const char *start,
+	const char *end)
+{
+	return is_only(c, start + c->n, end) ? l->start + (uint32_t)c->n : JSON_UNTOLD;
+}
+
+/* Every line begins with the member, and there is no other. False: it may be otherwise. */
+static bool
+fill_counted(struct json_scan *s, struct json_column *c)
+{
+	struct head head = c->head;
+	size_t i, n = c->n;
+	bool good = true;
+
+	if (!c->counting)
+		return false;
+	for (i = c->looked; i + 1 < s->n; i++)
+		c->count += memcmp(s->p + i, c->text + c->pair, 2) == 0;
+	c->looked = s->n;
+	if (c->count != s->nlines)
+		return false;
+	for (i = 0; i < s->nlines; i++) {
+		const struct json_line *l = s->line + i;
+		const char *start = s->p + l->start;
+
+		good &= begins_with(start, &head) & ((unsigned char)start[n] > ' ');
+		c->value[i] = l->start + (uint32_t)n;
+		if (__builtin_expect(l->flags & JSON_LINE_ESCAPE, 0) && good)
+			c->value[i] = escaped_value(c, l, start, s->p + l->end);
+	}
+	for (i = 0; good && n > sizeof(head.is) && i < s->nlines; i++)
+		good = begins_with_all(s->p + s->line[i].start, s->p + s->line[i].end, c);
+	return good;
+}
+
 static void
 fill(struct json_scan *s, struct json_column *c)
 {
@@ -214,10 +314,21 @@ fill(struct json_scan *s, struct json_column *c)
 	struct head head = c->head;
 	size_t i, n = c->n;
 
+	c->value = mem_grow(c->value, &c->cap, s->nlines, sizeof(*c->value));
+	if (fill_counted(s, c)) {
+		c->number = s->number;
+		return;
+	}
+	if (c->counting) {
+		c->uncounted = UNCOUNTED;
+		c->counting = false;
+		c->looked = 0;
+	}
+	if (!c->pair || c->uncounted == UNCOUNTED)
+		choose_pair(s, c);
 	look(s, c, s->n);
 	c->hit = mem_grow(c->hit, &c->cap_hit, c->nhits + 2, sizeof(*c->hit));
 	c->hit[c->nhits] = c->hit[c->nhits + 1] = NEVER; /* behind all lines */
-	c->value = mem_grow(c->value, &c->cap, s->nlines, sizeof(*c->value));
 	for (hit = c->hit, i = 0; i < s->nlines; i++) {
 		const struct json_line *l = s->line + i;
 		const char *start = s->p + l->start;

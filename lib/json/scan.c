@@ -150,6 +150,16 @@ find_scalar(const char *p, size_t at, size_t end, size_t n, const char *text, si
 	return find_rest(p, at, end, n, text, len, hit, 0);
 }
 
+static size_t
+count_scalar(const char *p, size_t n, const char pair[2])
+{
+	size_t count = 0, i;
+
+	for (i = 0; i < n; i++)
+		count += p[i] == pair[0] && p[i + 1] == pair[1];
+	return count;
+}
+
 static long
 depth_scalar(const char *p, size_t n)
 {
@@ -169,7 +179,7 @@ depth_scalar(const char *p, size_t n)
 
 const struct json_machine json_machine_scalar = {
 	"scalar", {lines_scalar, lazy_scalar, trust_scalar, feeds_scalar, text_scalar},
-	judge_scalar, shapes_scalar, find_scalar, depth_scalar,
+	judge_scalar, shapes_scalar, find_scalar, count_scalar, NULL, depth_scalar,
 };
 
 /* ---- which machine --------------------------------------------------------------------- */
@@ -274,7 +284,10 @@ run(struct json_scan *s, struct json_state *st, const char *p, uint32_t from, si
 	for (at = 0; at < whole; at += len) {
 		len = whole - at < PIECE ? whole - at : PIECE;
 		reserve(s, st, len, mode);
-		machine->steps[mode](st, p + at, from + (uint32_t)at, len);
+		if (mode == JSON_FEEDS_TRUST)
+			json_columns_step(s, st, at, len);
+		else
+			machine->steps[mode](st, p + at, from + (uint32_t)at, len);
 		/* While the piece is near. */
 		if (mode == JSON_LINES_LAZY || mode == JSON_FEEDS_TRUST)
 			json_columns_look(s, at + len);

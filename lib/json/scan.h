@@ -75,6 +75,9 @@ json_in_shape(char c)
  * find    where text[0..len), which begins and ends with a quote, is in p[0..n), or may be,
  *         with its first byte from at on and before end: into hit, which has room for
  *         end - at + 1. Returns how many.
+ * count   how often a pair of bytes stands in p[0..n + 1), n a multiple of 64; 64 bytes more
+ *         are readable
+ * feeds   the steps of JSON_FEEDS_TRUST, and the same count of p[0..n) at once; or NULL
  * depth   how much more brackets were opened than closed, outside of strings, in p[0..n);
  *         JSON_PADDING bytes after it are readable.
  */
@@ -86,6 +89,9 @@ struct json_machine {
 		struct json_shapes *, uint32_t *skip);
 	size_t (*find)(const char *p, size_t at, size_t end, size_t n, const char *text,
 		size_t len, uint32_t *hit);
+	size_t (*count)(const char *p, size_t n, const char pair[2]);
+	size_t (*feeds)(struct json_state *, const char *p, uint32_t at, size_t n,
+		const char pair[2]);
 	long (*depth)(const char *p, size_t n);
 };
 
@@ -117,8 +123,10 @@ size_t json_bad_scalar(const char *p, const uint32_t *scalar, size_t i, size_t n
 int json_check(const char *p, size_t n, uint32_t *skip, struct failure *why);
 
 /* What json_members() keeps: names that were asked for in the block before are looked for in
- * this one while it is scanned, up to `end`. */
+ * this one while it is scanned, up to `end`. json_columns_step() takes the steps of
+ * JSON_FEEDS_TRUST over the n bytes from `at` on, and looks in passing for what it can. */
 void json_columns_begin(struct json_scan *);
+void json_columns_step(struct json_scan *, struct json_state *, size_t at, size_t n);
 void json_columns_look(struct json_scan *, size_t end);
 void json_columns_free(struct json_scan *);
 

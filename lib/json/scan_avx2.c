@@ -236,6 +236,21 @@ find_avx2(const char *p, size_t at, size_t end, size_t n, const char *text, size
 	return find_rest(p, i, end, n, text, len, hit, found);
 }
 
+AVX2 static size_t
+count_avx2(const char *p, size_t n, const char pair[2])
+{
+	const __m256i both = _mm256_set1_epi16((short)((unsigned char)pair[0] |
+		(unsigned char)pair[1] << 8));
+	size_t count = 0, i;
+
+#define PAIRS(i) (size_t)__builtin_popcount((uint32_t)_mm256_movemask_epi8( \
+	_mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)(p + (i))), both)))
+	for (i = 0; i < n; i += 32)
+		count += PAIRS(i) + PAIRS(i + 1);
+#undef PAIRS
+	return count / 2;
+}
+
 AVX2 static long
 depth_avx2(const char *p, size_t n)
 {
@@ -261,7 +276,7 @@ depth_avx2(const char *p, size_t n)
 
 const struct json_machine json_machine_avx2 = {
 	"avx2", {lines_avx2, lazy_avx2, trust_avx2, feeds_avx2, text_avx2},
-	judge_avx2, shapes_avx2, find_avx2, depth_avx2,
+	judge_avx2, shapes_avx2, find_avx2, count_avx2, NULL, depth_avx2,
 };
 #else
 typedef int json_no_avx2;

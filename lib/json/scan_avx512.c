@@ -120,13 +120,31 @@ STEPS(text_avx512, JSON_TEXT)
 /* Masks of so many bytes are made before they are looked at: so none waits for the other. */
 #define CHUNK ((size_t)1024)
 
-AVX512 static void
-feeds_avx512(struct json_state *state, const char *p, uint32_t at, size_t n)
+/* How often a pair of bytes stands among the 64 at p, which are v, and the one behind. */
+AVX512 STEP size_t
+count_among(const char *p, __m512i v, __m512i pair)
+{
+	__mmask32 even = _mm512_cmpeq_epi16_mask(v, pair);
+	__mmask32 odd = _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(p + 1), pair);
+
+	return (size_t)_mm_popcnt_u64((uint64_t)even << 32 | odd);
+}
+
+AVX512 STEP __m512i
+pairs_of(const char pair[2])
+{
+	return _mm512_set1_epi16((short)((unsigned char)pair[0] | (unsigned char)pair[1] << 8));
+}
+
+/* counts: a pair is to be counted as well. */
+AVX512 STEP size_t
+any_feeds(struct json_state *state, const char *p, uint32_t at, size_t n, bool counts,
+	__m512i pair)
 {
 	const __m512i slash = _mm512_set1_epi8('\\'), feed = _mm512_set1_epi8('\n');
 	_Alignas(64) uint64_t mask[CHUNK / 64];
 	struct json_state s = *state;
-	size_t i, k, len;
+	size_t i, k, len, count = 0;
 
 	for (i = 0; i < n; i += len) {
 		__m512i least = slash;
@@ -137,6 +155,8 @@ feeds_avx512(struct json_state *state, const char *p, uint32_t at, size_t n)
 
 			mask[k] = _mm512_cmpeq_epi8_mask(v, feed);
 			least = _mm512_min_epu8(least, _mm512_xor_si512(v, slash));
+			if (counts)
+				count += count_among(p + i + 64 * k, v, pair);
 		}
 		if (RARE(_mm512_testn_epi8_mask(least, least))) {
 			for (k = 0; k < len; k += 64)
@@ -155,6 +175,31 @@ feeds_avx512(struct json_state *state, const char *p, uint32_t at, size_t n)
 		}
 	}
 	*state = s;
+	return count;
+}
+
+AVX512 static void
+feeds_avx512(struct json_state *state, const char *p, uint32_t at, size_t n)
+{
+	any_feeds(state, p, at, n, false, _mm512_setzero_si512());
+}
+
+AVX512 static size_t
+feeds_count_avx512(struct json_state *state, const char *p, uint32_t at, size_t n,
+	const char pair[2])
+{
+	return any_feeds(state, p, at, n, true, pairs_of(pair));
+}
+
+AVX512 static size_t
+count_avx512(const char *p, size_t n, const char pair[2])
+{
+	__m512i both = pairs_of(pair);
+	size_t count = 0, i;
+
+	for (i = 0; i < n; i += 64)
+		count += count_among(p + i, _mm512_loadu_si512(p + i), both);
+	return count;
 }
 
 AVX512 STEP struct kinds
@@ -254,7 +299,7 @@ depth_avx512(const char *p, size_t n)
 
 const struct json_machine json_machine_avx512 = {
 	"avx512", {lines_avx512, lazy_avx512, trust_avx512, feeds_avx512, text_avx512},
-	judge_avx512, shapes_avx512, find_avx512, depth_avx512,
+	judge_avx512, shapes_avx512, find_avx512, count_avx512, feeds_count_avx512, depth_avx512,
 };
 #else
 typedef int json_no_avx512;

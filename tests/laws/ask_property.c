@@ -190,6 +190,35 @@ spoil(struct buf *b, size_t start)
 	}
 }
 
+/* A line that begins as most others, and rarely has the name again. */
+static void
+add_alike(struct buf *b, unsigned first)
+{
+	size_t start = b->n;
+	unsigned n = below(4);
+
+	name_from = first + 1;
+	name_span = chance(60) ? NNAMES : NNAMES - 1;
+	escapes = chance(8);
+	spaced = chance(20);
+	buf_addf(b, "{\"%s\":", names[first][0]);
+	if (chance(200))
+		buf_addc(b, ' ');
+	buf_adds(b, values[below(CONSTANTS + (escapes ? 6 : 2))]);
+	while (n--) {
+		buf_addf(b, ",\"%s\":", name());
+		add_value(b, 2);
+	}
+	if (chance(30))
+		buf_addf(b, ",\"%s\":1", names[first][1]);
+	if (chance(100))
+		buf_addf(b, ",\"%s\":1", names[first][0]);
+	buf_addc(b, '}');
+	if (chance(200))
+		spoil(b, start);
+	buf_adds(b, chance(100) ? "\r\n" : "\n");
+}
+
 static void
 add_line(struct buf *b)
 {
@@ -210,17 +239,27 @@ add_line(struct buf *b)
 	buf_adds(b, chance(10) ? "\r\n" : chance(10) ? " \n" : "\n");
 }
 
+/* For so many blocks lines are alike, or they are not: what has not paid isn't tried at once. */
+#define SAME_BLOCKS 40
+
 /* A block, and what must be readable behind it, which looks like more of the same. */
 static void
 make_block(struct buf *b)
 {
+	static unsigned blocks, alike; /* 0, or 1 + the name that lines begin with */
 	unsigned n = 1 + below(chance(50) ? 400 : 12);
 	char behind[JSON_PADDING];
 	size_t i;
 
+	if (blocks++ % SAME_BLOCKS == 0)
+		alike = chance(3) ? 1 + below(NNAMES) : 0;
 	buf_reset(b);
-	while (n--)
-		add_line(b);
+	while (n--) {
+		if (alike && !chance(200))
+			add_alike(b, alike - 1);
+		else
+			add_line(b);
+	}
 	if (chance(5))
 		while (b->n && b->p[b->n - 1] == '\n')
 			b->n--;
