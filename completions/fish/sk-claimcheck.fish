@@ -36,6 +36,7 @@ complete -c sk-claimcheck -l time-unit -x -a 'auto s ms us' -d 'unit of an epoch
 complete -c sk-claimcheck -l delay -x -d 'how much later than a newer one a record may come (0)'
 complete -c sk-claimcheck -l idle -x -d 'an input that is read to its end and gives nothing for D does not hold time back'
 complete -c sk-claimcheck -l idle-advance -d 'where all inputs are idle, time goes on by the clock'
+complete -c sk-claimcheck -l align -x -d 'read no partition further than D ahead of the others'
 complete -c sk-claimcheck -l max-future -x -d 'a time that is more than D after the record\'s Kafka timestamp makes a bad record'
 complete -c sk-claimcheck -l restamp -d 'give records that have an event time another'
 complete -c sk-claimcheck -l app -x -d 'name of the job'

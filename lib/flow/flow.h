@@ -325,6 +325,8 @@ struct source {
 	bool envelopes;      /* its lines are envelopes, whatever -e says */
 	bool one_block;      /* a read takes back the block before: one thread */
 	bool endless;        /* its end is not known: a named FIFO, most devices */
+	bool aligns;         /* it can hold inputs that are ahead of others, */
+	int64_t align_us;    /* flow's: by that much; 0: it does not */
 	bool stdin_pipe;     /* its one input is stdin, and that is a pipe or a socket */
 	/*
 	 * Of a source that can begin where another run left off (files); NULL for others.
@@ -472,6 +474,7 @@ struct flow_time {
 	int64_t idle_us;          /* 0: an input never counts as idle */
 	int64_t max_future_us;    /* ahead of the record's Kafka timestamp; 0: no bound */
 	bool idle_advance;        /* time goes on where all inputs are idle */
+	int64_t align_us;         /* no input is read further ahead of the others; 0: as far as it is */
 	bool restamp;             /* records that carry a time get another */
 };
 

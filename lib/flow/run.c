@@ -682,6 +682,7 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	f->place.max_memory = own.max_memory;
 	f->place.max_keys = own.max_keys;
 	f->place.evict = own.evict;
+	source->align_us = own.time.align_us;
 	source->settle = run_settle;
 	source->tell = run_tell;
 	source->flow = f;

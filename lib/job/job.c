@@ -343,6 +343,11 @@ open_source(struct whole_job *w, const struct job_tool *tool, char **operands, i
 	s = source_open(uris, all, &options, why);
 	free(uris);
 	free(sinks);
+	if (s && w->job.run.time.align_us && !s->aligns) {
+		fail(why, EXIT_USAGE, "--align is for the partitions of a kafka: source");
+		s->close(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -482,6 +487,8 @@ job_main(int argc, char **argv, const struct job_tool *tool)
 			"and gives nothing for D does not hold time back"},
 		{0, "idle-advance", OPT_FLAG, &o->when.idle_advance, NULL, "where all inputs are "
 			"idle, time goes on by the clock"},
+		{0, "align", OPT_DURATION, &o->when.align_us, "D", "read no partition further than "
+			"D ahead of the others"},
 		{0, "max-future", OPT_DURATION, &o->when.max_future_us, "D", "a time that is more "
 			"than D after the record's Kafka timestamp makes a bad record"},
 		{0, "restamp", OPT_FLAG, &o->when.restamp, NULL, "give records that have an event "

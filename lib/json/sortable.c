@@ -248,7 +248,8 @@ json_add_sortable(struct buf *b, const struct json_doc *d, uint32_t t)
 bool
 json_add_sortable_plain(struct buf *b, struct slice text)
 {
-	if (text.n < 2 || text.p[0] != '"' || memchr(text.p, '\\', text.n))
+	if (text.n < 2 || text.p[0] != '"' || text.p[text.n - 1] != '"' ||
+		memchr(text.p, '\\', text.n))
 		return false;
 	buf_reserve(b, text.n + 1);
 	buf_addc(b, FIRST_TYPE + JSON_STRING);

@@ -233,7 +233,7 @@ locate_asked(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const stru
 	if (c->at && kafka_position_of(c->at, e->topic, e->partition) >= 0)
 		committed = kafka_position_of(c->at, e->topic, e->partition);
 	p->assigned = true;
-	p->ended = p->at_end = false;
+	p->ended = p->at_end = p->held = false;
 	p->next = p->done = -1;
 	p->committed = committed < 0 ? -1 : committed;
 	e->offset = RD_KAFKA_OFFSET_BEGINNING;

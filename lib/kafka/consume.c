@@ -562,7 +562,8 @@ consumer_event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct fai
 	}
 }
 
-/* The partitions that are ours and not read to their end stop or go on. */
+/* The partitions that are ours and not read to their end stop or go on, but for those that are
+ * held. */
 static rd_kafka_resp_err_t
 pause_places(struct kafka_consumer *c, bool pause)
 {
@@ -572,7 +573,7 @@ pause_places(struct kafka_consumer *c, bool pause)
 	size_t i;
 
 	for (i = 0; i < c->nplaces; i++)
-		if (c->place[i]->assigned && !c->place[i]->ended)
+		if (c->place[i]->assigned && !c->place[i]->ended && !c->place[i]->held)
 			rd_kafka_topic_partition_list_add(list, c->place[i]->input.name,
 				c->place[i]->input.partition);
 	err = pause ? rd_kafka_pause_partitions(c->client.rk, list)
@@ -897,4 +898,23 @@ kafka_consumer_close(struct kafka_consumer *c)
 	free(c->message);
 	free(c->header);
 	free(c);
+}
+
+int
+kafka_consumer_hold(struct kafka_consumer *c, struct kafka_place *p, bool hold,
+	struct failure *why)
+{
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(list, p->input.name, p->input.partition);
+	pthread_mutex_lock(&c->lock);
+	if (p->held != hold && p->assigned && !p->ended && !c->paused && !c->keeping)
+		err = hold ? rd_kafka_pause_partitions(c->client.rk, list) :
+			rd_kafka_resume_partitions(c->client.rk, list);
+	if (!err)
+		p->held = hold;
+	pthread_mutex_unlock(&c->lock);
+	rd_kafka_topic_partition_list_destroy(list);
+	return err ? kafka_fail(&c->client, why, err, "pause") : 0;
 }

@@ -60,6 +60,7 @@ struct kafka_place {
 	bool assigned;
 	bool ended;          /* read up to its bound */
 	bool at_end;         /* nothing more was there when last asked */
+	bool held;           /* kafka_consumer_hold */
 	bool known;          /* it was there when the consumer was opened */
 	bool content;        /* of a bounded read: others have brought it to its need */
 	int64_t next;        /* offset after the newest message in hand, or -1 */
@@ -156,6 +157,10 @@ struct kafka_place *const *kafka_consumer_places(const struct kafka_consumer *,
 /* Stop or go on fetching all partitions; a paused consumer is read with wait_ms as ever,
  * for the group's sake, and hands nothing out beyond what had been fetched. */
 int kafka_consumer_pause(struct kafka_consumer *, bool pause, struct failure *why);
+
+/* The same of one place, until a rebalance gives it to somebody. Not with merge. */
+int kafka_consumer_hold(struct kafka_consumer *, struct kafka_place *, bool hold,
+	struct failure *why);
 
 /* Commit what the places say is done, and wait for the answer. Nothing new: 0 at once. */
 int kafka_consumer_commit(struct kafka_consumer *, struct failure *why);

@@ -23,6 +23,7 @@
 #include "kafka/position.h"
 #include "kafka/transact.h"
 #include "kafka/uri.h"
+#include "source/align.h"
 
 #define MESSAGES_MAX 2048
 #define BYTES_MAX ((size_t)256 << 10)
@@ -539,6 +540,8 @@ source_read(struct source *base, struct block *b, struct failure *why)
 	for (;;) {
 		if (flow_draining())
 			return 0;
+		if (base->align_us && align_places(s->consumer, base->align_us, why) < 0)
+			return -1;
 		n = kafka_consumer_read(s->consumer, &s->batch, MESSAGES_MAX, BYTES_MAX,
 			s->waited ? WAIT_MS : 0, why);
 		if (s->failed) {
@@ -725,6 +728,7 @@ kafka_source_open(const char *uri, const struct source_options *opt, struct fail
 	s->base.would_wait = source_would_wait;
 	s->base.close = source_close;
 	s->base.one_block = true;
+	s->base.aligns = !c.merge;
 	s->kafka = opt->kafka;
 	if (s->app) {
 		s->base.begin = source_begin;

@@ -24,6 +24,57 @@ due() {
 	[ ! -s late ]
 }
 
+# How far, in seconds, a partition is ahead of the other while both have more.
+lead() {
+	jq -n 'reduce inputs as $e ({most: 0}; .[$e.partition | tostring] |= ([., $e.value.t] | max)
+		| if .["0"] and .["1"] and .["0"] < 30000 and .["1"] < 30000
+		then .most = ([.most, .["0"] - .["1"], .["1"] - .["0"]] | max) else . end) | .most' out
+}
+
+@test "--align: no partition is read further ahead of the others, and all are read" {
+	fresh_topic 3
+	for p in 0 1; do
+		seq 1 30000 | jq -c --argjson p $p \
+			'{partition:$p,key:"k",value:({k:.,t:.,pad:("x" * 100)}|tojson)}'
+	done | admin produce "$topic"
+	# The last record of one is old; the third is empty.
+	printf '{"partition":1,"key":"k","value":"{\\"k\\":3,\\"t\\":3}"}\n' | admin produce "$topic"
+	sk-cat -i "kafka:$topic?until=end" --time .t --time-unit s --align 100s --envelope=out -o out
+	assert_equal "$(wc -l <out)" 60001
+	# What one read takes comes to that, 2048 records of either.
+	[ "$(lead)" -le $((100 + 2 * 2048)) ] || fail "a lead of $(lead)"
+	jq -c 'select(.partition == 0).value.t' out | cmp - <(seq 1 30000)
+	(due "$topic?until=end" --align 100s -o out)
+	assert_equal "$(jq -c 'select(length == 2)' out | wc -l)" 29998
+}
+
+@test "--align: who waits for more is waited for by nobody; other sources have no partitions" {
+	fresh_topic 2
+	{
+		printf '{"partition":0,"key":"k","value":"{\\"t\\":1}"}\n'
+		printf '{"partition":1,"key":"k","value":"{\\"t\\":%s}"}\n' 2 5000 10000
+	} | admin produce "$topic"
+	sk-cat -i "kafka:$topic?offset=earliest" --time .t --time-unit s --align 10s \
+		--envelope=out >out 3>&- &
+	pid=$!
+	until [ "$(wc -l <out)" = 4 ]; do
+		kill -0 $pid
+		sleep 0.1
+	done
+	printf '{"partition":0,"key":"k","value":"{\\"t\\":6}"}\n' | admin produce "$topic"
+	printf '{"partition":1,"key":"k","value":"{\\"t\\":20000}"}\n' | admin produce "$topic"
+	until [ "$(wc -l <out)" = 6 ]; do
+		kill -0 $pid
+		sleep 0.1
+	done
+	kill $pid
+	wait $pid || true
+	echo '{"t":1}' >in
+	run_tool sk-window --tumbling 1m -a n=count --time .t --align 10s in
+	assert_status 64
+	[[ $stderr = *"--align is for the partitions of a kafka: source"* ]]
+}
+
 @test "an empty partition, and one that was read to its bound, hold nothing back" {
 	fresh_topic 3
 	{

@@ -256,9 +256,25 @@ test_component(void)
 	ok(!text_is_component(slice_of("a\0b", 3)), "component: a NUL is refused");
 }
 
+static void
+test_number(void)
+{
+	static const uint64_t v[] = {0, 9, 10, 12345, UINT32_MAX, UINT64_MAX};
+	struct buf b = {0};
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++) {
+		buf_addu(&b, v[i]);
+		buf_addc(&b, ' ');
+	}
+	ok(slice_eq(buf_slice(&b), SLICE("0 9 10 12345 4294967295 18446744073709551615 ")),
+		"numbers in decimal digits: %s", buf_cstr(&b));
+	buf_release(&b);
+}
+
 int
 main(void)
 {
+	test_number();
 	test_safe();
 	test_base64();
 	test_size();
