@@ -227,7 +227,13 @@ make_ready(struct flow *f, struct port *p, struct failure *why)
 	uint64_t bytes;
 
 	/* A capture knows what it has; so do topics, but not of a stream of files. */
-	if ((s->transacts && !f->opt->at_least_once) || (!s->resume && s->whole))
+	if (s->transacts && !f->opt->at_least_once) {
+		fail(why, EXIT_USAGE, "%s: of a source of files, a topic can't be cut back to what is "
+			"committed", p->uri);
+		fail_hint(why, "--at-least-once, where records may be repeated after a kill");
+		return -1;
+	}
+	if (!s->resume && s->whole)
 		return fail(why, EXIT_USAGE, "%s: checkpoints are for sinks that are files",
 			p->uri);
 	if (!s->resume)
@@ -302,6 +308,8 @@ port_put(struct flow *f, unsigned number, const struct record *r, size_t n,
 	if (port_open(f, number, why) < 0)
 		return -1;
 	p = f->port[number];
+	if (port_ready(f, p, why) < 0)
+		return -1;
 	p->dirty = p->unsynced = true;
 	return p->sink->put(p->sink, r, n, why);
 }
