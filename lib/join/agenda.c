@@ -1,4 +1,4 @@
-/* A heap of instants. */
+/* A ring that is sorted, and a heap. */
 #include "join/agenda.h"
 
 #include <stdlib.h>
@@ -6,15 +6,57 @@
 #include "base/mem.h"
 
 #define WAYS 4
+#define PASSES 32   /* entries of the ring that a new one may pass */
+#define LEAST 64
 
-void
-agenda_add(struct agenda *a, int64_t us, struct item *item)
+/* ---- the ring ---------------------------------------------------------------------------- */
+
+static inline struct entry *
+ring_at(const struct agenda *a, size_t i)
+{
+	return &a->ring[(a->first + i) & (a->cap_ring - 1)];
+}
+
+static void
+grow_ring(struct agenda *a)
+{
+	size_t cap = a->cap_ring ? 2 * a->cap_ring : LEAST, i;
+	struct entry *more = mem_array(cap, sizeof(*more));
+
+	for (i = 0; i < a->nring; i++)
+		more[i] = *ring_at(a, i);
+	free(a->ring);
+	a->ring = more;
+	a->first = 0;
+	a->cap_ring = cap;
+}
+
+/* False: it belongs further in front. */
+static inline bool
+add_to_ring(struct agenda *a, int64_t us, struct item *item)
+{
+	size_t i = a->nring;
+
+	if (i > PASSES && ring_at(a, i - PASSES)->us > us)
+		return false;
+	if (__builtin_expect(i == a->cap_ring, 0))
+		grow_ring(a);
+	for (a->nring++; i && ring_at(a, i - 1)->us > us; i--)
+		*ring_at(a, i) = *ring_at(a, i - 1);
+	*ring_at(a, i) = (struct entry){us, item};
+	return true;
+}
+
+/* ---- the heap ---------------------------------------------------------------------------- */
+
+static void
+add_to_heap(struct agenda *a, int64_t us, struct item *item)
 {
 	size_t i, up;
 
-	if (__builtin_expect(a->n == a->cap, 0))
-		a->heap = mem_grow(a->heap, &a->cap, a->n + 1, sizeof(*a->heap));
-	for (i = a->n++; i; i = up) {
+	if (__builtin_expect(a->nheap == a->cap_heap, 0))
+		a->heap = mem_grow(a->heap, &a->cap_heap, a->nheap + 1, sizeof(*a->heap));
+	for (i = a->nheap++; i; i = up) {
 		up = (i - 1) / WAYS;
 		if (a->heap[up].us <= us)
 			break;
@@ -40,27 +82,52 @@ least_child(const struct entry *h, size_t down, size_t n)
 	return least;
 }
 
-struct item *
-agenda_take(struct agenda *a)
+static struct item *
+take_from_heap(struct agenda *a)
 {
 	struct item *first = a->heap[0].item;
-	struct entry last = a->heap[--a->n], *h = a->heap;
+	struct entry last = a->heap[--a->nheap], *h = a->heap;
 	size_t i, down, least;
 
-	for (i = 0; (down = WAYS * i + 1) < a->n; i = least) {
-		least = least_child(h, down, a->n);
+	for (i = 0; (down = WAYS * i + 1) < a->nheap; i = least) {
+		least = least_child(h, down, a->nheap);
 		if (h[least].us >= last.us)
 			break;
 		h[i] = h[least];
 	}
-	if (a->n)
+	if (a->nheap)
 		h[i] = last;
+	return first;
+}
+
+/* ---- both -------------------------------------------------------------------------------- */
+
+void
+agenda_add(struct agenda *a, int64_t us, struct item *item)
+{
+	a->n++;
+	if (!add_to_ring(a, us, item))
+		add_to_heap(a, us, item);
+}
+
+struct item *
+agenda_take(struct agenda *a)
+{
+	struct item *first;
+
+	a->n--;
+	if (a->nheap && (!a->nring || a->heap[0].us < ring_at(a, 0)->us))
+		return take_from_heap(a);
+	first = ring_at(a, 0)->item;
+	a->first = (a->first + 1) & (a->cap_ring - 1);
+	a->nring--;
 	return first;
 }
 
 void
 agenda_release(struct agenda *a)
 {
+	free(a->ring);
 	free(a->heap);
 	*a = (struct agenda){0};
 }

@@ -1,7 +1,8 @@
 /*
  * agenda: items, each at an instant. They come out by instant, and all of one instant
- * together, in their order (item_cmp), whatever the order in which they went in. A heap with
- * four children to a node, 16 bytes an item. {0} is empty.
+ * together, in their order (item_cmp), whatever the order in which they went in. Most come
+ * nearly in order: they stand in a ring, sorted; one that would have to pass many of those goes
+ * into a heap with four children to a node. 16 bytes an item. {0} is empty.
  */
 #ifndef SK_JOIN_AGENDA_H
 #define SK_JOIN_AGENDA_H
@@ -14,8 +15,11 @@ struct entry {
 };
 
 struct agenda {
+	size_t n;             /* of both */
+	struct entry *ring;   /* by instant */
+	size_t first, nring, cap_ring; /* cap_ring: 0 or a power of two */
 	struct entry *heap;
-	size_t n, cap;
+	size_t nheap, cap_heap;
 };
 
 void agenda_add(struct agenda *, int64_t us, struct item *);
@@ -26,7 +30,24 @@ struct item *agenda_take(struct agenda *);
 static inline int64_t
 agenda_next(const struct agenda *a)
 {
-	return a->n ? a->heap[0].us : INT64_MAX;
+	int64_t ring = a->nring ? a->ring[a->first].us : INT64_MAX;
+	int64_t heap = a->nheap ? a->heap[0].us : INT64_MAX;
+
+	return ring < heap ? ring : heap;
+}
+
+/* All of the n, in no order. */
+static inline struct item *
+agenda_at(const struct agenda *a, size_t i)
+{
+	return i < a->nring ? a->ring[(a->first + i) & (a->cap_ring - 1)].item :
+		a->heap[i - a->nring].item;
+}
+
+static inline size_t
+agenda_bytes(const struct agenda *a)
+{
+	return (a->cap_ring + a->cap_heap) * sizeof(struct entry);
 }
 
 /* The items are the caller's. */

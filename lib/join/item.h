@@ -62,6 +62,19 @@ item_bytes(const struct item *i)
 	return sizeof(*i) + i->key_n + item_kafka_bytes(i) + i->content_n;
 }
 
+/* Leaf i of a content that has n of them: texts, and then where each ends (sides.h). */
+static inline struct slice
+item_leaf(struct slice content, size_t n, size_t i)
+{
+	const char *end = content.p + content.n - n * sizeof(uint32_t);
+	uint32_t from = 0, to;
+
+	if (i)
+		memcpy(&from, end + (i - 1) * sizeof(from), sizeof(from));
+	memcpy(&to, end + i * sizeof(to), sizeof(to));
+	return slice_of(content.p + from, to - from);
+}
+
 /* What an item is made of. */
 struct item_parts {
 	int64_t us, until_us;

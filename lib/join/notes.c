@@ -7,6 +7,9 @@
 #include "base/table.h"
 #include "json/plain.h"
 
+#define MOST_TEXT ((size_t)4 << 20) /* bytes of notes, beyond which none is added */
+#define LONG_LINE 65536             /* its texts are copied once, in their turn */
+
 static int
 want_field(struct notes *n, struct slice name)
 {
@@ -29,6 +32,23 @@ want_sides(struct notes *n, const struct join_plan *plan)
 			return false;
 	}
 	return true;
+}
+
+/* The members of a side's content, if they are all that it has. */
+static void
+want_content(struct notes *n, const struct join_plan *plan, enum join_side side)
+{
+	size_t i;
+
+	n->member[side] = mem_array(plan->outline.nleaves + 1, sizeof(**n->member));
+	n->content[side] = plan->outlined && !(plan->whole && side == SIDE_LEFT) &&
+		plan->outline.nleaves <= PICK_WANTS;
+	for (i = 0; i < plan->outline.nleaves; i++) {
+		if ((plan->outline.leaf[i].of == 2) != (side == SIDE_RIGHT))
+			continue;
+		n->member[side][n->nmembers[side]++] = n->leaf[i];
+		n->content[side] &= n->leaf[i] >= 0;
+	}
 }
 
 void
@@ -54,6 +74,9 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct expr *tim
 		n->time = want_field(n, expr_field(time));
 	for (i = 0; i < plan->outline.nleaves; i++)
 		n->leaf[i] = want_field(n, plan->outline.leaf[i].field);
+	n->rows = rows;
+	for (i = 0; i < 2 && n->sides; i++)
+		want_content(n, plan, (enum join_side)i);
 	n->bytes = (sizeof(struct note) + n->wants.n * sizeof(uint32_t) + 7) & ~(size_t)7;
 }
 
@@ -63,6 +86,8 @@ notes_release(struct notes *n)
 	pick_free(n->is[0]);
 	pick_free(n->is[1]);
 	free(n->leaf);
+	free(n->member[0]);
+	free(n->member[1]);
 }
 
 /* ---- texts ------------------------------------------------------------------------------- */
@@ -110,6 +135,45 @@ tell(const struct notes *n, const struct json_doc *d, struct note *note)
 	return true;
 }
 
+/* Key and content of a line of that side, behind all that is there: how much is content. */
+static uint32_t
+add_text(const struct notes *n, enum join_side side, struct slice key, const struct json_doc *d,
+	const uint32_t *at, struct buf *b)
+{
+	uint32_t end[PICK_WANTS], from;
+	size_t i;
+
+	buf_reserve(b, key.n + 256);
+	buf_add_slice(b, key);
+	from = (uint32_t)b->n;
+	for (i = 0; i < n->nmembers[side]; i++) {
+		if (at[n->member[side][i]] == JSON_NONE)
+			buf_adds(b, "null");
+		else
+			notes_add_value(b, d, at[n->member[side][i]]);
+		end[i] = (uint32_t)b->n - from;
+	}
+	buf_add(b, end, n->nmembers[side] * sizeof(*end));
+	return (uint32_t)b->n - from;
+}
+
+static void
+tell_text(const struct notes *n, const struct json_doc *d, size_t note_at, struct buf *b)
+{
+	struct note *note = (struct note *)(void *)(b->p + note_at);
+	enum join_side side = n->rows || !note->on[SIDE_LEFT] ? SIDE_RIGHT : SIDE_LEFT;
+	uint32_t at[PICK_WANTS], text_at = (uint32_t)b->n, content_n;
+
+	if (!note->told || !note->key_n || !n->content[side] ||
+		(note->on[SIDE_LEFT] && note->on[SIDE_RIGHT]) || b->n > MOST_TEXT)
+		return;
+	memcpy(at, note->at, n->wants.n * sizeof(*at));
+	content_n = add_text(n, side, slice_of(d->base + note->key_at, note->key_n), d, at, b);
+	note = (struct note *)(void *)(b->p + note_at);
+	note->text_at = text_at;
+	note->content_n = content_n;
+}
+
 /* A time that is a string in RFC 3339; anything else is left to the evaluation. */
 static void
 tell_time(const struct notes *n, const struct json_doc *d, struct note *note,
@@ -143,11 +207,14 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 		/* Of a line that may not be valid nothing is told. */
 		note->us = TIME_NONE;
 		note->told = false;
+		note->text_at = 0;
 		if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&n->wants, &d, note->at))
 			continue;
 		if (n->time >= 0)
 			tell_time(n, &d, note, &memo);
 		note->told = tell(n, &d, note);
+		if (l->end - l->start < LONG_LINE)
+			tell_text(n, &d, i * n->bytes, b);
 	}
 }
 

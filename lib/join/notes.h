@@ -4,6 +4,9 @@
  * are told by conditions on members, and keys that are one field; of any other line, and of
  * envelopes, nothing is noted, and it is evaluated.
  *
+ * Where all that results take of a line is members, their texts stand behind the notes as its
+ * item has them, so that the block, which another thread has read, is not touched again.
+ *
  * Made for a block at a time (operator.note), perhaps on another thread than the one that takes
  * its records.
  */
@@ -18,6 +21,8 @@
 struct note {
 	uint64_t hash;          /* of the key */
 	uint32_t key_at, key_n; /* its text in the block, as it stands in canonical form */
+	uint32_t text_at;       /* among the notes: that text again, and the content; 0: not */
+	uint32_t content_n;
 	int64_t us;             /* event time, or TIME_NONE: it is not told */
 	bool told;              /* what follows holds, and the key */
 	bool on[2];             /* by side; of rows of a topic and of two inputs it is not told */
@@ -29,6 +34,10 @@ struct notes {
 	struct pick *is[2];     /* by side: the condition, or NULL */
 	int key[2];             /* the wanted member that is the key, or -1: there are no notes */
 	int *leaf;              /* of the outline: the wanted member that it is, or -1 */
+	int *member[2];         /* by side: what the content is made of, */
+	size_t nmembers[2];
+	bool content[2];        /* where that is told */
+	bool rows;              /* all are right ones */
 	bool sides;             /* they are told */
 	int time;               /* the wanted member that --time is, or -1 */
 	uint64_t seed;

@@ -443,7 +443,7 @@ memory_of(const struct pairs *p)
 	for (i = 0; i < p->ntasks; i++) {
 		t = p->task[i];
 		bytes += (t->index.mask + 1) * sizeof(struct index_slot) +
-			(t->waiting.cap + t->expiring.cap) * sizeof(struct entry) +
+			agenda_bytes(&t->waiting) + agenda_bytes(&t->expiring) +
 			(t->due[0].cap + t->due[1].cap) * sizeof(struct queued);
 	}
 	return bytes;
@@ -458,7 +458,7 @@ spill_waiting(struct pairs *p, struct task *t)
 	int rc;
 
 	for (i = 0; i < n; i++)
-		v[i] = t->waiting.heap[i].item;
+		v[i] = agenda_at(&t->waiting, i);
 	items_sort(v, n);
 	agenda_release(&t->waiting);
 	if (!t->spill)
@@ -615,13 +615,13 @@ empty(struct pairs *p, struct task *t)
 	int side;
 
 	for (k = 0; k < t->waiting.n; k++)
-		item_free(&p->pool, t->waiting.heap[k].item);
+		item_free(&p->pool, agenda_at(&t->waiting, k));
 	p->items -= t->waiting.n;
 	for (side = 0; side < 2; side++)
 		while (queue_first(&t->due[side]))
 			free_done(p, queue_take(&t->due[side]));
 	for (k = 0; k < t->expiring.n; k++)
-		free_done(p, t->expiring.heap[k].item);
+		free_done(p, agenda_at(&t->expiring, k));
 	for (k = 0; t->index.slot && k <= t->index.mask; k++)
 		for (s = &t->index.slot[k], side = 0; side < 2; side++)
 			for (i = ring_first(s->last[side]); i; i = next) {

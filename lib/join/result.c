@@ -105,19 +105,6 @@ result_skipped(const struct result *r, const char **first)
 
 /* ---- by outline -------------------------------------------------------------------------- */
 
-/* Leaf i of a content with n of them. */
-static inline struct slice
-leaf_of(struct slice content, size_t n, size_t i)
-{
-	const char *end = content.p + content.n - n * sizeof(uint32_t);
-	uint32_t from = 0, to;
-
-	if (i)
-		memcpy(&from, end + (i - 1) * sizeof(from), sizeof(from));
-	memcpy(&to, end + i * sizeof(to), sizeof(to));
-	return slice_of(content.p + from, to - from);
-}
-
 static inline void
 put_together(const struct result *r, struct buf *b, struct slice left, struct slice right)
 {
@@ -132,9 +119,9 @@ put_together(const struct result *r, struct buf *b, struct slice left, struct sl
 		if (leaf < 0)
 			s = o->piece[i].text;
 		else if (o->leaf[leaf].of == 2)
-			s = leaf_of(right, r->nleaves[SIDE_RIGHT], r->place[leaf]);
+			s = item_leaf(right, r->nleaves[SIDE_RIGHT], r->place[leaf]);
 		else
-			s = leaf_of(left, r->nleaves[SIDE_LEFT], r->place[leaf]);
+			s = item_leaf(left, r->nleaves[SIDE_LEFT], r->place[leaf]);
 		buf_add_slice(b, s);
 	}
 }
@@ -189,7 +176,7 @@ whole_of(const struct result *r, const struct item *i)
 
 	if (!r->plan->outlined)
 		return content;
-	return i->side == SIDE_LEFT && r->plan->whole ? leaf_of(content, n, n - 1) :
+	return i->side == SIDE_LEFT && r->plan->whole ? item_leaf(content, n, n - 1) :
 		SLICE("null");
 }
 
@@ -296,7 +283,7 @@ put_with_row(const struct result *r, struct buf *b, struct sides *left, struct s
 		if (leaf < 0) {
 			buf_add_slice(b, o->piece[i].text);
 		} else if (o->leaf[leaf].of == 2) {
-			buf_add_slice(b, leaf_of(row, r->nleaves[SIDE_RIGHT], r->place[leaf]));
+			buf_add_slice(b, item_leaf(row, r->nleaves[SIDE_RIGHT], r->place[leaf]));
 		} else if (sides_add_leaf(left, (unsigned)leaf, b, why) < 0) {
 			return -1;
 		}

@@ -14,6 +14,7 @@ struct sides {
 	struct expr_run *run[PLAN_EXPRS];
 	unsigned *leaf[2];         /* of the outline, by side */
 	size_t nleaves[2];
+	unsigned *place;           /* of a leaf among those of its side */
 	uint32_t *end;             /* of the leaves of one side */
 	struct notes notes;
 	uint64_t seed;
@@ -49,6 +50,7 @@ struct sides *
 sides_new(const struct join_plan *plan, const char *stage, const struct expr *time, bool rows)
 {
 	struct sides *s = mem_zalloc(sizeof(*s));
+	size_t k;
 	int i;
 
 	s->plan = plan;
@@ -63,6 +65,10 @@ sides_new(const struct join_plan *plan, const char *stage, const struct expr *ti
 		s->leaf[i] = mem_array(s->nleaves[i] + 1, sizeof(**s->leaf));
 		sides_leaves(plan, (enum join_side)i, s->leaf[i]);
 	}
+	s->place = mem_array(plan->outline.nleaves + 1, sizeof(*s->place));
+	for (i = 0; i < 2; i++)
+		for (k = 0; k < s->nleaves[i]; k++)
+			s->place[s->leaf[i][k]] = (unsigned)k;
 	notes_init(&s->notes, plan, time, rows, s->seed);
 	return s;
 }
@@ -79,6 +85,7 @@ sides_free(struct sides *s)
 	free(s->leaf[0]);
 	free(s->leaf[1]);
 	free(s->end);
+	free(s->place);
 	notes_release(&s->notes);
 	buf_release(&s->key);
 	buf_release(&s->content);
@@ -239,7 +246,9 @@ sides_key(struct sides *s, enum join_side side, struct item_parts *of, struct fa
 
 	of->kafka_key = m ? m->key : slice_of(NULL, 0);
 	if (s->note) {
-		of->key = slice_of(s->record->block->p + s->note->key_at, s->note->key_n);
+		of->key = s->note->text_at ?
+			slice_of(s->record->block->notes.p + s->note->text_at, s->note->key_n) :
+			slice_of(s->record->block->p + s->note->key_at, s->note->key_n);
 		of->hash = s->note->hash;
 		return 0;
 	}
@@ -259,13 +268,29 @@ sides_key(struct sides *s, enum join_side side, struct item_parts *of, struct fa
 
 /* ---- content ----------------------------------------------------------------------------- */
 
+/* The content, if it is noted; else p is NULL. */
+static inline struct slice
+noted_content(const struct sides *s)
+{
+	const struct note *note = s->note;
+
+	return note && note->text_at ? slice_of(s->record->block->notes.p + note->text_at +
+		note->key_n, note->content_n) : slice_of(NULL, 0);
+}
+
 int
 sides_add_leaf(struct sides *s, unsigned i, struct buf *b, struct failure *why)
 {
 	int want = s->note ? s->notes.leaf[i] : -1;
+	enum join_side side = s->plan->outline.leaf[i].of == 2 ? SIDE_RIGHT : SIDE_LEFT;
+	struct slice noted = noted_content(s);
 	struct value v;
 	uint32_t t;
 
+	if (noted.p) {
+		buf_add_slice(b, item_leaf(noted, s->nleaves[side], s->place[i]));
+		return 0;
+	}
 	if (want >= 0) {
 		t = s->note->at[want];
 		if (t == JSON_NONE)
@@ -287,6 +312,9 @@ sides_content(struct sides *s, enum join_side side, struct slice *content, struc
 	size_t n = s->nleaves[side], i;
 	struct buf *b = &s->content;
 
+	*content = noted_content(s);
+	if (content->p)
+		return 0;
 	buf_reset(b);
 	if (!s->plan->outlined) {
 		value_add_json(b, sides_value(s));
