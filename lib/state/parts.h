@@ -110,13 +110,11 @@ static inline void
 parts_prefetch(const struct parts *t, struct key128 key)
 {
 	const struct part *p = &t->part[part_of(key)];
-
 	const char *slot = p->slot + part_home(p, key) * t->entry;
 
 	/* A function that but prefetches has no effect, thinks gcc 12, and drops its calls. */
 	__asm__ volatile("" : : "r"(slot));
 	__builtin_prefetch(slot, 1);
-	//	__builtin_prefetch(slot + 64, 1);
 }
 
 /* Put key into the slot that parts_look gave; the rest of it is the caller's to fill. */

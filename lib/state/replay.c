@@ -1,7 +1,8 @@
 /*
  * Records of a file, taken into the table. What takes time is to wait for memory, so records
- * are looked at some ahead; and where there is much, two threads go over the same blocks, one
- * of them taking the even parts, the other one the odd ones. Keys of one part stay in order.
+ * are looked at some ahead; and where there is much, two threads read every other block each
+ * and sort its records by who will take them: a half of the parts is each one's. Keys of one
+ * part stay in order.
  * A part that has to grow needs the whole table: its thread stops there, and when the other
  * one is done too the table grows and both go on.
  */
@@ -14,14 +15,18 @@
 #include "base/mem.h"
 #include "state/internal.h"
 
-#define AHEAD 24
+#define AHEAD 32               /* records, a power of 2 */
+#define SHORT 24               /* bytes of a record that are copied at once */
 #define BLOCKS 16              /* that are gone over together */
 #define BYTES (12u << 20)      /* of them */
 
 struct body {
 	uint64_t at;           /* of its block in the file */
+	struct block_head head;
+	bool damaged;
 	struct buf bytes;
 	struct slice records;
+	struct buf of[2];      /* of any part: the records of each hand, if there are two */
 	int part;              /* of all its records; -1: of any */
 };
 
@@ -34,6 +39,7 @@ struct hand {
 	bool stuck, broken;
 	struct key128 key;     /* that it is stuck at */
 	int64_t values, horizon;
+	struct failure why;    /* its status not 0: a block can't be read */
 };
 
 struct replay {
@@ -47,8 +53,16 @@ struct replay {
 	unsigned hands;
 	pthread_t helper;
 	pthread_barrier_t gate;
-	bool over;
+	void (*work)(struct hand *); /* that the hands do next; NULL: nothing any more */
 };
+
+/* Which hand takes what goes to a part. A snapshot has one part after the other. What is known
+ * of neighbours lies side by side in memory, and two processors that both write there wait. */
+static inline unsigned
+hand_of(const struct replay *r, unsigned part)
+{
+	return r->kind == BLOCK_PART ? part / 4 % 2 : part / (PARTS / 2);
+}
 
 /* ---- records --------------------------------------------------------------------------- */
 
@@ -92,48 +106,122 @@ take(struct hand *h, const struct change *c)
 		if (*slot_stamp(s, slot) >= t->stamp)
 			t->stamp = *slot_stamp(s, slot) + 1;
 	}
-	h->values += value_put(s, slot, c->value, !there, 0);
+	if (s->variable)
+		h->values += value_put(s, slot, c->value, !there, 0);
+	else if (c->value.n)
+		memcpy(slot + sizeof(c->key), c->value.p, c->value.n);
 	return true;
 }
 
-/* The records of a body that are this hand's: some are read, then they are taken. */
+/* The record at p, where the next one is, or NULL. Most are put, with a value of fixed size,
+ * as the one byte in front says: plain. */
+static inline const char *
+read_record(const struct hand *h, const char *p, const char *end, int plain, struct change *c)
+{
+	const struct state *s = h->r->s;
+	size_t n;
+
+	if ((unsigned char)*p != plain || (size_t)(end - p) < 17 + s->opt.value_bytes) {
+		p = record_read(p, end, c);
+		return p && is_sound(s, c) ? p : NULL;
+	}
+	n = s->opt.value_bytes;
+	memcpy(&c->key, p + 1, sizeof(c->key));
+	c->op = RECORD_PUT;
+	c->value = slice_of(p + 17, n);
+	return p + 17 + n;
+}
+
+static inline void
+expire(struct hand *h, const struct change *c)
+{
+	if (value_time(c->value) > h->horizon)
+		h->horizon = value_time(c->value);
+}
+
+static inline int
+plain_byte(const struct state *s)
+{
+	return s->variable || s->evict || s->opt.value_bytes >= 32 ? -1 :
+		(int)(s->opt.value_bytes << 2 | RECORD_PUT);
+}
+
+/* The records of a body are taken some behind where they are read. */
 static bool
-take_body(struct hand *h, const struct body *b)
+take_records(struct hand *h, struct slice records, int part)
 {
 	const struct replay *r = h->r;
-	const char *p = h->p ? h->p : b->records.p, *end = b->records.p + b->records.n;
-	const char *at[AHEAD];
-	struct change c[AHEAD];
-	size_t n, i;
+	const char *p = h->p ? h->p : records.p, *end = records.p + records.n, *at[AHEAD];
+	struct change ring[AHEAD], *c;
+	int plain = plain_byte(r->s);
+	size_t first = 0, n = 0;
 
-	while (p < end) {
-		for (n = 0; n < AHEAD && p < end;) {
-			at[n] = p;
-			p = record_read(p, end, &c[n]);
-			if (!p || !is_sound(r->s, &c[n]) ||
-				(b->part >= 0 && part_of(c[n].key) != (unsigned)b->part)) {
+	while (p < end || first < n) {
+		while (p < end && n - first < AHEAD) {
+			c = &ring[n % AHEAD];
+			at[n % AHEAD] = p;
+			p = read_record(h, p, end, plain, c);
+			if (!p || (part >= 0 && part_of(c->key) != (unsigned)part)) {
 				h->broken = true;
 				return false;
 			}
-			if (c[n].op == RECORD_EXPIRE) {
-				if (value_time(c[n].value) > h->horizon)
-					h->horizon = value_time(c[n].value);
+			if (__builtin_expect(c->op == RECORD_EXPIRE, 0)) {
+				expire(h, c);
 				continue;
 			}
-			if (r->hands > 1 && part_of(c[n].key) % 2 != h->number)
-				continue;
-			parts_prefetch(&r->t->parts, c[n].key);
+			parts_prefetch(&r->t->parts, c->key);
 			n++;
 		}
-		for (i = 0; i < n; i++)
-			if (!take(h, &c[i])) {
-				h->stuck = true;
-				h->key = c[i].key;
-				h->p = at[i];
-				return false;
-			}
+		if (first == n)
+			break;
+		if (!take(h, &ring[first % AHEAD])) {
+			h->stuck = true;
+			h->key = ring[first % AHEAD].key;
+			h->p = at[first % AHEAD];
+			return false;
+		}
+		first++;
 	}
 	h->p = NULL;
+	return true;
+}
+
+/* Sort the records of a block by hands. Whose one is can't be foreseen, so nothing is asked
+ * that depends on it. False: there are others than records. */
+static bool
+sort(struct hand *h, struct body *b)
+{
+	const char *p = b->records.p, *end = p + b->records.n, *from;
+	char *to[2];
+	int plain = plain_byte(h->r->s);
+	struct change c;
+	unsigned i;
+	size_t n;
+
+	for (i = 0; i < 2; i++) {
+		buf_reset(&b->of[i]);
+		buf_reserve(&b->of[i], b->records.n + SHORT);
+		to[i] = b->of[i].p;
+	}
+	while (p < end) {
+		from = p;
+		p = read_record(h, p, end, plain, &c);
+		if (!p)
+			return false;
+		if (__builtin_expect(c.op == RECORD_EXPIRE, 0)) {
+			expire(h, &c);
+			continue;
+		}
+		n = (size_t)(p - from);
+		i = hand_of(h->r, part_of(c.key));
+		if (n <= SHORT && n > SHORT - 8) /* so many are readable */
+			memcpy(to[i], from, SHORT);
+		else
+			memcpy(to[i], from, n);
+		to[i] += n;
+	}
+	for (i = 0; i < 2; i++)
+		b->of[i].n = (size_t)(to[i] - b->of[i].p);
 	return true;
 }
 
@@ -145,9 +233,10 @@ take_bodies(struct hand *h)
 
 	for (; h->body < r->n; h->body++) {
 		b = &r->body[h->body];
-		if (b->part >= 0 && r->hands > 1 && (unsigned)b->part % 2 != h->number)
+		if (b->part >= 0 && r->hands > 1 && hand_of(r, (unsigned)b->part) != h->number)
 			continue;
-		if (!take_body(h, b))
+		if (!take_records(h, b->part < 0 && r->hands > 1 ?
+				buf_slice(&b->of[h->number]) : b->records, b->part))
 			return;
 	}
 }
@@ -161,11 +250,22 @@ help(void *arg)
 
 	for (;;) {
 		pthread_barrier_wait(&r->gate);
-		if (r->over)
+		if (!r->work)
 			return NULL;
-		take_bodies(&r->hand[1]);
+		r->work(&r->hand[1]);
 		pthread_barrier_wait(&r->gate);
 	}
+}
+
+static void
+work(struct replay *r, void (*what)(struct hand *))
+{
+	r->work = what;
+	if (r->hands > 1)
+		pthread_barrier_wait(&r->gate);
+	what(&r->hand[0]);
+	if (r->hands > 1)
+		pthread_barrier_wait(&r->gate);
 }
 
 static void
@@ -193,13 +293,16 @@ end(struct replay *r)
 	size_t i;
 
 	if (r->hands > 1) {
-		r->over = true;
+		r->work = NULL;
 		pthread_barrier_wait(&r->gate);
 		pthread_join(r->helper, NULL);
 		pthread_barrier_destroy(&r->gate);
 	}
-	for (i = 0; i < BLOCKS; i++)
+	for (i = 0; i < BLOCKS; i++) {
 		buf_release(&r->body[i].bytes);
+		buf_release(&r->body[i].of[0]);
+		buf_release(&r->body[i].of[1]);
+	}
 	for (i = 0; i < r->hands; i++) {
 		r->s->values += (uint64_t)r->hand[i].values;
 		if (r->hand[i].horizon > r->t->horizon)
@@ -218,11 +321,7 @@ take_all(struct replay *r, uint64_t *at)
 	for (i = 0; i < r->hands; i++)
 		r->hand[i].body = 0;
 	while (again) {
-		if (r->hands > 1)
-			pthread_barrier_wait(&r->gate);
-		take_bodies(&r->hand[0]);
-		if (r->hands > 1)
-			pthread_barrier_wait(&r->gate);
+		work(r, take_bodies);
 		again = false;
 		for (i = 0; i < r->hands; i++) {
 			h = &r->hand[i];
@@ -244,34 +343,76 @@ take_all(struct replay *r, uint64_t *at)
 
 /* ---- blocks ---------------------------------------------------------------------------- */
 
-/* Read and check one: 1, or 0 where it is damaged. */
-static int
-read_body(struct replay *r, uint64_t at, uint64_t *behind, struct failure *why)
+static void
+read_bodies(struct hand *h)
 {
-	struct body *b = &r->body[r->n];
+	struct replay *r = h->r;
 	struct part_head part;
-	struct block_head head;
-	int rc = file_block(r->file, at, &head, why);
+	struct body *b;
+	size_t i;
+	int rc;
 
-	if (rc > 0)
-		rc = file_body(r->file, at, &head, &b->bytes, why);
-	if (rc <= 0)
-		return rc;
-	*behind = file_behind(at, &head);
-	if (head.kind != r->kind) /* marks were walked over before; a snapshot has but parts */
-		return r->kind == BLOCK_CHANGES;
-	b->at = at;
-	b->part = -1;
-	b->records = buf_slice(&b->bytes);
-	if (r->kind == BLOCK_PART) {
-		if (b->bytes.n < sizeof(part))
-			return 0;
+	for (i = h->number; i < r->n && !h->why.status; i += r->hands) {
+		b = &r->body[i];
+		rc = file_body(r->file, b->at, &b->head, &b->bytes, &h->why);
+		b->part = -1;
+		b->records = buf_slice(&b->bytes);
+		b->damaged = rc == 0 || (r->kind == BLOCK_PART && b->bytes.n < sizeof(part));
+		if (rc <= 0 || b->damaged)
+			continue;
+		if (r->kind != BLOCK_PART) {
+			b->damaged = r->hands > 1 && !sort(h, b);
+			continue;
+		}
 		memcpy(&part, b->bytes.p, sizeof(part));
 		b->part = (int)(part.part % PARTS);
 		b->records.p += sizeof(part);
 		b->records.n -= sizeof(part);
 	}
-	r->n++;
+}
+
+/* Find the blocks to be gone over next, from *behind on: 1; 0: the one at *at is damaged. */
+static int
+find_bodies(struct replay *r, uint64_t *at, uint64_t *behind, uint64_t until,
+	struct failure *why)
+{
+	uint64_t bytes = 0;
+	struct body *b;
+	int rc;
+
+	for (r->n = 0; *behind < until && r->n < BLOCKS && bytes < BYTES; bytes += *behind - *at) {
+		b = &r->body[r->n];
+		b->at = *at = *behind;
+		rc = file_block(r->file, *at, &b->head, why);
+		if (rc <= 0)
+			return rc;
+		*behind = file_behind(*at, &b->head);
+		/* Marks were walked over before; a snapshot has but parts. */
+		if (b->head.kind == r->kind)
+			r->n++;
+		else if (r->kind != BLOCK_CHANGES)
+			return 0;
+	}
+	return 1;
+}
+
+/* Read them: 1; 0: the one at *at is damaged. */
+static int
+read_all(struct replay *r, uint64_t *at, struct failure *why)
+{
+	size_t i;
+
+	work(r, read_bodies);
+	for (i = 0; i < r->hands; i++)
+		if (r->hand[i].why.status) {
+			*why = r->hand[i].why;
+			return -1;
+		}
+	for (i = 0; i < r->n; i++)
+		if (r->body[i].damaged) {
+			*at = r->body[i].at;
+			return 0;
+		}
 	return 1;
 }
 
@@ -280,17 +421,15 @@ replay(struct state *s, struct task *t, struct file *f, enum block_kind kind, ui
 	struct failure *why)
 {
 	struct replay r = {.s = s, .t = t, .file = f, .kind = kind};
-	uint64_t at = FILE_HEAD, behind = FILE_HEAD, bytes, keys = parts_count(&t->parts);
+	uint64_t at = FILE_HEAD, behind = FILE_HEAD, keys = parts_count(&t->parts);
 	int rc = 1;
 
 	(void)posix_fadvise(f->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	begin(&r, until);
 	while (behind < until && rc > 0) {
-		for (r.n = bytes = 0; behind < until && r.n < BLOCKS && bytes < BYTES && rc > 0;
-			bytes += behind - at) {
-			at = behind;
-			rc = read_body(&r, at, &behind, why);
-		}
+		rc = find_bodies(&r, &at, &behind, until, why);
+		if (rc > 0)
+			rc = read_all(&r, &at, why);
 		if (rc > 0)
 			rc = take_all(&r, &at);
 	}
