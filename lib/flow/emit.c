@@ -252,6 +252,16 @@ target(struct emit *e, unsigned outlet, struct slice name, bool *to)
 	return touch(e, o->template ? named_port(e, outlet, name) : o->port);
 }
 
+/* What travels has the form of the sink that it is for. */
+static bool
+side_form(const struct emit *e, unsigned outlet)
+{
+	bool envelopes, records;
+
+	flow_port_takes(e->flow, flow_outlet_at(e->flow, outlet)->port, &envelopes, &records);
+	return e->side_envelope || envelopes;
+}
+
 bool
 emit_as_envelope(const struct emit *e, unsigned outlet)
 {
@@ -259,7 +269,7 @@ emit_as_envelope(const struct emit *e, unsigned outlet)
 	bool envelopes, records;
 
 	if (o->side && e->carry_run.p)
-		return e->side_envelope;
+		return side_form(e, outlet);
 	flow_port_takes(e->flow, o->port, &envelopes, &records);
 	return e->envelope || envelopes;
 }
@@ -288,8 +298,7 @@ begin_line(struct emit *e, struct port_out *o, unsigned outlet, bool to,
 	e->now = o;
 	e->now_at = b->n;
 	e->now_to = to;
-	/* What travels has the form of the sink that it is for. */
-	e->now_envelope = to ? e->side_envelope : o->envelope && as == TOLD_ENVELOPE;
+	e->now_envelope = to ? side_form(e, outlet) : o->envelope && as == TOLD_ENVELOPE;
 	if (to)
 		buf_addf(b, "{\"$sk\":\"to\",\"run\":\"%.*s\",\"sink\":%llu,\"value\":",
 			(int)e->carry_run.n, e->carry_run.p,
@@ -437,7 +446,7 @@ emit_bytes(struct emit *e, unsigned outlet, const struct record *parent, struct 
 	bool to, feeds = s.n && memchr(s.p, '\n', s.n);
 	struct port_out *o = target(e, outlet, (struct slice){0}, &to);
 	bool bare = !to && goes_without(e, o, parent);
-	bool enveloped = to ? e->side_envelope : o->envelope && !bare;
+	bool enveloped = to ? side_form(e, outlet) : o->envelope && !bare;
 	struct buf *b = &o->own;
 	size_t at;
 

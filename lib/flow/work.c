@@ -33,14 +33,21 @@ fill_origin(const struct worker *w, const struct record *r, struct bad *b)
 static void
 carry(struct flow *f, struct emit *e, struct slice letter)
 {
+	bool wrapped = f->port[f->outlet[f->noutlets - 1].port]->envelopes;
+	struct buf text = {0};
 	size_t i, n = 0;
 
 	for (i = 0; i + 1 < f->noutlets; i++)
 		n += f->outlet[i].side;
+	if (wrapped) {
+		buf_addf(&text, "{\"value\":%.*s}", (int)letter.n, letter.p);
+		letter = buf_slice(&text);
+	}
 	control_add_to(emit_raw(e, f->outlet[0].port), buf_slice(&f->run), e->carry_base + n,
 		letter);
 	emit_raw_end(e);
 	e->control_lines++;
+	buf_release(&text);
 }
 
 /* On a checkpointed stream one thread works, and in order: the line number is known, and the
