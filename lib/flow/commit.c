@@ -7,6 +7,7 @@
  * not asked. When the group is shared out anew the owner goes back to what is committed, and
  * says start again.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@
 #define SETTLE_NS 10000000000LL /* so long partitions are held for a commit */
 #define STALL_NS 30000000000LL  /* so long without one: it is said why that may be */
 #define LOOK_NS 5000000         /* between looks at what is committed */
-#define GONE_NS 5000000000LL    /* so long stages that follow one that has left may take */
+#define STAY_MS 10000           /* so long a stage that is done waits for the last process */
+#define ANSWER_NS 3000000000LL  /* so long the last look waits for an answer */
 
 /* ---- the last process ---------------------------------------------------------------------- */
 
@@ -149,21 +151,26 @@ pipe_is_gone(void)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLNVAL);
 }
 
-static void
+/* False if the group gave no answer. */
+static bool
 look(struct flow *f)
 {
 	struct ledger l = {.lock = -1};
 	struct failure ignored;
 	uint64_t newest = 0;
+	bool answered = true;
 
 	if (f->opt->state && ledger_load(&l, f->opt->state, "", &ignored) == 0)
 		newest = l.epoch;
 	ledger_release(&l);
-	if (newest < f->epoch && f->source->committed(f->source, &f->group, &ignored) == 0 &&
-		f->group.epoch > newest)
-		newest = f->group.epoch;
+	if (newest < f->epoch) {
+		answered = f->source->committed(f->source, &f->group, &ignored) == 0;
+		if (answered && f->group.epoch > newest)
+			newest = f->group.epoch;
+	}
 	if (newest > f->committed && newest <= f->epoch)
 		f->committed = newest;
+	return answered;
 }
 
 void
@@ -191,20 +198,40 @@ nap(void)
 	nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
 }
 
+/* The pipe is gone: nothing more will be committed. What was committed a moment ago may not be
+ * readable yet, while its markers are being written. */
+static bool
+last_look(struct flow *f)
+{
+	int64_t until = time_monotonic_ns() + ANSWER_NS;
+
+	while (!look(f) && time_monotonic_ns() < until)
+		nap();
+	return f->committed >= f->epoch;
+}
+
+/* A stage before us takes our end for that of the last process: we stay until that one is gone,
+ * or whoever writes to us; but not for ever, for the end of the pipe may commit nothing. */
+static void
+stay(void)
+{
+	struct pollfd p[2] = {{.fd = STDIN_FILENO}, {.fd = STDOUT_FILENO}};
+
+	while (poll(p, 2, STAY_MS) < 0 && errno == EINTR)
+		;
+}
+
 int
 commit_wait(struct flow *f, struct failure *why)
 {
-	int64_t gone_ns = 0;
-
+	if (f->grouped && f->controlled && f->carries && f->ended)
+		stay();
 	if (!f->owner || !f->grouped || f->last || f->unchanged)
 		return 0;
 	for (look(f); f->committed < f->epoch; look(f)) {
-		/* The next stage leaves with the end, and the last one may be at work still. */
-		if (!gone_ns && pipe_is_gone())
-			gone_ns = time_monotonic_ns();
-		if (gone_ns && time_monotonic_ns() - gone_ns > GONE_NS)
-			return fail(why, EXIT_TRY_AGAIN, "the pipe broke before epoch %" PRIu64
-				" was committed", f->epoch);
+		if (pipe_is_gone())
+			return last_look(f) ? 0 : fail(why, EXIT_TRY_AGAIN,
+				"the pipe broke before epoch %" PRIu64 " was committed", f->epoch);
 		commit_look(f);
 		nap();
 	}

@@ -94,7 +94,7 @@ take(struct worker *w)
 	if (!f->ahead)
 		rc = flow_read(f, &w->block, &w->taken, wake, &w->why);
 	else
-		rc = atomic_load(&f->stop) ? 0 : ahead_take(f->ahead, w, wake);
+		rc = atomic_load(&f->stop) || f->ended ? 0 : ahead_take(f->ahead, w, wake);
 	/* Blocks without a read count too, and each has its turn when it comes. */
 	if (f->ahead)
 		w->taken.number = f->turn;

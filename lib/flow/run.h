@@ -221,7 +221,7 @@ int commit_settle(struct flow *, struct failure *why);
 int commit_on_start(struct flow *, const struct control *, struct failure *why);
 int commit_epoch(struct flow *, bool done, struct failure *why);
 /* The owner, before it leaves: until its last epoch is committed, or nobody is there to do
- * it. */
+ * it. A stage between the two: until one of its neighbours is gone. */
 int commit_wait(struct flow *, struct failure *why);
 /* What the owner can see to be committed; where it waits in vain for long, that is said. */
 void commit_look(struct flow *);

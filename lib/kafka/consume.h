@@ -192,8 +192,8 @@ struct kafka_position;
 int kafka_consumer_begin(struct kafka_consumer *, const struct kafka_position *at,
 	struct source_commit *, struct failure *why);
 
-/* What is committed by now; brokers that don't answer soon leave it as it was. */
-void kafka_consumer_committed(struct kafka_consumer *, struct source_commit *);
+/* What is committed by now. -1: the brokers don't say so soon; *commit is as it was. */
+int kafka_consumer_committed(struct kafka_consumer *, struct source_commit *);
 
 /* The group was shared out anew since the last begin: nothing more comes before the next. */
 bool kafka_consumer_anew(struct kafka_consumer *);

@@ -113,7 +113,7 @@ kafka_consumer_begin(struct kafka_consumer *c, const struct kafka_position *at,
 	return rc;
 }
 
-void
+int
 kafka_consumer_committed(struct kafka_consumer *c, struct source_commit *commit)
 {
 	rd_kafka_topic_partition_list_t *list;
@@ -132,6 +132,7 @@ kafka_consumer_committed(struct kafka_consumer *c, struct source_commit *commit)
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	pthread_mutex_unlock(&c->lock);
+	return err ? -1 : 0;
 }
 
 /* The group's metadata, if it names us: a member that was shut out has no name, and the brokers

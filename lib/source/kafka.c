@@ -640,8 +640,8 @@ source_begin(struct source *base, struct slice at, struct source_commit *commit,
 static int
 source_committed(struct source *base, struct source_commit *commit, struct failure *why)
 {
-	(void)why;
-	kafka_consumer_committed(((struct kafka_source *)base)->consumer, commit);
+	if (kafka_consumer_committed(((struct kafka_source *)base)->consumer, commit) < 0)
+		return fail(why, EXIT_UNAVAILABLE, "what the group has committed can't be read now");
 	return 0;
 }
 
