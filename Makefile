@@ -7,7 +7,7 @@
 #	make docs       the generated parts of man/ and completions/
 #	make kafka      a broker to play with, in the foreground, on PORT=9092
 #	make fuzz       every fuzz target for FUZZ_SECONDS each (20)
-#	make torture    pipelines with checkpoints, killed a thousand times each
+#	make torture    pipelines with checkpoints, killed a thousand times each; then on brokers
 #	make bench      measure against the peers; the table goes to tests/bench/RESULTS.md
 #	make bench-kafka   the same on a broker; into tests/bench/KAFKA.md
 #	make bench-blobs   sk-claimcheck with a folder and an S3 server; into tests/bench/BLOBS.md
@@ -35,7 +35,7 @@ BUILD_DEBS = gcc:gcc libc6-dev libjq-dev librdkafka-dev libzstd-dev libxxhash-de
 	libcurl4-openssl-dev libssl-dev libsqlite3-dev
 TEST_DEBS  = bats bats-assert bats-support jq:jq mandoc:mandoc zstd:zstd zsh:zsh fish:fish \
 	script:bsdutils valgrind:valgrind python3:python3 ps:procps openssl:openssl \
-	flock:util-linux java:openjdk-17-jre-headless mvn:maven
+	flock:util-linux java:openjdk-17-jre-headless mvn:maven kcat:kcat
 
 TOOLS  = $(patsubst cmd/%.c,%,$(wildcard cmd/sk-*.c))
 LIBSRC = $(wildcard lib/*/*.c)
@@ -97,7 +97,8 @@ $(O)/tests/%.so: tests/crash/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -fPIC -shared -Wall -Wextra -o $@ $< -ldl
 
-test-parts: $(UNITS:%=$(O)/%) $(FUZZ:%=$(O)/%) $(KAFKA:%=$(O)/%) $(O)/examples/generate $(O)/tests/faults.so $(O)/tests/machine.so
+test-parts: $(UNITS:%=$(O)/%) $(FUZZ:%=$(O)/%) $(KAFKA:%=$(O)/%) $(O)/examples/generate $(O)/tests/faults.so $(O)/tests/machine.so \
+	$(O)/tests/broker_faults.so
 
 demo: deps
 	@$(MAKE) -s all $(O)/examples/generate
@@ -130,6 +131,7 @@ fuzz: deps
 torture: deps-check
 	@$(MAKE) -s all test-parts
 	@SK_BUILD=$(abspath $(O)) SK_BIN=$(abspath $(O))/bin tests/crash/torture --kills 1000
+	@SK_BUILD=$(abspath $(O)) SK_BIN=$(abspath $(O))/bin tests/kafka/exactly --recover 10
 
 bench: deps-check
 	@$(MAKE) -s all $(O)/examples/generate
