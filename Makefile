@@ -10,6 +10,7 @@
 #	make torture    pipelines with checkpoints, killed a thousand times each; then on brokers
 #	make bench      measure against the peers; the table goes to tests/bench/RESULTS.md
 #	make bench-kafka   the same on a broker; into tests/bench/KAFKA.md
+#	make bench-exactly what exactly once costs there; into tests/bench/EXACTLY.md
 #	make bench-blobs   sk-claimcheck with a folder and an S3 server; into tests/bench/BLOBS.md
 #	make install    PREFIX=/usr/local DESTDIR=
 
@@ -142,6 +143,11 @@ bench-kafka: deps-check
 	@$(MAKE) -s all $(O)/kafka/admin $(O)/examples/generate
 	@O=$(O) tests/bench/kafka
 
+bench-exactly: deps-check
+	@.ci/install kcat:kcat javac:openjdk-17-jdk-headless
+	@$(MAKE) -s all $(O)/kafka/admin $(O)/examples/generate
+	@O=$(O) tests/bench/exactly
+
 bench-blobs: deps-check
 	@.ci/install rclone:rclone
 	@$(MAKE) -s all
@@ -163,6 +169,6 @@ install: all
 clean:
 	rm -rf $(O)
 
-.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz torture bench bench-kafka bench-blobs install clean
+.PHONY: all deps deps-check test-parts demo check san docs kafka fuzz torture bench bench-kafka bench-exactly bench-blobs install clean
 .SECONDARY:
 -include $(wildcard $(O)/lib/*/*.d $(O)/cmd/*.d $(O)/tests/*/*.d)

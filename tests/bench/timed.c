@@ -1,8 +1,9 @@
 /*
- * timed [-f FD] [-n RUNS] [-o FILE] -- COMMAND [ARG]...
+ * timed [-f FD] [-n RUNS] [-o FILE | -k] -- COMMAND [ARG]...
  *
- * Runs COMMAND with /dev/null as stdin and FILE (default /dev/null) as stdout, RUNS times, and
- * writes a line per run to the descriptor FD (default 2):
+ * Runs COMMAND with /dev/null as stdin and FILE (default /dev/null) as stdout, or with its own
+ * (-k: a stage of a pipeline), RUNS times, and writes a line per run to the descriptor FD
+ * (default 2):
  *	WALL_NS CPU_US PEAK_KIB STATUS
  * CPU is user and system time of the command and of the children that it waited for; the
  * peak is that of its largest process. STATUS is the exit status, 128 + N for signal N.
@@ -40,15 +41,17 @@ us(struct timeval t)
 static _Noreturn void
 child(int report_fd, const char *out, char **argv)
 {
-	int in_fd = open("/dev/null", O_RDONLY);
-	int out_fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	int in_fd = out ? open("/dev/null", O_RDONLY) : 0;
+	int out_fd = out ? open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666) : 1;
 
 	if (in_fd < 0 || out_fd < 0 || dup2(in_fd, 0) < 0 || dup2(out_fd, 1) < 0) {
 		fprintf(stderr, "timed: %s: %s\n", out, strerror(errno));
 		_exit(126);
 	}
-	close(in_fd);
-	close(out_fd);
+	if (out) {
+		close(in_fd);
+		close(out_fd);
+	}
 	if (report_fd > 2)
 		close(report_fd);
 	execvp(argv[0], argv);
@@ -63,17 +66,19 @@ main(int argc, char **argv)
 	long runs = 1;
 	int c, report_fd = 2;
 
-	while ((c = getopt(argc, argv, "+f:n:o:")) != -1)
+	while ((c = getopt(argc, argv, "+f:kn:o:")) != -1)
 		if (c == 'f')
 			report_fd = (int)strtol(optarg, NULL, 10);
 		else if (c == 'n')
 			runs = strtol(optarg, NULL, 10);
 		else if (c == 'o')
 			out = optarg;
+		else if (c == 'k')
+			out = NULL;
 		else
 			return 64;
-	if (optind >= argc || runs < 1) {
-		fprintf(stderr, "usage: timed [-f FD] [-n RUNS] [-o FILE] -- COMMAND [ARG]...\n");
+	if (optind >= argc || runs < 1 || (!out && runs > 1)) {
+		fprintf(stderr, "usage: timed [-f FD] [-n RUNS] [-o FILE | -k] -- COMMAND [ARG]...\n");
 		return 64;
 	}
 	while (runs-- > 0) {
@@ -88,6 +93,11 @@ main(int argc, char **argv)
 		}
 		if (pid == 0)
 			child(report_fd, out, argv + optind);
+		if (!out) {
+			/* A neighbour that is gone must be seen by the command alone. */
+			close(0);
+			close(1);
+		}
 		while (wait4(pid, &status, 0, &used) < 0)
 			if (errno != EINTR) {
 				fprintf(stderr, "timed: wait4: %s\n", strerror(errno));
