@@ -164,6 +164,10 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 	if (!lost && !c->apart && !c->ask.epochs && commit_done(c, &why) < 0 && !c->trouble.status &&
 		why.status != EXIT_TRY_AGAIN && why.status != EXIT_UNAVAILABLE)
 		c->trouble = why;
+	if (lost && c->ask.epochs && consumer_replaced(c, &why)) {
+		c->trouble = why;
+		rd_kafka_unsubscribe(rk);
+	}
 	for (i = 0; i < c->nplaces; i++)
 		c->place[i]->assigned = false;
 	drop_stash(c);
@@ -880,6 +884,8 @@ kafka_consumer_close(struct kafka_consumer *c)
 	let_go(c);
 	drop_stash(c);
 	lanes_close(c);
+	if (c->member)
+		rd_kafka_mem_free(c->client.rk, c->member);
 	/* To destroy it is to leave the group: the rebalance callback runs once more. */
 	c->leaving = true;
 	if (kafka_client_stop(&c->client, CLOSE_MS) < 0)

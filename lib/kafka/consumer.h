@@ -38,6 +38,7 @@ struct kafka_consumer {
 	const struct kafka_position *at; /* while it is taken: where to begin instead */
 	struct kafka_notes notes;
 	bool anew;              /* given was not taken yet */
+	char *member;           /* who we were in the group when we took it last */
 	struct failure trouble; /* found inside a callback; status 0: none */
 	uint64_t era;           /* counts revocations */
 	uint64_t batch_era;     /* when the batch that is out was read */
@@ -88,6 +89,9 @@ int consumer_take(struct kafka_consumer *, rd_kafka_topic_partition_list_t *,
 
 /* The partitions have been shared out: with epochs they wait to be taken. */
 void consumer_given(struct kafka_consumer *, const rd_kafka_topic_partition_list_t *);
+/* True if another process is the member of our name now. A member that was away for too long
+ * joins anew, as if it had just begun, and would put that one out. */
+bool consumer_replaced(struct kafka_consumer *, struct failure *why);
 /* A list of all partitions that are known, without offsets. */
 rd_kafka_topic_partition_list_t *consumer_list(const struct kafka_consumer *);
 /* What the notes beside these offsets tell. */

@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 
-enum { LOOK_MS = 1000 };
+enum { LOOK_MS = 1000, DESCRIBE_TRIES = 10 };
 
 void
 consumer_given(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list)
@@ -104,6 +104,9 @@ kafka_consumer_begin(struct kafka_consumer *c, const struct kafka_position *at,
 	c->at = at;
 	c->anew = false;
 	rc = consumer_take(c, list, why);
+	if (c->member)
+		rd_kafka_mem_free(c->client.rk, c->member);
+	c->member = rd_kafka_memberid(c->client.rk);
 	c->at = NULL;
 	kafka_notes_end(&c->notes, commit);
 	c->notes = (struct kafka_notes){0};
@@ -134,6 +137,69 @@ kafka_consumer_committed(struct kafka_consumer *c, struct source_commit *commit)
 	pthread_mutex_unlock(&c->lock);
 	return err ? -1 : 0;
 }
+
+/* ---- who else has our name ---------------------------------------------------------- */
+
+/* Is the static member of our name another one than we are? */
+static bool
+is_another(struct kafka_consumer *c, const rd_kafka_ConsumerGroupDescription_t *group)
+{
+	size_t n = rd_kafka_ConsumerGroupDescription_member_count(group), i;
+	const rd_kafka_MemberDescription_t *m;
+	const char *name;
+
+	for (i = 0; i < n; i++) {
+		m = rd_kafka_ConsumerGroupDescription_member(group, i);
+		name = rd_kafka_MemberDescription_group_instance_id(m);
+		if (name && strcmp(name, c->ask.instance) == 0)
+			return strcmp(rd_kafka_MemberDescription_consumer_id(m), c->member) != 0;
+	}
+	return false;
+}
+
+/* 1, 0; -1: no answer. */
+static int
+ask_members(struct kafka_consumer *c)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(c->client.rk);
+	const rd_kafka_ConsumerGroupDescription_t **group;
+	rd_kafka_event_t *event;
+	size_t n = 0;
+	int rc = -1;
+
+	rd_kafka_DescribeConsumerGroups(c->client.rk, &c->ask.group, 1, NULL, queue);
+	event = rd_kafka_queue_poll(queue, ASK_MS);
+	if (event && !rd_kafka_event_error(event)) {
+		group = rd_kafka_DescribeConsumerGroups_result_groups(
+			rd_kafka_event_DescribeConsumerGroups_result(event), &n);
+		if (n == 1 && !rd_kafka_ConsumerGroupDescription_error(group[0]))
+			rc = is_another(c, group[0]);
+	}
+	if (event)
+		rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	return rc;
+}
+
+bool
+consumer_replaced(struct kafka_consumer *c, struct failure *why)
+{
+	int tries, rc = -1;
+
+	if (!c->ask.instance || !c->member)
+		return false;
+	for (tries = 0; tries < DESCRIBE_TRIES && rc < 0; tries++)
+		rc = ask_members(c);
+	if (rc <= 0)
+		return false;
+	fail(why, EXIT_FENCED, "%s: another process has taken the place of this one",
+		c->ask.instance);
+	fail_hint(why, "one copy runs at a time: this one was away for longer than "
+		"session.timeout.ms");
+	return true;
+}
+
+/* ---- where we stand ---------------------------------------------------------------- */
 
 /* The group's metadata, if it names us: a member that was shut out has no name, and the brokers
  * would take the commit of such a one for that of nobody's member. */

@@ -30,10 +30,12 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 	struct kafka_producer *p = opaque;
 	struct failure why;
 
-	(void)rk;
 	if (!p->ask.delivered || p->doomed)
 		return;
-	if (m->err)
+	/* Of a dead producer records are purged, which tells little. */
+	if (m->err && p->ask.transaction && rd_kafka_fatal_error(rk, NULL, 0))
+		producer_fenced(p, &why);
+	else if (m->err)
 		kafka_fail(&p->client, &why, m->err, "%s[%" PRId32 "]",
 			m->rkt ? rd_kafka_topic_name(m->rkt) : "topic", m->partition);
 	p->ask.delivered(p->ask.arg, m->_private, m->err ? &why : NULL);

@@ -177,3 +177,34 @@ assert_committed() {
 	kills one
 	assert_equal "$(values "$topic" 1)" fresh
 }
+
+@test "a copy that slept beyond its session does not put out the one that followed it" {
+	numbers 10 1
+	opens one "$SK_APP" "$from"
+	expect one 'begin fence' 'begun 0 *'
+	expect one "open $topic" opened
+	expect one start started
+	expect one 'send first' sent
+	kill -STOP "$pid_one"
+	opens two "$SK_APP" "$from"
+	expect two 'begin fence' 'begun 0 *'
+	expect two "open $topic" opened
+	expect two start started
+	expect two read 'read 10'
+	sleep 8
+	kill -CONT "$pid_one"
+	for i in $(seq 60); do
+		step one read
+		[[ $answer == read* ]] || break
+	done
+	[[ $answer == 'failed 76 '* ]] || fail "$answer"
+	step one 'send zombie'
+	expect one 'commit 1 run-1' 'failed 76 another process has taken over the transactions of *'
+	expect two 'send second' sent
+	expect two position 'position {*'
+	expect two 'commit 1 run-2' committed
+	step two read
+	[[ $answer == 'read 0' ]] || fail "$answer"
+	closes two
+	assert_equal "$(values "$topic" 1)" second
+}
