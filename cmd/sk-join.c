@@ -147,6 +147,8 @@ look_ahead(struct join *j, const struct record *r)
 {
 	uint64_t hash;
 
+	if (j->pairs && !pairs_looks_ahead(j->pairs, r->task))
+		return;
 	if (sides_ahead(j->sides, r, SLOTS_AHEAD, &hash)) {
 		if (j->pairs)
 			pairs_ahead(j->pairs, r->task, hash, false);

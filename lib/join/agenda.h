@@ -36,6 +36,13 @@ agenda_next(const struct agenda *a)
 	return ring < heap ? ring : heap;
 }
 
+/* One that comes out soon, k before it, or NULL: nobody knows. */
+static inline const struct item *
+agenda_soon(const struct agenda *a, size_t k)
+{
+	return k < a->nring ? a->ring[(a->first + k) & (a->cap_ring - 1)].item : NULL;
+}
+
 /* All of the n, in no order. */
 static inline struct item *
 agenda_at(const struct agenda *a, size_t i)

@@ -11,7 +11,9 @@
 #include "join/queue.h"
 #include "join/spill.h"
 
-#define AHEAD 16 /* of those whose time is over, for the cache */
+#define AHEAD 16 /* of those whose time is over, for the cache; */
+#define SOON 8   /* of turns; */
+#define MANY 64  /* turns wait: who comes now has time */
 
 struct task {
 	uint32_t id;
@@ -188,6 +190,7 @@ expire(struct pairs *p, struct task *t, int64_t us)
 		while (rc == 0 && (first = queue_first(&t->due[side])) && first->until_us < us) {
 			ahead = queue_at(&t->due[side], AHEAD);
 			if (ahead) {
+				queue_prefetch(&t->due[side], 2 * AHEAD);
 				index_prefetch(&t->index, ahead->hash);
 				__builtin_prefetch(ahead->item, 1);
 				__builtin_prefetch((const char *)ahead->item + 64, 1);
@@ -332,7 +335,13 @@ static int
 turns_of(struct pairs *p, struct task *t, int64_t us)
 {
 	size_t n = agenda_next(&t->waiting) == us ? take_instant(p, &t->waiting) : 0, i = 0;
+	const struct item *soon = agenda_soon(&t->waiting, SOON);
 	struct item *x;
+
+	if (soon) {
+		index_prefetch(&t->index, soon->hash);
+		__builtin_prefetch(agenda_soon(&t->waiting, SOON / 2), 1);
+	}
 
 	while (next_on_disk(t) == us) {
 		if (i < n && item_cmp(p->batch[i], spill_first(t->spill)) <= 0) {
@@ -537,6 +546,12 @@ make_room(struct pairs *p, struct task *t)
 	memory = memory_of(p);
 	p->worry = p->pool.used + (p->max_memory - memory) / 4 + 4096;
 	return 0;
+}
+
+bool
+pairs_looks_ahead(const struct pairs *p, uint32_t task)
+{
+	return task_of(p, task)->waiting.n < MANY;
 }
 
 void

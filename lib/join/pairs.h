@@ -45,7 +45,9 @@ bool pairs_is_late(const struct pairs *, uint32_t task, const struct item_parts 
 int pairs_add(struct pairs *, uint32_t task, const struct item_parts *, struct emit *,
 	struct failure *why);
 
-/* A record with a key of that hash will come soon: bring near what it will look at, first the
+/* Do turns follow soon on arrival? Then */
+bool pairs_looks_ahead(const struct pairs *, uint32_t task);
+/* a record with a key of that hash will come soon: bring near what it will look at, first the
  * slot, and, some time later, the items in it. */
 void pairs_ahead(const struct pairs *, uint32_t task, uint64_t hash, bool items);
 

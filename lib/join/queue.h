@@ -37,6 +37,13 @@ queue_at(const struct queue *q, size_t k)
 	return k < q->n ? &q->v[(q->first + k) & (q->cap - 1)] : NULL;
 }
 
+/* Some time before queue_at says it. */
+static inline void
+queue_prefetch(const struct queue *q, size_t k)
+{
+	__builtin_prefetch(&q->v[(q->first + k) & (q->cap - 1)]);
+}
+
 static inline const struct queued *
 queue_first(const struct queue *q)
 {
