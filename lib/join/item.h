@@ -62,6 +62,13 @@ item_bytes(const struct item *i)
 	return sizeof(*i) + i->key_n + item_kafka_bytes(i) + i->content_n;
 }
 
+/* The time from which on nobody finds it: --expires may lie before its own. */
+static inline int64_t
+item_over_us(const struct item *i)
+{
+	return i->us > i->until_us ? i->us : i->until_us;
+}
+
 /* Leaf i of a content that has n of them: texts, and then where each ends (sides.h). */
 static inline struct slice
 item_leaf(struct slice content, size_t n, size_t i)

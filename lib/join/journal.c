@@ -87,12 +87,6 @@ key_of(uint64_t id)
 	return (struct key128){x ^ x >> 32, y ^ y >> 29};
 }
 
-static int64_t
-over_us(const struct item *i)
-{
-	return i->us > i->until_us ? i->us : i->until_us;
-}
-
 /* ---- what is new ------------------------------------------------------------------------- */
 
 /* Does an item go with others? What never ends would keep them. */
@@ -147,8 +141,8 @@ bundle_of(struct journal *j, size_t from)
 		f = &j->fresh[k];
 		if (!goes_with(f, task, social))
 			continue;
-		if (over_us(f->item) > head.expires_us)
-			head.expires_us = over_us(f->item);
+		if (item_over_us(f->item) > head.expires_us)
+			head.expires_us = item_over_us(f->item);
 		at[head.n] = (uint32_t)add_item(b, f->item);
 		f->item->id = head.id * PIECES + head.n++;
 		f->item = NULL;
