@@ -22,6 +22,12 @@
 #define SUM_DIGITS 16
 #define LEDGER_MAX ((off_t)1 << 30)
 
+/* In the lock's file: the pid, filled up with blanks, and behind it, once there was a ledger,
+ * that there was: so one that is gone is missed. */
+#define PID_WIDTH 12
+#define MARK "committed\n"
+#define MARK_BYTES (sizeof(MARK) - 1)
+
 static const char *const state_name[] = {"running", "ending", "done"};
 
 static char *
@@ -48,7 +54,7 @@ held_by(int fd, const char *dir, struct failure *why)
 	char pid[24] = "";
 	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
 
-	pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+	pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
 	fail(why, EXIT_TRY_AGAIN, "%s: another run of the job holds it%s%s", dir,
 		*pid ? ", process " : "", pid);
 	fail_hint(why, "wait until it ends; two runs at a time need two --state folders");
@@ -60,6 +66,7 @@ take_lock(struct ledger *l, const char *dir, int wait_ms, struct failure *why)
 {
 	static const struct timespec look = {0, LOCK_LOOK_MS * 1000000L};
 	char *path = path_in(dir, "commit.lock");
+	char pid[PID_WIDTH + 16];
 	int waited = 0, rc = -1, fd;
 
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -80,8 +87,9 @@ take_lock(struct ledger *l, const char *dir, int wait_ms, struct failure *why)
 		waited += LOCK_LOOK_MS;
 	}
 	/* For people who look; that it is held is what counts. */
-	if (ftruncate(fd, 0) == 0)
-		(void)dprintf(fd, "%ld\n", (long)getpid());
+	snprintf(pid, sizeof(pid), "%-*ld\n", PID_WIDTH - 1, (long)getpid());
+	if (pwrite(fd, pid, PID_WIDTH, 0) < 0)
+		errno = 0;
 	l->lock = fd;
 	fd = -1;
 	rc = 0;
@@ -112,6 +120,48 @@ ledger_unlock(struct ledger *l)
 	if (l->lock >= 0)
 		close(l->lock);
 	l->lock = -1;
+}
+
+/* Did this folder's job ever commit? */
+static bool
+is_marked(const char *dir)
+{
+	char *path = path_in(dir, "commit.lock"), mark[MARK_BYTES];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool is = fd >= 0 && pread(fd, mark, MARK_BYTES, PID_WIDTH) == (ssize_t)MARK_BYTES &&
+		memcmp(mark, MARK, MARK_BYTES) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return is;
+}
+
+static int
+mark(struct ledger *l, struct failure *why)
+{
+	if (l->marked || l->lock < 0)
+		return 0;
+	if (pwrite(l->lock, MARK, MARK_BYTES, PID_WIDTH) != (ssize_t)MARK_BYTES ||
+		fsync(l->lock) < 0)
+		return failed(l->dir, EXIT_IO, why);
+	l->marked = true;
+	return 0;
+}
+
+/* What is unmarked first is at the worst a ledger that the next run marks again. */
+static int
+unmark(const char *dir)
+{
+	char *path = path_in(dir, "commit.lock");
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int rc = fd < 0 ? (errno == ENOENT ? 0 : -1) :
+		ftruncate(fd, PID_WIDTH) < 0 || fsync(fd) < 0 ? -1 : 0;
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return rc;
 }
 
 /* ---- outputs ------------------------------------------------------------------------------ */
@@ -314,6 +364,9 @@ ledger_load(struct ledger *l, const char *dir, const char *app, struct failure *
 			rc = damaged(path, "its checksum does not hold", why);
 		else
 			rc = parse(l, slice_of(text.p, text.n - SUM_DIGITS - 1), path, app, why);
+	} else if (rc == 0 && is_marked(dir)) {
+		rc = fail(why, EXIT_CONFIG, "%s: is gone, and the job has committed", path);
+		fail_hint(why, "put it back; or sk-state reset makes the job begin anew");
 	}
 	buf_release(&text);
 	free(path);
@@ -404,6 +457,8 @@ ledger_store(struct ledger *l, struct failure *why)
 	rc = write_durably(new, &b, why);
 	if (rc == 0 && (rename(new, path) < 0 || sync_folder(l->dir) < 0))
 		rc = failed(path, EXIT_IO, why);
+	if (rc == 0)
+		rc = mark(l, why);
 	l->there = true;
 	buf_release(&b);
 	free(path);
@@ -417,7 +472,7 @@ ledger_remove(const char *dir, struct failure *why)
 	char *path = path_in(dir, "commit"), *new = path_in(dir, "commit.new");
 	int rc = 0;
 
-	if ((unlink(new) < 0 && errno != ENOENT) || (unlink(path) < 0 && errno != ENOENT) ||
+	if (unmark(dir) < 0 || (unlink(new) < 0 && errno != ENOENT) || (unlink(path) < 0 && errno != ENOENT) ||
 		sync_folder(dir) < 0)
 		rc = failed(path, EXIT_IO, why);
 	free(path);

@@ -31,6 +31,7 @@ struct ledger_output {
 struct ledger {
 	char *dir;       /* owned */
 	int lock;        /* -1: not held */
+	bool marked;     /* the lock's file says that there is a ledger */
 	bool there;      /* there is a file; else all is as before a first run */
 	enum ledger_state state;
 	uint64_t epoch;
@@ -48,7 +49,7 @@ int ledger_try_lock(struct ledger *, const char *dir, struct failure *why);
 void ledger_unlock(struct ledger *);
 
 /* Read DIR/commit. EXIT_CONFIG: it is damaged, of a newer version, or of another app ("":
- * of any). */
+ * of any); or it is gone, which the lock's file tells. */
 int ledger_load(struct ledger *, const char *dir, const char *app, struct failure *why);
 
 /* As a line of JSON, without its checksum; and from one, for DIR/commit. */

@@ -119,6 +119,38 @@ numbers() {
 	cmp out before
 }
 
+@test "a ledger that is gone is missed, and reset begins anew" {
+	job='sk-cat in --checkpoint 1s | sk-cat -o append:out; exit ${PIPESTATUS[0]}'
+	numbers 1 10 >in
+	export SK_STATE=state
+	bash -c "$job"
+	cp out before
+	mv state/commit kept
+	run_tool bash -c "$job"
+	assert_status 78
+	assert_says 'state/commit: is gone, and the job has committed'
+	cmp out before
+	run_tool sk-state check state
+	assert_status 78
+	mv kept state/commit
+	bash -c "$job"
+	cmp out before
+	rm state/commit
+	run_tool sk-state reset state --yes
+	rm out
+	bash -c "$job"
+	cmp out before
+}
+
+@test "a run that never committed is begun again" {
+	numbers 1 10 >in
+	mkdir state
+	run_tool sk-cat in --state state --app one -o append:/dev/full/out
+	[ "$status" != 0 ]
+	sk-cat in --state state --app one -o append:out
+	cmp in out
+}
+
 @test "the state of another app is refused" {
 	numbers 1 10 >in
 	sk-cat in --state state --app one -o out
