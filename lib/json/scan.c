@@ -371,7 +371,10 @@ make_lines(struct json_scan *s, size_t nfeeds, bool ended)
 			flags &= ~(uint32_t)JSON_LINE_NOT_UTF8;
 		line->flags = flags;
 		noticed |= flags;
-		line += feeds ? !is_blank(s->p + start, s->p + end) : f->tok != tok;
+		/* A branch, so that no line waits for what comes of the one before. */
+		if (RARE(feeds ? (unsigned char)s->p[start] <= ' ' : f->tok == tok))
+			line -= !feeds || is_blank(s->p + start, s->p + end);
+		line++;
 		start = end + 1;
 		tok = f->tok + 1;
 	}

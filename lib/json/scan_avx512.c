@@ -119,30 +119,38 @@ STEPS(text_avx512, JSON_TEXT)
 
 /* Masks of so many bytes are made before they are looked at: so none waits for the other. */
 #define CHUNK ((size_t)1024)
+#define SOON 1024 /* bytes ahead of what is looked at: to be brought near */
 
-/* How often a pair of bytes stands among the 64 at p, which are v, and the one behind. */
-AVX512 STEP size_t
-count_among(const char *p, __m512i v, __m512i pair)
-{
-	__mmask32 even = _mm512_cmpeq_epi16_mask(v, pair);
-	__mmask32 odd = _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(p + 1), pair);
+/* Where a pair of bytes stands: the first of each, and whether the last byte was one. */
+struct pairs {
+	__m512i first, second;
+	uint64_t open;
+};
 
-	return (size_t)_mm_popcnt_u64((uint64_t)even << 32 | odd);
-}
-
-AVX512 STEP __m512i
+AVX512 STEP struct pairs
 pairs_of(const char pair[2])
 {
-	return _mm512_set1_epi16((short)((unsigned char)pair[0] | (unsigned char)pair[1] << 8));
+	return (struct pairs){_mm512_set1_epi8(pair[0]), _mm512_set1_epi8(pair[1]), 0};
 }
 
-/* counts: a pair is to be counted as well. */
+/* How many end among the 64 bytes of v. */
 AVX512 STEP size_t
-any_feeds(struct json_state *state, const char *p, uint32_t at, size_t n, bool counts,
-	__m512i pair)
+count_among(struct pairs *is, __m512i v)
+{
+	uint64_t first = _mm512_cmpeq_epi8_mask(v, is->first);
+	uint64_t ends = (first << 1 | is->open) & _mm512_cmpeq_epi8_mask(v, is->second);
+
+	is->open = first >> 63;
+	return (size_t)_mm_popcnt_u64(ends);
+}
+
+/* pair: of two bytes, to be counted as well, or NULL. */
+AVX512 STEP size_t
+any_feeds(struct json_state *state, const char *p, uint32_t at, size_t n, const char *pair)
 {
 	const __m512i slash = _mm512_set1_epi8('\\'), feed = _mm512_set1_epi8('\n');
 	_Alignas(64) uint64_t mask[CHUNK / 64];
+	struct pairs pairs = pairs_of(pair ? pair : "  ");
 	struct json_state s = *state;
 	size_t i, k, len, count = 0;
 
@@ -153,10 +161,11 @@ any_feeds(struct json_state *state, const char *p, uint32_t at, size_t n, bool c
 		for (k = 0; k < len / 64; k++) {
 			__m512i v = _mm512_loadu_si512(p + i + 64 * k);
 
+			_mm_prefetch(p + i + 64 * k + SOON, _MM_HINT_T0);
 			mask[k] = _mm512_cmpeq_epi8_mask(v, feed);
 			least = _mm512_min_epu8(least, _mm512_xor_si512(v, slash));
-			if (counts)
-				count += count_among(p + i + 64 * k, v, pair);
+			if (pair)
+				count += count_among(&pairs, v);
 		}
 		if (RARE(_mm512_testn_epi8_mask(least, least))) {
 			for (k = 0; k < len; k += 64)
@@ -175,31 +184,31 @@ any_feeds(struct json_state *state, const char *p, uint32_t at, size_t n, bool c
 		}
 	}
 	*state = s;
-	return count;
+	return count + (pair && pairs.open && p[n] == pair[1]);
 }
 
 AVX512 static void
 feeds_avx512(struct json_state *state, const char *p, uint32_t at, size_t n)
 {
-	any_feeds(state, p, at, n, false, _mm512_setzero_si512());
+	any_feeds(state, p, at, n, NULL);
 }
 
 AVX512 static size_t
 feeds_count_avx512(struct json_state *state, const char *p, uint32_t at, size_t n,
 	const char pair[2])
 {
-	return any_feeds(state, p, at, n, true, pairs_of(pair));
+	return any_feeds(state, p, at, n, pair);
 }
 
 AVX512 static size_t
 count_avx512(const char *p, size_t n, const char pair[2])
 {
-	__m512i both = pairs_of(pair);
+	struct pairs pairs = pairs_of(pair);
 	size_t count = 0, i;
 
 	for (i = 0; i < n; i += 64)
-		count += count_among(p + i, _mm512_loadu_si512(p + i), both);
-	return count;
+		count += count_among(&pairs, _mm512_loadu_si512(p + i));
+	return count + (pairs.open && p[n] == pair[1]);
 }
 
 AVX512 STEP struct kinds

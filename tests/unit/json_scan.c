@@ -304,9 +304,49 @@ test_large(void)
 	json_scan_release(&s);
 }
 
+/* Pairs are counted right wherever they stand in a step, and beside line feeds. */
+static void
+test_pairs(void)
+{
+	enum { MAX = 64 * 40 };
+	static struct json_feed feed[2][MAX + JSON_SLACK];
+	const struct json_machine *m;
+	size_t round, n, i, k, want, right = 0, tried = 0;
+	char *text;
+
+	for (round = 0; round < 3000; round++) {
+		n = 64 * draw(41);
+		text = malloc(n + JSON_PADDING);
+		for (i = 0; i < n + JSON_PADDING; i++)
+			text[i] = "aab\n\\x"[draw(round % 2 ? 4 : 6)];
+		for (want = 0, i = 0; i < n; i++)
+			want += text[i] == 'a' && text[i + 1] == 'b';
+		for (k = 0; k < 3; k++) {
+			struct json_state a = {.feed = feed[0]}, b = {.feed = feed[1]};
+
+			if (!json_use(k ? simd[k - 1] : "scalar"))
+				continue;
+			m = json_machine_now();
+			tried++;
+			right += m->count(text, n, "ab") == want;
+			if (!m->feeds)
+				continue;
+			tried++;
+			m->steps[JSON_FEEDS_TRUST](&a, text, 7, n);
+			right += m->feeds(&b, text, 7, n, "ab") == want &&
+				a.nfeeds == b.nfeeds && a.flags == b.flags &&
+				memcmp(feed[0], feed[1], a.nfeeds * sizeof(*feed[0])) == 0;
+		}
+		free(text);
+	}
+	json_use(NULL);
+	ok(right == tried && tried >= 3000, "pairs are counted (%zu of %zu)", right, tried);
+}
+
 int
 main(void)
 {
+	test_pairs();
 	test_random();
 	test_utf8_phases();
 	test_backslashes();
