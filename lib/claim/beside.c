@@ -4,73 +4,38 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-
-/* Are all paths .NAME, as the text of the filter has it? */
-static bool
-are_members(const struct expr *e)
-{
-	const char *at = expr_text(e);
-	struct slice name;
-	size_t i;
-
-	for (i = 0; i < expr_paths(e); i++) {
-		name = expr_path_name(e, i);
-		at += strspn(at, " \t\n");
-		if (i && *at++ != ',')
-			return false;
-		at += strspn(at, " \t\n");
-		if (*at++ != '.' || strncmp(at, name.p, name.n) != 0)
-			return false;
-		at += name.n;
-	}
-	return at[strspn(at, " \t\n")] == '\0';
-}
+#include "json/reach.h"
 
 void
 beside_init(struct beside *k, const struct expr *e)
 {
-	bool can = e && are_members(e);
+	struct beside_field *f;
 	size_t i;
 
 	*k = (struct beside){.expr = e, .n = e ? expr_paths(e) : 0};
 	if (!e)
 		return;
 	k->run = expr_run_new(e);
-	k->finder = mem_array(k->n, sizeof(*k->finder));
-	for (i = 0; i < k->n && can; i++)
-		can = json_finder_init(&k->finder[i], expr_path_name(e, i));
-	if (can)
+	k->field = mem_array(k->n, sizeof(*k->field));
+	for (i = 0; i < k->n; i++) {
+		f = &k->field[i];
+		f->n = expr_path_fields(e, i, f->name, BESIDE_DEPTH);
+		if (!f->n)
+			break;
+		f->can = json_finder_init(&f->finder, f->name[0]);
+	}
+	if (i == k->n)
 		return;
-	free(k->finder);
-	k->finder = NULL;
+	free(k->field);
+	k->field = NULL;
 }
 
 void
 beside_release(struct beside *k)
 {
 	expr_run_free(k->run);
-	free(k->finder);
-}
-
-/* The text of a scalar that begins at p, in a valid line that ends at end; absent if that is
- * not all the truth of it. */
-static struct slice
-scalar(const char *p, const char *end)
-{
-	const char *quote;
-	size_t n = 0;
-
-	if (*p == '"') {
-		quote = memchr(p + 1, '"', (size_t)(end - p - 1));
-		if (!quote || memchr(p, '\\', (size_t)(quote - p)))
-			return (struct slice){0};
-		return slice_of(p, (size_t)(quote - p) + 1);
-	}
-	if (*p == '{' || *p == '[')
-		return (struct slice){0};
-	while (p + n < end && !strchr(",}] \t\r", p[n]))
-		n++;
-	return slice_of(p, n);
+	free(k->field);
+	json_scan_release(&k->scan);
 }
 
 static void
@@ -80,30 +45,53 @@ add_name(const struct beside *k, size_t i, struct buf *b)
 	buf_addc(b, ':');
 }
 
+/* A value as jq writes it. */
+static bool
+add_compact(struct beside *k, struct slice text, struct buf *b)
+{
+	struct failure ignored;
+	struct json_doc d;
+
+	if (text.p[0] != '{' && text.p[0] != '[' && !memchr(text.p, '\\', text.n)) {
+		buf_add_slice(b, text);
+		return true;
+	}
+	if (json_doc_of(&k->scan, text, &d, &ignored) < 0)
+		return false;
+	json_add_compact(b, &d, 0);
+	return true;
+}
+
 /* False: it takes the tokens to tell. */
 static bool
-add_found(struct beside *k, const struct json_doc *d, struct buf *b)
+add_found(struct beside *k, const struct record *r, struct buf *b)
 {
-	const struct json_line *l = d->scan->line + d->line;
-	struct slice text;
-	const char *value;
+	const char *at, *end = r->bytes.p + r->bytes.n;
+	struct beside_field *f;
+	struct slice text, line;
+	enum json_reach rc;
 	size_t i;
 
 	for (i = 0; i < k->n; i++) {
-		text = SLICE("null");
-		switch (json_find(&k->finder[i], d, &value)) {
+		f = &k->field[i];
+		switch (f->can ? json_find(&f->finder, r->doc, &at) : JSON_UNSURE) {
 		case JSON_FOUND:
-			text = scalar(value, d->base + l->end);
+			line = slice_of(at, (size_t)(end - at));
+			rc = json_reach(line, f->name + 1, f->n - 1, &text);
 			break;
 		case JSON_ABSENT:
+			rc = JSON_REACH_NULL;
 			break;
-		case JSON_UNSURE:
-			return false;
+		default:
+			rc = json_reach(r->bytes, f->name, f->n, &text);
 		}
-		if (!text.p)
+		if (rc == JSON_REACH_BAD)
 			return false;
 		add_name(k, i, b);
-		buf_add_slice(b, text);
+		if (rc == JSON_REACH_NULL)
+			buf_adds(b, "null");
+		else if (!add_compact(k, text, b))
+			return false;
 		buf_addc(b, ',');
 	}
 	return true;
@@ -120,8 +108,6 @@ add_evaluated(struct beside *k, const struct record *r, const char *stage, struc
 	const struct value *v;
 	ptrdiff_t n, i;
 
-	if (value_type(&root) != JSON_OBJECT)
-		return 0;
 	n = expr_all(k->run, &root, &env, &v, why);
 	for (i = 0; i < n; i++) {
 		add_name(k, (size_t)i, b);
@@ -138,9 +124,9 @@ beside_add(struct beside *k, const struct record *r, const char *stage, struct b
 {
 	size_t n = b->n;
 
-	if (!k->expr)
+	if (!k->expr || r->bytes.p[strspn(r->bytes.p, " \t\r\n")] != '{')
 		return 0;
-	if (k->finder && !r->doc->pos && r->line.p[0] == '{' && add_found(k, r->doc, b))
+	if (k->field && !r->doc->pos && add_found(k, r, b))
 		return 0;
 	b->n = n;
 	return add_evaluated(k, r, stage, b, why);

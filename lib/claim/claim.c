@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "json/reach.h"
 
 /* A blob that this thread has put so lately needs no new age. gc takes no --min-age below a
  * minute. */
@@ -102,6 +103,10 @@ porter_put(struct porter *p, struct slice payload, struct claim *c, struct failu
 	int rc;
 
 	c->size = payload.n;
+	if (!p->opt->name) {
+		sha_of(p->sha, payload, c->sha256);
+		memcpy(c->name, c->sha256, sizeof(c->sha256));
+	}
 	c->encoding = p->opt->packed ? BLOB_ZSTD : BLOB_PLAIN;
 	e = p->opt->name ? NULL : table_get(&p->recent, slice_str(c->sha256));
 	if (e && now - e->v.i < RECENT_NS)
@@ -140,6 +145,8 @@ look_at(struct porter *p, struct fetched *f)
 	} else {
 		f->json = json_doc_of(&p->scan, s, &d, &ignored) == 0;
 	}
+	if (s.n > KEPT_BYTES)
+		json_scan_release(&p->scan);
 }
 
 int
@@ -278,29 +285,69 @@ event_text(const struct record *r, bool whole)
 	return r->bytes;
 }
 
-int
-claim_place(struct place *p, const struct record *r, struct expr_run *at, const char *stage,
-	struct failure *why)
+void
+claim_at_init(struct claim_at *at, const struct expr *e)
 {
-	struct record_vars vars = {.record = r, .stage = stage};
-	struct expr_env env = {record_var, &vars};
-	struct slice event = event_text(r, !at);
-	const struct value *v;
-	struct value root;
-	ptrdiff_t n;
+	*at = (struct claim_at){0};
+	if (!e)
+		return;
+	at->run = expr_run_new(e);
+	at->n = expr_path_fields(e, 0, at->name, CLAIM_AT_DEPTH);
+}
 
-	*p = (struct place){.doc = r->doc, .t = r->root, .text = event, .whole = true};
-	if (!at)
-		return 1;
-	root = record_value(r);
-	vars.arena = expr_run_arena(at);
-	n = expr_all(at, &root, &env, &v, why);
-	/* A place that an event of another shape can't have is one that it hasn't. */
+void
+claim_at_release(struct claim_at *at)
+{
+	expr_run_free(at->run);
+}
+
+void
+claim_at_reset(struct claim_at *at)
+{
+	if (at->run)
+		expr_run_reset(at->run);
+}
+
+/* By its tokens. A place that an event of another shape can't have is one that it hasn't. */
+static bool
+find_token(struct place *p, const struct record *r, struct claim_at *at, const char *stage)
+{
+	struct record_vars vars = {.record = r, .stage = stage,
+		.arena = expr_run_arena(at->run)};
+	struct expr_env env = {record_var, &vars};
+	struct value root = record_value(r);
+	const struct value *v;
+	struct failure ignored;
+	ptrdiff_t n = expr_all(at->run, &root, &env, &v, &ignored);
+
 	if (n != 1 || v->kind != VALUE_TOKEN || v->u.doc != r->doc)
-		return 0;
+		return false;
 	p->t = v->t;
 	p->text = json_text(r->doc, v->t);
+	return true;
+}
+
+int
+claim_place(struct place *p, const struct record *r, struct claim_at *at, const char *stage,
+	struct failure *why)
+{
+	struct slice event = event_text(r, !at->run);
+	bool found;
+
+	(void)why;
+	*p = (struct place){.doc = r->doc, .t = r->root, .text = event, .whole = true};
+	if (!at->run)
+		return 1;
 	p->whole = false;
+	if (at->n && !r->doc->pos) {
+		p->t = JSON_NONE;
+		found = json_reach(event, at->name, at->n, &p->text) == JSON_REACH_FOUND &&
+			p->text.n;
+	} else {
+		found = find_token(p, r, at, stage);
+	}
+	if (!found)
+		return 0;
 	if (p->text.p < event.p || p->text.p >= event.p + event.n)
 		event = json_text(r->doc, r->root);
 	p->before = slice_of(event.p, (size_t)(p->text.p - event.p));
@@ -309,12 +356,38 @@ claim_place(struct place *p, const struct record *r, struct expr_run *at, const 
 	return 1;
 }
 
-uint32_t
-claim_check_of(const struct place *p)
+/* The token that begins there. */
+static uint32_t
+token_at(const struct json_doc *d, const char *p)
 {
+	uint32_t at = (uint32_t)(p - d->base), low = 0, high = d->n, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (d->pos[mid] < at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < d->n && d->pos[low] == at ? low : JSON_NONE;
+}
+
+static bool
+may_have_claim(struct slice s)
+{
+	return s.n && (memchr(s.p, '\\', s.n) || memmem(s.p, s.n, "claimCheck", 10));
+}
+
+uint32_t
+claim_check_of(struct place *p)
+{
+	if (!p->doc->pos && !may_have_claim(p->text))
+		return JSON_NONE;
 	if (!p->doc->pos)
 		json_doc_tokens(p->doc);
-	if (json_type_at(p->doc, p->t) != JSON_OBJECT)
+	if (p->t == JSON_NONE)
+		p->t = token_at(p->doc, p->text.p);
+	if (p->t == JSON_NONE || json_type_at(p->doc, p->t) != JSON_OBJECT)
 		return JSON_NONE;
 	return json_get(p->doc, p->t, CLAIM_CHECK);
 }
@@ -322,7 +395,5 @@ claim_check_of(const struct place *p)
 bool
 claim_maybe(const struct record *r)
 {
-	struct slice s = r->line;
-
-	return memchr(s.p, '\\', s.n) || memmem(s.p, s.n, "claimCheck", 10);
+	return may_have_claim(r->line);
 }

@@ -74,8 +74,8 @@ struct porter {
 struct porter *porter_new(const struct claim_options *, struct failure *why);
 void porter_free(struct porter *);
 
-/* Store a payload. The claim's sha256 and name are filled already; the rest is filled here.
- * On return the blob is durable. */
+/* Store a payload. With --name the claim's sha256 and name are filled already; the rest is
+ * filled here. On return the blob is durable. */
 int porter_put(struct porter *, struct slice payload, struct claim *, struct failure *why);
 
 /* Fetch what a claim is about into content, and look at it. json: it is JSON text; line: it
@@ -93,22 +93,34 @@ void claim_add(struct buf *, const struct blob_store *, const struct claim *);
 int claim_read(struct claim *, const struct value *reference, const struct claim_options *,
 	const struct blob_store *, struct arena *, struct failure *why);
 
+/* What one thread needs for --at. Where it is names alone, the place of a long event is found
+ * without its tokens. */
+#define CLAIM_AT_DEPTH 16
+struct claim_at {
+	struct expr_run *run;     /* NULL: without --at */
+	struct slice name[CLAIM_AT_DEPTH];
+	size_t n;                 /* 0: the expression tells */
+};
+void claim_at_init(struct claim_at *, const struct expr *);
+void claim_at_release(struct claim_at *);
+void claim_at_reset(struct claim_at *);
+
 /*
  * The place in an event that --at names, or the whole of it: its text, and the text of the
  * event around it. 1; 0: the event has no such place; -1: the expression fails.
  */
 struct place {
-	struct json_doc *doc;     /* without tokens yet, maybe, where it is the whole */
-	uint32_t t;
+	struct json_doc *doc;     /* without tokens yet, maybe */
+	uint32_t t;               /* JSON_NONE: not known yet */
 	struct slice text;        /* the payload, as it came */
 	struct slice before, after;
 	bool whole;
 };
-int claim_place(struct place *, const struct record *, struct expr_run *at,
+int claim_place(struct place *, const struct record *, struct claim_at *,
 	const char *stage, struct failure *why);
 
 /* The claimCheck of what stands there, or JSON_NONE. */
-uint32_t claim_check_of(const struct place *);
+uint32_t claim_check_of(struct place *);
 
 /* May the record be one with a claimCheck? Told from the line alone; true is a maybe. */
 bool claim_maybe(const struct record *);

@@ -44,7 +44,7 @@ crew_free(struct crew *c)
 
 	if (!c)
 		return;
-	crew_forget(c);
+	crew_forget(c, NULL);
 	pthread_mutex_lock(&c->lock);
 	c->over = true;
 	pthread_cond_broadcast(&c->work);
@@ -118,10 +118,12 @@ crew_berth(struct crew *c)
 }
 
 int
-crew_begin(struct crew *c, struct transfer *t, struct failure *why)
+crew_begin(struct crew *c, struct transfer *t, const struct record *r, struct failure *why)
 {
 	int rc;
 
+	t->block = r->block->number;
+	t->record = r->index;
 	if (c->hands < c->n && c->hands <= c->used) {
 		rc = pthread_create(&c->hand[c->hands], NULL, work, c);
 		if (rc && !c->hands)
@@ -172,15 +174,16 @@ give_up(struct crew *c)
 }
 
 struct transfer *
-crew_take(struct crew *c, uint32_t record)
+crew_take(struct crew *c, const struct record *r)
 {
 	struct transfer *t;
 
 	while (c->used) {
 		t = &c->berth[c->first];
-		if (t->record > record)
+		if (t->block > r->block->number ||
+			(t->block == r->block->number && t->record > r->index))
 			return NULL;
-		if (t->record == record) {
+		if (t->block == r->block->number && t->record == r->index) {
 			await(c, t);
 			return t;
 		}
@@ -190,8 +193,8 @@ crew_take(struct crew *c, uint32_t record)
 }
 
 void
-crew_forget(struct crew *c)
+crew_forget(struct crew *c, const struct block *b)
 {
-	while (c->used)
+	while (c->used && (!b || c->berth[c->first].block <= b->number))
 		give_up(c);
 }

@@ -3,9 +3,9 @@
  * own.
  *
  * The operator, on the driver's thread, begins a transfer for each record that it is shown,
- * as long as there is a berth free, and takes them back in the same order when their records
- * come. So events keep their order, and at most as many payloads are held as there are
- * berths. Hands are started when the first transfer begins.
+ * of this block or a later one, as long as there is a berth free, and takes them back in the
+ * same order when their records come. So events keep their order, and at most as many payloads
+ * are held as there are berths. Hands are started when the first transfer begins.
  */
 #ifndef SK_CLAIM_CREW_H
 #define SK_CLAIM_CREW_H
@@ -13,7 +13,8 @@
 #include "claim/claim.h"
 
 struct transfer {
-	uint32_t record;         /* its index in the block */
+	uint64_t block;          /* the number of the record's block, */
+	uint32_t record;         /* and its index there */
 	struct claim claim;      /* get: what is wanted. put: what it became */
 	struct slice payload;    /* put: in the block */
 	struct fetched fetched;  /* get */
@@ -33,14 +34,14 @@ void crew_free(struct crew *);
 /* A free berth, or NULL. Fill it, then crew_begin(). */
 struct transfer *crew_berth(struct crew *);
 /* -1: no thread can be had. */
-int crew_begin(struct crew *, struct transfer *, struct failure *why);
+int crew_begin(struct crew *, struct transfer *, const struct record *, struct failure *why);
 
 /* The transfer of a record, once it is done; NULL if none was begun. What was begun for
  * records before it is given up. */
-struct transfer *crew_take(struct crew *, uint32_t record);
+struct transfer *crew_take(struct crew *, const struct record *);
 /* Done with what crew_take gave. */
 void crew_return(struct crew *, struct transfer *);
-/* Give up all that was begun; nothing looks at the block any more. */
-void crew_forget(struct crew *);
+/* Give up all that was begun for a block, or for any (NULL); nothing looks at it any more. */
+void crew_forget(struct crew *, const struct block *);
 
 #endif

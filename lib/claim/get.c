@@ -5,10 +5,13 @@
 #include "claim/crew.h"
 #include "flow/emit.h"
 
+#define STEAL_BYTES ((size_t)1 << 20)
+
 struct get {
 	const struct claim_options *opt;
 	const char *stage;
-	struct expr_run *at, *ref;
+	struct claim_at at;
+	struct expr_run *ref;
 	struct arena arena;       /* of the record in hand */
 	struct porter *porter;
 	struct crew *crew;        /* NULL before the first thing to come */
@@ -28,7 +31,7 @@ get_open(const struct op_context *ctx, struct failure *why)
 		free(g);
 		return NULL;
 	}
-	g->at = opt->at ? expr_run_new(opt->at) : NULL;
+	claim_at_init(&g->at, opt->at);
 	g->ref = opt->ref ? expr_run_new(opt->ref) : NULL;
 	return g;
 }
@@ -40,7 +43,7 @@ get_close(void *self)
 
 	crew_free(g->crew);
 	porter_free(g->porter);
-	expr_run_free(g->at);
+	claim_at_release(&g->at);
 	expr_run_free(g->ref);
 	arena_release(&g->arena);
 	buf_release(&g->fetched.content);
@@ -50,8 +53,7 @@ get_close(void *self)
 static void
 reset(struct get *g)
 {
-	if (g->at)
-		expr_run_reset(g->at);
+	claim_at_reset(&g->at);
 	if (g->ref)
 		expr_run_reset(g->ref);
 	arena_reset(&g->arena);
@@ -86,7 +88,7 @@ find(struct get *g, const struct record *r, struct place *place, struct claim *c
 {
 	struct value reference;
 	uint32_t t;
-	int rc = claim_place(place, r, g->at, g->stage, why);
+	int rc = claim_place(place, r, &g->at, g->stage, why);
 
 	if (rc > 0 && g->ref) {
 		rc = find_shaped(g, r, &reference, why);
@@ -111,8 +113,8 @@ get_coming(void *self, const struct record *r)
 
 	if (!g->crew)
 		g->crew = crew_new(g->opt, (size_t)g->opt->jobs, false);
-	if (!r) {
-		crew_forget(g->crew);
+	if (!r || !r->line.p) {
+		crew_forget(g->crew, r ? r->block : NULL);
 		return COMING_NOTHING;
 	}
 	if (!r->doc && !g->ref && !claim_maybe(r))
@@ -122,37 +124,47 @@ get_coming(void *self, const struct record *r)
 		return COMING_FULL;
 	if (!r->doc)
 		return COMING_VALUE;
-	if (find(g, r, &place, &t->claim, &why) > 0) {
-		t->record = r->index;
-		/* Without a thread record() does it. */
-		(void)crew_begin(g->crew, t, &why);
-	}
+	/* Without a thread record() does it. */
+	if (find(g, r, &place, &t->claim, &why) > 0)
+		(void)crew_begin(g->crew, t, r, &why);
 	reset(g);
 	return COMING_NOTHING;
 }
 
-/* Content in the place of its reference. */
-static int
-restore(const struct record *r, const struct place *place, const struct fetched *f,
-	struct emit *e, struct failure *why)
+/* Long content changes places with the memory that lines are made in, where that is empty. */
+static void
+add_content(struct buf *b, struct fetched *f)
 {
-	struct slice content = buf_slice(&f->content);
-	struct buf *b;
-	size_t at;
+	struct buf empty = *b;
+	size_t at = b->n;
 
-	if (place->whole && emit_bytes(e, 0, r, content, f->json) == 0)
-		return OP_OK;
-	if (place->whole)
-		return fail_record(why, "blob", "the blob is not JSON: -e or a topic can carry it");
-	if (!f->json)
-		return fail_record(why, "blob", "the blob is not JSON");
-	b = emit_begin(e, 0, r);
-	buf_add_slice(b, place->before);
-	at = b->n;
-	buf_add_slice(b, content);
+	if (at || f->content.n < STEAL_BYTES) {
+		buf_add_slice(b, buf_slice(&f->content));
+	} else {
+		*b = f->content;
+		f->content = empty;
+	}
 	for (; !f->line && at < b->n; at++)
 		if (b->p[at] == '\n')
 			b->p[at] = ' ';
+}
+
+/* Content in the place of its reference. */
+static int
+restore(const struct record *r, const struct place *place, struct fetched *f,
+	struct emit *e, struct failure *why)
+{
+	struct buf *b;
+
+	if (place->whole && (!f->json || emit_as_envelope(e, 0)) &&
+		emit_bytes(e, 0, r, buf_slice(&f->content), f->json) == 0)
+		return OP_OK;
+	if (!f->json)
+		return fail_record(why, "blob", place->whole ? "the blob is not JSON: -e or a "
+			"topic can carry it" : "the blob is not JSON");
+	b = emit_begin(e, 0, r);
+	buf_add_slice(b, place->before);
+	add_content(b, f);
 	buf_add_slice(b, place->after);
 	emit_end(e);
 	return OP_OK;
@@ -162,8 +174,8 @@ static int
 fetch(struct get *g, const struct record *r, const struct place *place,
 	const struct claim *c, struct emit *e, struct failure *why)
 {
-	struct transfer *t = g->crew ? crew_take(g->crew, r->index) : NULL;
-	const struct fetched *f = t ? &t->fetched : &g->fetched;
+	struct transfer *t = g->crew ? crew_take(g->crew, r) : NULL;
+	struct fetched *f = t ? &t->fetched : &g->fetched;
 	int rc;
 
 	if (t) {

@@ -9,7 +9,8 @@
 struct put {
 	const struct claim_options *opt;
 	const char *stage;
-	struct expr_run *at, *ref;
+	struct claim_at at;
+	struct expr_run *ref;
 	struct beside beside;
 	struct name_run name;
 	struct porter *porter;
@@ -33,7 +34,7 @@ put_open(const struct op_context *ctx, struct failure *why)
 		free(p);
 		return NULL;
 	}
-	p->at = opt->at ? expr_run_new(opt->at) : NULL;
+	claim_at_init(&p->at, opt->at);
 	beside_init(&p->beside, opt->keep);
 	p->ref = opt->ref ? expr_run_new(opt->ref) : NULL;
 	name_run_init(&p->name, opt->name);
@@ -47,7 +48,7 @@ put_close(void *self)
 
 	crew_free(p->crew);
 	porter_free(p->porter);
-	expr_run_free(p->at);
+	claim_at_release(&p->at);
 	beside_release(&p->beside);
 	expr_run_free(p->ref);
 	name_run_release(&p->name, p->opt->name);
@@ -58,8 +59,7 @@ put_close(void *self)
 static void
 reset(struct put *p)
 {
-	if (p->at)
-		expr_run_reset(p->at);
+	claim_at_reset(&p->at);
 	if (p->ref)
 		expr_run_reset(p->ref);
 }
@@ -98,14 +98,14 @@ is_small(const struct put *p, const struct record *r)
 static int
 find(struct put *p, const struct record *r, struct place *place, struct failure *why)
 {
-	int rc = claim_place(place, r, p->at, p->stage, why);
+	int rc = claim_place(place, r, &p->at, p->stage, why);
 
 	if (rc <= 0)
 		return rc;
 	return place->text.n > p->opt->over || claim_check_of(place) != JSON_NONE;
 }
 
-/* Hash the payload and name its blob. */
+/* Name the payload's blob, unless its hash does. */
 static int
 identify(struct put *p, struct slice payload, struct claim *c, struct failure *why)
 {
@@ -113,11 +113,10 @@ identify(struct put *p, struct slice payload, struct claim *c, struct failure *w
 		.arg = p};
 	struct value root;
 
-	c->size = payload.n;
-	sha_of(p->porter->sha, payload, c->sha256);
-	memcpy(c->name, c->sha256, sizeof(c->sha256));
 	if (!p->opt->name)
 		return 0;
+	c->size = payload.n;
+	sha_of(p->porter->sha, payload, c->sha256);
 	p->claim = c;
 	root = record_value(p->record);
 	buf_reset(&p->text);
@@ -139,8 +138,8 @@ put_coming(void *self, const struct record *r)
 
 	if (!p->crew)
 		p->crew = crew_new(p->opt, (size_t)p->opt->jobs, true);
-	if (!r) {
-		crew_forget(p->crew);
+	if (!r || !r->line.p) {
+		crew_forget(p->crew, r ? r->block : NULL);
 		return COMING_NOTHING;
 	}
 	if (!r->doc && is_small(p, r))
@@ -155,10 +154,9 @@ put_coming(void *self, const struct record *r)
 	found = find(p, r, &place, &why) > 0 && place.text.p >= r->block->p &&
 		place.text.p < r->block->p + r->block->n;
 	if (found && identify(p, place.text, &t->claim, &why) == 0) {
-		t->record = r->index;
 		t->payload = place.text;
 		/* Without a thread record() does it. */
-		(void)crew_begin(p->crew, t, &why);
+		(void)crew_begin(p->crew, t, r, &why);
 	}
 	reset(p);
 	return COMING_NOTHING;
@@ -169,7 +167,7 @@ static int
 store(struct put *p, const struct record *r, const struct place *place, struct claim *c,
 	struct failure *why)
 {
-	struct transfer *t = p->crew ? crew_take(p->crew, r->index) : NULL;
+	struct transfer *t = p->crew ? crew_take(p->crew, r) : NULL;
 	int rc;
 
 	if (!t)

@@ -1,5 +1,6 @@
 /* What a block led to goes to the sinks, in the order in which the blocks were read. */
 #include "flow/ahead.h"
+#include "flow/coming.h"
 
 #include <stdlib.h>
 
@@ -296,6 +297,8 @@ source_waits(struct flow *f)
 		return may_wait;
 	if (f->ahead)
 		return may_wait && ahead_waits(f->ahead);
+	if (coming_reads(f->coming))
+		return may_wait && coming_waits(f->coming);
 	return f->source->would_wait(f->source);
 }
 

@@ -98,6 +98,7 @@ struct block {
 				   read by the source's fetch(); or NULL */
 	size_t left;
 	off_t left_at;
+	uint64_t number;        /* the driver's: in the order of reading */
 };
 
 /* Make room for n bytes and the padding; what is in p[0..b->n) stays. */
@@ -246,11 +247,13 @@ struct operator {
 	bool (*when)(void *self, const struct record *, int64_t *us);
 	/*
 	 * Of an operator whose records take long, or NULL. On one thread, records that record()
-	 * will get later in the block are shown, in order, so that their work can begin: first
-	 * the line alone (doc is NULL), and if COMING_VALUE is returned, the same one with its
-	 * value. COMING_FULL: no more for now; it is shown again. A record that was shown may
-	 * still turn out to be a bad one. NULL for the record: the block ends, and no byte of
-	 * it may be looked at any more.
+	 * will get later, of this block and of --jobs blocks that are read ahead, are shown, in
+	 * order, so that their work can begin: first the line alone (doc is NULL), and if
+	 * COMING_VALUE is returned, the same one with its value. COMING_FULL: no more for now;
+	 * it is shown again. A record is known again by its block's number and its index. One
+	 * that was shown may still turn out to be a bad one, or not come at all. A record
+	 * without a line (line.p is NULL): its block ends, and no byte of it may be looked at
+	 * any more. NULL: that goes for all of them.
 	 */
 	enum op_coming (*coming)(void *self, const struct record *);
 	/* No record older than us will follow on this task. */
@@ -324,6 +327,8 @@ struct source {
 	void *flow;
 	bool envelopes;      /* its lines are envelopes, whatever -e says */
 	bool one_block;      /* a read takes back the block before: one thread */
+	size_t at_once;      /* set by flow: a block of one_block is to hold so many records, if
+				they are there, however long they are; 0: as many as suits it */
 	bool endless;        /* its end is not known: a named FIFO, most devices */
 	bool aligns;         /* it can hold inputs that are ahead of others, */
 	int64_t align_us;    /* flow's: by that much; 0: it does not */

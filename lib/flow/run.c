@@ -8,6 +8,7 @@
  * it. So a thread that the machine keeps waiting holds up nobody before all workers are full.
  */
 #include "flow/ahead.h"
+#include "flow/coming.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -70,6 +71,7 @@ flow_read(struct flow *f, struct block *b, struct taken *t, int64_t wake, struct
 		rc = f->source->read(f->source, b, why);
 		*t = (struct taken){f->next, f->source->reads, f->source->unread,
 			f->source->place};
+		b->number = f->next;
 		if (rc)
 			f->next++;
 		if (rc <= 0)
@@ -91,12 +93,14 @@ take(struct worker *w)
 	int rc;
 
 	w->scanned = f->ahead;
-	if (!f->ahead)
+	if (!f->ahead && !coming_reads(f->coming))
 		rc = flow_read(f, &w->block, &w->taken, wake, &w->why);
+	else if (atomic_load(&f->stop) || f->ended)
+		rc = 0;
 	else
-		rc = atomic_load(&f->stop) || f->ended ? 0 : ahead_take(f->ahead, w, wake);
+		rc = f->ahead ? ahead_take(f->ahead, w, wake) : coming_take(f->coming, w, wake);
 	/* Blocks without a read count too, and each has its turn when it comes. */
-	if (f->ahead)
+	if (f->ahead || coming_reads(f->coming))
 		w->taken.number = f->turn;
 	if (f->clock.on)
 		f->clock.reads = w->taken.reads;
@@ -358,6 +362,8 @@ run_workers(struct flow *f, size_t nthreads)
 			break;
 		}
 	}
+	if (nthreads == 1 && f->op->coming)
+		f->coming = coming_start(&w[0], f->coming_blocks);
 	work_on(&w[0]);
 	hand_over(&w[0]);
 	worker_loop(f);
@@ -365,6 +371,8 @@ run_workers(struct flow *f, size_t nthreads)
 		pthread_join(thread[i], NULL);
 	free(thread);
 	f->nworkers = n;
+	coming_stop(f->coming);
+	f->coming = NULL;
 	ahead_stop(f->ahead);
 	f->ahead = NULL;
 }
@@ -677,6 +685,12 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	if (own.serial || source->one_block || own.timed || own.time.expr ||
 		own.checkpoint_us || (own.state_given && source->position))
 		own.jobs = 1;
+	if (coming_is_fit(op, opt, source)) {
+		f->coming_blocks = (size_t)opt->jobs;
+		own.jobs = 1;
+	}
+	if (op->coming && opt->jobs > 1)
+		source->at_once = (size_t)opt->jobs;
 	f->envelope_in = own.envelope_in || source->envelopes;
 	f->envelope_out = own.envelope_out;
 	f->place.max_memory = own.max_memory;

@@ -8,7 +8,8 @@
 #include "flow/internal.h"
 #include "flow/ledger.h"
 
-struct ahead; /* ahead.h */
+struct ahead;  /* ahead.h */
+struct coming; /* coming.h */
 
 /* What the source said when it was read. */
 struct taken {
@@ -34,6 +35,8 @@ struct flow {
 
 	struct ahead *ahead;         /* reads and scans, or NULL */
 	size_t ahead_threads;        /* that it may have */
+	struct coming *coming;       /* shows the operator what is to come, or NULL */
+	size_t coming_blocks;        /* that it may read ahead for that */
 	pthread_mutex_t read_lock;   /* guards the source, next and at_end */
 	uint64_t next;               /* number of the next block */
 	bool at_end;
@@ -108,7 +111,8 @@ struct flow {
 	uint32_t *tasks;             /* assigned */
 	size_t ntasks;
 	uint64_t control_seen;       /* lines since the last barrier */
-	bool ended, end_complete;
+	atomic_bool ended;           /* who reads ahead looks at it too */
+	bool end_complete;
 	int failed_status;           /* of an upstream stage */
 };
 
@@ -163,7 +167,6 @@ struct worker {
 	uint8_t *to;                 /* where the lines of the block go, at a glance */
 	size_t cap_to;
 	unsigned eager;              /* blocks before the next one that is scanned lazily */
-	size_t shown;                /* records of the block that op->coming has seen */
 };
 
 /* ---- plain streams under sk-run: frame.c --------------------------------------------------- */
@@ -192,6 +195,8 @@ void worker_note_bad(struct worker *, const struct record *, const char *type,
 	const struct failure *why);
 /* Until all blocks before this one are delivered. */
 void worker_wait_turn(struct worker *);
+/* --where: 1 if it is true of the record, 0, or -1. */
+int worker_test_where(struct worker *, const struct record *, struct failure *why);
 
 /* ---- delivery: deliver.c --------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* A worker's block: each record is read, tested and handed to the operator; what is wrong with
  * one is noted. */
 #define _GNU_SOURCE /* memmem */
-#include "flow/run.h"
+#include "flow/coming.h"
 
 #include <stdlib.h>
 
@@ -214,8 +214,8 @@ account(struct worker *w)
 	}
 }
 
-static int
-test_where(struct worker *w, const struct record *r, struct failure *why)
+int
+worker_test_where(struct worker *w, const struct record *r, struct failure *why)
 {
 	struct record_vars vars = {.record = r, .stage = w->flow->opt->stage};
 	struct expr_env env = {record_var, &vars};
@@ -325,7 +325,7 @@ take_record(struct worker *w, struct record *r)
 		return;
 	}
 	if (w->where) {
-		rc = test_where(w, r, &why);
+		rc = worker_test_where(w, r, &why);
 		if (rc < 0) {
 			worker_note_bad(w, r, "expression", &why);
 			return;
@@ -618,30 +618,6 @@ rest(struct worker *w, struct failure *why)
 	return worker_move_time(w, 0, why);
 }
 
-/* Show the operator what is to come, from record i on, up to the next control line. */
-static void
-show_coming(struct worker *w, size_t i)
-{
-	struct flow *f = w->flow;
-	enum op_coming rc;
-	struct failure ignored;
-	struct record r;
-
-	for (w->shown = i > w->shown ? i : w->shown; w->shown < w->scan.nlines; w->shown++) {
-		r = worker_record(w, w->shown);
-		if (f->controlled && control_is(r.line, buf_slice(&f->run)))
-			return;
-		r.doc = NULL;
-		rc = f->op->coming(w->op, &r);
-		r.doc = &w->doc;
-		if (rc == COMING_VALUE && worker_read_value(w, &r, &ignored) == 0 &&
-			(!w->where || test_where(w, &r, &ignored) > 0))
-			rc = f->op->coming(w->op, &r);
-		if (rc == COMING_FULL)
-			return;
-	}
-}
-
 /* What has come together goes out, so that a block of little that much is made of doesn't
  * stay in memory whole. */
 static int
@@ -692,10 +668,9 @@ work_on_lines(struct worker *w)
 	struct failure why;
 	const uint8_t *to = glance(w);
 	bool looks, peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
-	bool shows = alone && f->op->coming, large = alone && f->op->flags & OP_LARGE;
+	bool large = alone && f->op->flags & OP_LARGE;
 	size_t i;
 
-	w->shown = 0;
 	looks = w->looks;
 	for (i = 0; i < w->scan.nlines && !w->halted; i++) {
 		if (to && (i = pass_lines(w, to, i)) == w->scan.nlines)
@@ -727,16 +702,16 @@ work_on_lines(struct worker *w)
 			halt(w, &why);
 			break;
 		}
-		if (shows)
-			show_coming(w, i);
+		if (f->coming)
+			coming_show(f->coming, i);
 		take_line(w, i, &r);
 		one_record(w, &r);
 		if (large && !w->halted && deliver_large(w, &why) < 0)
 			halt(w, &why);
 	}
 	w->block.used = i;
-	if (shows)
-		f->op->coming(w->op, NULL);
+	if (f->coming)
+		coming_block_ends(f->coming);
 }
 
 void

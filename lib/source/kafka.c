@@ -49,6 +49,7 @@ struct kafka_source {
 	char *app;             /* under checkpoints: the group, and the member; or NULL */
 	bool joined;           /* with app: the first begin was there */
 	bool single;           /* a record is captured whole or not at all */
+	size_t longest;        /* value so far */
 	bool waited;           /* the last read found nothing at once */
 	bool small;            /* the last block was: there may be no more now */
 	bool unflushed;        /* since the last block that the driver took for one of many */
@@ -529,10 +530,30 @@ has_reason(struct kafka_source *s)
 	return s->base.wake_ns && time_monotonic_ns() >= s->base.wake_ns;
 }
 
+/* Of long messages several are read at once where that is of use. */
+static size_t
+bytes_max(const struct kafka_source *s)
+{
+	size_t n = s->longest * s->base.at_once;
+
+	return n > BYTES_MAX ? n : BYTES_MAX;
+}
+
+static void
+note_longest(struct kafka_source *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->batch.n && s->base.at_once; i++)
+		if (s->batch.v[i].value.n > s->longest)
+			s->longest = s->batch.v[i].value.n;
+}
+
 static int
 source_read(struct source *base, struct block *b, struct failure *why)
 {
 	struct kafka_source *s = (struct kafka_source *)base;
+	size_t bytes = bytes_max(s);
 	int n;
 
 	tell_inputs(s);
@@ -542,7 +563,7 @@ source_read(struct source *base, struct block *b, struct failure *why)
 			return 0;
 		if (base->align_us && align_places(s->consumer, base->align_us, why) < 0)
 			return -1;
-		n = kafka_consumer_read(s->consumer, &s->batch, MESSAGES_MAX, BYTES_MAX,
+		n = kafka_consumer_read(s->consumer, &s->batch, MESSAGES_MAX, bytes,
 			s->waited ? WAIT_MS : 0, why);
 		if (s->failed) {
 			*why = s->lost;
@@ -567,6 +588,7 @@ source_read(struct source *base, struct block *b, struct failure *why)
 	s->waited = s->told = false;
 	s->rest_ns = s->moved_ns = 0;
 	fill(s, b);
+	note_longest(s);
 	s->small = s->batch.n < MESSAGES_MAX / 2 && b->n < BYTES_MAX / 2;
 	s->unflushed = !s->small;
 	s->uncommitted = base->commit != NULL;

@@ -153,23 +153,29 @@ END
 	$cc put --store file:blobs --over 1k --keep .orderId,.n,.none in.ndjson | sed -n 2p |
 		grep -q '^{"orderId":"o2","n":12345678901234567890,"none":null,"claimCheck":{'
 	# As an expression would say it, wherever the fields are.
-	{
-		printf '{"a":"%03000d","b":{"c":[1, 2]},"d":"\\u0041\\n","e":1.50,"f":true,"e":2.50 ,"b2":"x"}\n' 0
-		printf ' {"x":{"e":7},"b2" : "q\"" ,"a":"%03000d"}\n' 0
-		printf '["e","%03000d"]\n' 0
-		printf '"%03000d"\n' 0
-	} >odd.ndjson
-	for keep in .b .d .e .f .none .b2 .x '.b.c' '.x.e' '.e, .f,.b2' '.["e"],.b2'; do
+	sed "s/@/$(printf %03000d 0)/" >odd.ndjson <<'END'
+{"a":"@","b":{"c":[1, 2]},"d":"\u0041\n","e":1.50,"f":true,"e":2.50 ,"b2":"x"}
+ {"x":{"e":7},"b2" : "q\"" ,"a":"@"}
+["e","@"]
+"@"
+{"a":"@\n","\u0065":1,"x":{"e":2,"\u0065":{"y" : [ 7.0,"\u0041\/" ] , "y2":null}}}
+{"a":"@","x":null,"b":{"c":{"c":1},"b":{"c":3}},"e":{"y":"}"},"e":[{"y":"]"}],"e":null}
+	{ "a":"@" ,"f" :-1.50e3 , "b":{"c" :"x"} }
+END
+	sed 's/.*/{"value":&}/' odd.ndjson >enveloped.ndjson
+	for keep in .b .d .e .f .none .b2 .x '.b.c' '.x.e' '.x.none.y' '.b.none,.x' '.e, .f,.b2' '.["e"],.b2'; do
 		for native in '' libjq; do
-			SK_EXPR=$native $cc put --store file:blobs --over 1k --keep "$keep" odd.ndjson |
-				sk-map 'del(.claimCheck)' >"kept.$native"
-			SK_EXPR=$native $cc put --store file:blobs --over 1k -e --keep "$keep" \
-				<(sed 's/.*/{"value":&}/' odd.ndjson) | sk-map '.value|del(.claimCheck)' >"enveloped.$native"
+			SK_EXPR=$native $cc put --store file:blobs --over 1k --keep "$keep" odd.ndjson >refs
+			sk-map 'del(.claimCheck)' refs >"kept.$native"
+			SK_EXPR=$native $cc put --store file:blobs --over 1k --envelope=in --keep "$keep" enveloped.ndjson >refs
+			sk-map 'del(.claimCheck)' refs >"enveloped.$native"
 		done
+		[[ $(wc -l <kept.) == 7 ]] || fail "$keep: $(cat kept.)"
 		cmp kept. enveloped.
 		cmp kept. kept.libjq
 		cmp kept. enveloped.libjq
 	done
+	refuse 65 'Cannot index string with string "x"' $cc put --store file:blobs --over 1k --keep .a.x odd.ndjson
 	# What is no object keeps nothing.
 	echo '"a long string"' | $cc put --store file:blobs --over 0 --keep .a | grep -q '^{"claimCheck":{"url"'
 	refuse 64 'claimCheck would stand beside' $cc put --store file:blobs --keep .a.claimCheck in.ndjson
@@ -198,6 +204,28 @@ END
 	grep -q '^{"a":{"b":\[1,{"claimCheck":.*},3\]}}$' refs
 	run_tool $cc get --store file:blobs --at '.a.b[1]' refs
 	assert_output '{"a":{"b":[1,"long enough",3]}}'
+	# As the tokens would tell it, wherever the place is.
+	cat >odd.ndjson <<'END'
+{"a":{"b":"long enough \" \u0041"},"x":"\n"}
+{"\u0061":{"b":1,"b":[ "long", {"enough":1} ] , "c":2}}
+{"a":{"b":"not this, but"},"a":{"b" : {"claimCheck":"this"}}}
+{"b":"long enough","c":{"a":{"b":"long enough"}}}
+ {"a" : {"b":"long enough"} , "z":[1 , 2]} 
+{"a":"no object"}
+{"a":null}
+{"a":[{"b":"long enough"}]}
+END
+	sed 's/.*/{"value":&}/' odd.ndjson >enveloped.ndjson
+	for over in 3 1k; do
+		$cc put --store file:blobs --at .a.b --over $over odd.ndjson >refs
+		$cc put --store file:blobs --at .a.b --over $over --jobs 3 odd.ndjson | cmp - refs
+		$cc put --store file:blobs --at .a.b --over $over --envelope=in enveloped.ndjson | sed 's/^ *//;s/ *$//' |
+			cmp - <(sed 's/^ *//;s/ *$//' refs)
+		stored=$(grep -c '"url"' refs)
+		[[ $over:$stored == 3:4 || $over:$stored == 1k:1 ]] || fail "$(cat refs)"
+		$cc get --store file:blobs --at .a.b refs | cmp - odd.ndjson
+		$cc get --store file:blobs --at .a.b --jobs 3 refs | cmp - odd.ndjson
+	done
 	refuse 64 'no path' $cc put --store file:blobs --at '.a|.b' in.ndjson
 	refuse 64 'no path' $cc put --store file:blobs --at . in.ndjson
 }
@@ -623,6 +651,26 @@ if kib > int(sys.argv[1]): sys.exit("%d KiB" % kib)' "$@"
 	mv out in
 	peak $((65536 + 4 * 2000)) $cc get --store file:blobs --jobs 4
 	cmp out events
+	# Many small values, at places that are not members of the event.
+	item='{"itemId":"i12345","sku":"S-000001","quantity":3,"price":1.5,"note":"leave at the \"door\""},'
+	items=$(for i in {1..22000}; do echo "$item"; done | tr -d '\n')
+	for i in {1..20}; do
+		echo "{\"orderId\":\"o$i\",\"user\":{\"id\":\"u$i\"},\"items\":[$items$i]}"
+	done >events
+	for how in '--keep .orderId' '--keep .user.id' '--at .items' '--ref {id:.user.id,$url}' '--name {.orderId}' '--encoding none'; do
+		cp events in
+		rm -rf blobs
+		peak $((65536 + 8 * 2000)) $cc put --store file:blobs --jobs 8 $how
+	done
+	# Payloads of 30 MB.
+	for i in {1..4}; do big "o$i" 30000000 $i; done >events
+	for jobs in 1 2 4; do
+		cp events in
+		peak $((65536 + jobs * 30000)) $cc put --store file:blobs --jobs $jobs --keep .orderId
+		mv out in
+		peak $((65536 + jobs * 30000)) $cc get --store file:blobs --jobs $jobs
+		cmp out events
+	done
 }
 
 @test "the example of the pattern runs" {

@@ -166,6 +166,21 @@ with_orders_of() { # with_orders_of N BYTES
 	$cc put "${s3[@]}" --over 1k --keep .orderId --jobs 6 in.ndjson >refs
 	awk '$4 > n { n = $4 } END { exit !(n >= 4 && n <= 6) }' link/log || fail "$(cat link/log)"
 	[[ $(jq -r .orderId refs) == "$(jq -r .orderId in.ndjson)" ]]
+	# A block of input holds no more than one of these.
+	for n in {1..16}; do order "o$n" $((n % 3 * 50000 + 200000)); done >large.ndjson
+	for way in 'cat' 'sk-cat --checkpoint 1s' 'sk-map --envelope=out .'; do
+		e=
+		[[ $way != *envelope* ]] || e=-e
+		weather
+		(
+			export SK_APP=app SK_STATE=st
+			$way large.ndjson | $cc put "${s3[@]}" $e --over 1k --keep .orderId --jobs 6 |
+				sk-cat $e -o large
+		)
+		awk '$4 > n { n = $4 } END { exit !(n >= 4 && n <= 6) }' link/log || fail "$way: $(cat link/log)"
+		[[ $(jq -r '(.value // .).orderId' large) == "$(jq -r .orderId large.ndjson)" ]] || fail "$way"
+		rm -rf st large
+	done
 	weather
 	$cc get "${s3[@]}" --jobs 6 refs | cmp - in.ndjson
 	awk '$4 > n { n = $4 } END { exit !(n >= 4 && n <= 6) }' link/log || fail "$(cat link/log)"
