@@ -164,33 +164,7 @@ static const struct operator window_operator = {
 
 /* ---- the command line -------------------------------------------------------------- */
 
-/* What must be as it was where a state is taken up again. */
-static void
-add_shape(struct buf *b)
-{
-	const struct window_options *o = &config.window;
-	size_t i;
-
-	buf_adds(b, "{\"window\":");
-	json_add_string(b, slice_str(window_kind_name[config.plan.shape.kind]));
-	buf_adds(b, ",\"of\":");
-	json_add_string(b, slice_str(o->text[config.plan.shape.kind]));
-	buf_addf(b, ",\"offset\":%lld,\"tz\":", (long long)o->offset_us);
-	json_add_string(b, slice_str(o->zone ? o->zone : "UTC"));
-	buf_adds(b, ",\"key\":");
-	if (config.key)
-		json_add_string(b, slice_str(config.key));
-	else
-		buf_adds(b, "null");
-	buf_adds(b, config.from_partials ? ",\"from_partials\":true" : "");
-	buf_adds(b, ",\"functions\":[");
-	for (i = 0; i < config.functions.n; i++) {
-		buf_adds(b, i ? "," : "");
-		json_add_string(b, slice_str(config.functions.v[i]));
-	}
-	buf_adds(b, "]}");
-}
-
+/* The functions, their expressions compiled. */
 static int
 read_functions(struct job *job, struct failure *why)
 {
@@ -198,22 +172,12 @@ read_functions(struct job *job, struct failure *why)
 	size_t n = config.functions.n, i, j;
 	struct spec *s;
 
-	if (!n || n > 64) {
-		fail(why, EXIT_USAGE, n ? "more than 64 functions" : "no function is given");
-		if (!n)
-			fail_hint(why, "-a n=count, or -a 'total=sum(.amount)'");
+	config.spec = mem_zalloc((n + 1) * sizeof(*config.spec));
+	config.fold = mem_array(n + 1, sizeof(*config.fold));
+	if (specs_parse(config.functions.v, n, config.spec, why) < 0)
 		return -1;
-	}
-	config.spec = mem_array(n, sizeof(*config.spec));
-	config.fold = mem_array(n, sizeof(*config.fold));
 	for (i = 0; i < n; i++) {
 		s = &config.spec[i];
-		if (spec_parse(config.functions.v[i], s, why) < 0)
-			return -1;
-		for (j = 0; j < i; j++)
-			if (strcmp(config.spec[j].name, s->name) == 0)
-				return fail(why, EXIT_USAGE, "two functions are called '%s'",
-					s->name);
 		for (j = 0; j < SPEC_EXPRS; j++) {
 			if (!s->text[j] || config.from_partials)
 				continue;
@@ -233,21 +197,6 @@ read_functions(struct job *job, struct failure *why)
 }
 
 static int
-check(const struct windows_plan *plan, struct failure *why)
-{
-	bool follows = plan->shape.kind == WINDOW_SLIDING || plan->shape.kind == WINDOW_COUNT;
-
-	if (plan->every_us && !plan->update)
-		return fail(why, EXIT_USAGE, "--every goes with --emit update");
-	if (plan->update && plan->partial)
-		return fail(why, EXIT_USAGE, "--partial and --emit update exclude each other");
-	if (follows && (plan->update || plan->partial || plan->from_partials))
-		return fail(why, EXIT_USAGE, "--%s has whole results only: no --emit update, "
-			"--partial, --from-partials", window_kind_name[plan->shape.kind]);
-	return 0;
-}
-
-static int
 prepare(struct job *job, void *unused, char **operands, int n, struct failure *why)
 {
 	struct windows_plan *plan = &config.plan;
@@ -260,7 +209,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 	plan->in_ms = strcmp(config.time_format, "ms") == 0;
 	plan->from_partials = config.from_partials;
 	plan->reading.null_key = config.null_key;
-	if (window_read(&plan->shape, &config.window, why) < 0 || check(plan, why) < 0)
+	if (window_read(&plan->shape, &config.window, why) < 0 || windows_check(plan, why) < 0)
 		return -1;
 	if (config.key) {
 		plan->reading.key = job_expr(job, "-k", config.key, NULL, why);
@@ -269,7 +218,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 	}
 	if (read_functions(job, why) < 0)
 		return -1;
-	add_shape(&config.shape);
+	windows_add_shape(&config.shape, plan, &config.window, config.key, config.functions.v);
 	/* Partial results say where they belong; without a time all close at the end. */
 	job->run.timed = !config.from_partials || job->time_given;
 	return 0;

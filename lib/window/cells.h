@@ -68,8 +68,6 @@ struct cell {
 	struct fold_room *own;
 };
 
-#define CELLS_FOLDS_MAX 64
-
 struct cells *cells_new(const struct state_options *, const struct op_context *,
 	const struct fold *, size_t nfolds, size_t fixed);
 void cells_free(struct cells *);

@@ -2,6 +2,7 @@
  * engine: what the files share that make windows of records. Internal to the room.
  *
  *	panes.c     tumbling, hopping, cumulate; partial results of these
+ *	pane.c      the table of a task's panes
  *	sessions.c  session
  *	sliding.c   sliding; with the blocks of blocks.c
  *	counted.c   count
@@ -82,6 +83,16 @@ void result_add(struct windows *, struct buf *, const struct span *, struct slic
 void result_write(struct windows *, const struct span *, struct slice key_text,
 	const struct fold_cell *, int64_t time_us);
 
+/* ---- pane.c ------------------------------------------------------------------------------ */
+
+/* Where a pane stands in the table, or would. */
+struct pane **pane_slot(const struct windows_task *, const struct span *);
+/* The pane; next: where it is new, of its windows the one that closes first. */
+struct pane *pane_make(struct windows_task *, const struct span *, const struct span *next);
+/* One that is in no heap goes. */
+void pane_free(struct windows_task *, struct pane *);
+void panes_release(struct windows_task *);
+
 /* ---- panes.c --------------------------------------------------------------------------- */
 
 enum windows_became panes_add(struct windows *, struct windows_task *, const struct reading *);
@@ -92,7 +103,6 @@ int panes_close(struct windows *, struct windows_task *);
 /* Write what has changed. */
 int panes_tick(struct windows *, struct windows_task *);
 int panes_found(struct windows *, struct windows_task *, struct key128, struct slice value);
-void panes_release(struct windows_task *);
 
 /* ---- partials.c ------------------------------------------------------------------------ */
 

@@ -9,112 +9,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/table.h"
 #include "window/engine.h"
 
-/* ---- panes, found by their span -------------------------------------------------------- */
-
-static size_t
-home_of(const struct windows_task *t, const struct span *s)
-{
-	return hash64(s, sizeof(*s), 0) & (t->slots - 1);
-}
-
-static struct pane **
-slot_of(const struct windows_task *t, const struct span *s)
-{
-	size_t i;
-
-	for (i = home_of(t, s); t->pane[i]; i = (i + 1) & (t->slots - 1))
-		if (t->pane[i]->span.start_us == s->start_us &&
-			t->pane[i]->span.end_us == s->end_us)
-			break;
-	return &t->pane[i];
-}
-
-static void
-more_slots(struct windows_task *t)
-{
-	struct pane **was = t->pane;
-	size_t n = t->slots, i;
-
-	t->slots = n ? 2 * n : 16;
-	t->pane = mem_array(t->slots, sizeof(struct pane *));
-	for (i = 0; i < n; i++)
-		if (was[i])
-			*slot_of(t, &was[i]->span) = was[i];
-	free(was);
-}
-
-static bool
-closes_before(void *arg, const void *x, const void *y)
-{
-	const struct pane *a = x, *b = y;
-
-	(void)arg;
-	if (a->next.end_us != b->next.end_us)
-		return a->next.end_us < b->next.end_us;
-	if (a->next.start_us != b->next.start_us)
-		return a->next.start_us < b->next.start_us;
-	return a->span.start_us < b->span.start_us;
-}
-
-static struct pane *
-pane_of(struct windows_task *t, const struct span *s, const struct span *next)
-{
-	struct pane *p, **slot;
-
-	if (2 * (t->npanes + 1) > t->slots)
-		more_slots(t);
-	slot = slot_of(t, s);
-	if (*slot)
-		return *slot;
-	p = mem_zalloc(sizeof(*p));
-	p->span = *s;
-	p->next = *next;
-	*slot = p;
-	t->npanes++;
-	t->panes.before = closes_before;
-	heap_add(&t->panes, p);
-	return p;
-}
-
-static void
-pane_free(struct windows_task *t, struct pane *p)
-{
-	size_t i = (size_t)(slot_of(t, &p->span) - t->pane), j, mask = t->slots - 1, home;
-
-	t->pane[i] = NULL;
-	t->npanes--;
-	/* What stands behind it moves up where its place is before the hole. */
-	for (j = (i + 1) & mask; t->pane[j]; j = (j + 1) & mask) {
-		home = home_of(t, &t->pane[j]->span);
-		if (((j - home) & mask) < ((j - i) & mask))
-			continue;
-		t->pane[i] = t->pane[j];
-		t->pane[j] = NULL;
-		i = j;
-	}
-	free(p->cell);
-	free(p);
-}
-
-void
-panes_release(struct windows_task *t)
-{
-	size_t i;
-
-	for (i = 0; i < t->slots; i++) {
-		if (!t->pane[i])
-			continue;
-		free(t->pane[i]->cell);
-		free(t->pane[i]);
-	}
-	free(t->pane);
-	heap_release(&t->panes);
-	t->pane = NULL;
-	t->npanes = t->slots = 0;
-}
+/* ---- panes ------------------------------------------------------------------------------- */
 
 /* The first window to close that holds a pane. Of partial results a pane is a window. */
 static bool
@@ -147,7 +44,7 @@ panes_found(struct windows *w, struct windows_task *t, struct key128 key, struct
 	if (!first_window(w, &h->span, t->closed_us, &next) &&
 		!first_window(w, &h->span, INT64_MIN, &next))
 		return 0;
-	p = pane_of(t, &h->span, &next);
+	p = pane_make(t, &h->span, &next);
 	p->changed |= h->changed;
 	add_cell(p, key);
 	return 0;
@@ -345,7 +242,7 @@ panes_in(struct windows *w, const struct windows_task *t, const struct span *win
 	while (s.start_us < window->end_us && t->slots) {
 		if (!w->plan->from_partials)
 			s = window_pane(&w->plan->shape, s.start_us);
-		p = *slot_of(t, &s);
+		p = *pane_slot(t, &s);
 		if (p) {
 			w->list = mem_grow(w->list, &w->cap_list, n + 1, sizeof(struct pane *));
 			w->list[n++] = p;
@@ -465,7 +362,7 @@ open_cell(struct windows *w, struct windows_task *t, struct cell *c, struct key1
 
 	if (rc < 0)
 		return -1;
-	p = pane_of(t, s, window);
+	p = pane_make(t, s, window);
 	c->noted = &p->changed;
 	if (rc)
 		return 0;

@@ -245,3 +245,25 @@ spec_release(struct spec *spec)
 	free(spec->name);
 	*spec = (struct spec){0};
 }
+
+int
+specs_parse(const char *const *text, size_t n, struct spec *s, struct failure *why)
+{
+	size_t i, j;
+
+	if (!n || n > SPECS_MAX) {
+		fail(why, EXIT_USAGE, n ? "more than 64 functions" : "no function is given");
+		if (!n)
+			fail_hint(why, "-a n=count, or -a 'total=sum(.amount)'");
+		return -1;
+	}
+	for (i = 0; i < n; i++) {
+		if (spec_parse(text[i], &s[i], why) < 0)
+			return -1;
+		for (j = 0; j < i; j++)
+			if (strcmp(s[j].name, s[i].name) == 0)
+				return fail(why, EXIT_USAGE, "two functions are called '%s'",
+					s[i].name);
+	}
+	return 0;
+}

@@ -13,6 +13,8 @@
 
 #include "window/fold.h"
 
+#define SPECS_MAX 64 /* a cell has a bit for each */
+
 struct spec {
 	struct fold fold;
 	char *option;        /* "-a total=", for messages; owned, as the texts are */
@@ -26,5 +28,8 @@ enum { SPEC_VALUE, SPEC_WHAT, SPEC_WHERE, SPEC_EXPRS };
 /* -1: EXIT_USAGE, and the column of the text is told. */
 int spec_parse(const char *text, struct spec *, struct failure *why);
 void spec_release(struct spec *);
+
+/* All functions of a command line, into n specs that are zero: 1 to SPECS_MAX, no two of one name. */
+int specs_parse(const char *const *text, size_t n, struct spec *, struct failure *why);
 
 #endif

@@ -22,6 +22,14 @@ struct windows_plan {
 	bool in_ms;               /* start and end as epochs */
 };
 
+/* Do the options go together? -1: EXIT_USAGE. */
+int windows_check(const struct windows_plan *, struct failure *why);
+
+/* Append what must be as it was where a state is taken up again, as JSON text. functions: the
+ * nfolds texts of the command line. */
+void windows_add_shape(struct buf *, const struct windows_plan *, const struct window_options *,
+	const char *key, const char *const *functions);
+
 struct windows;
 
 struct windows *windows_new(const struct windows_plan *, const struct state_options *,
