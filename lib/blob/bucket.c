@@ -27,6 +27,7 @@ struct bucket {
 	struct blob_store base; /* first */
 	struct s3 *s3;
 	char *name;
+	int64_t retry_us;
 	struct buf prefix;      /* of keys, with a slash at its end, or empty */
 	struct buf key;         /* of the blob in hand */
 	struct buf query;
@@ -474,21 +475,27 @@ s3_list(struct blob_store *base, blob_lister *lister, void *arg, struct failure 
 	return rc;
 }
 
-/* Its age is asked for once more, so that a put between the list and this counts. */
+/* Its age is asked for right before, also where the removal is tried again: a put may have come
+ * in between. */
 static int
 s3_remove(struct blob_store *base, struct slice name, int64_t min_age_us,
 	struct failure *why)
 {
 	struct bucket *b = (struct bucket *)base;
-	struct s3_request r = {.method = "HEAD", .key = key_of(b, name)};
+	struct s3_request look_at = {.method = "HEAD", .key = key_of(b, name)};
+	struct s3_request drop = {.method = "DELETE", .key = look_at.key, .once = true};
 	const struct s3_answer *a;
+	int64_t began = time_monotonic_ns();
+	int rc;
 
-	if (s3_ask(b->s3, &r, &a, why) < 0)
-		return -1;
-	if (!is_done(a) || age_of(a) < min_age_us)
-		return 0;
-	r.method = "DELETE";
-	if (s3_ask(b->s3, &r, &a, why) < 0)
+	do {
+		if (s3_ask(b->s3, &look_at, &a, why) < 0)
+			return -1;
+		if (!is_done(a) || age_of(a) < min_age_us)
+			return 0;
+		rc = s3_ask(b->s3, &drop, &a, why);
+	} while (rc > 0 && (time_monotonic_ns() - began) / 1000 < b->retry_us);
+	if (rc)
 		return -1;
 	return is_done(a) ? 1 : a->status == 404 ? 0 : missing(b, a, EXIT_IO, why);
 }
@@ -590,6 +597,7 @@ blob_s3_open(const char *path, const struct blob_options *opt, struct failure *w
 	while (prefix.n && prefix.p[prefix.n - 1] == '/')
 		prefix.n--;
 	b->name = mem_dup(path, n);
+	b->retry_us = opt->retry_us;
 	buf_add_slice(&b->prefix, prefix);
 	buf_addf(&url, "s3://%s%s%.*s", b->name, prefix.n ? "/" : "", (int)prefix.n, prefix.p);
 	if (prefix.n)

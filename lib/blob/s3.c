@@ -559,7 +559,13 @@ s3_ask(struct s3 *s, const struct s3_request *r, const struct s3_answer **answer
 			refuse(s, rc, message, why);
 			break;
 		}
+		if (r->once)
+			refuse(s, rc, message, why);
 		pause_us(wait);
+		if (r->once) {
+			done = 1;
+			break;
+		}
 	}
 	buf_release(&url);
 	return done;

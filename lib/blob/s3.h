@@ -38,6 +38,8 @@ struct s3_request {
 	const char *const *header; /* "Name: value", NULL-ended; or NULL */
 	struct slice body;
 	const struct blob_sink *sink; /* takes the body of a 200; NULL: the answer does */
+	bool once;                 /* it is not tried again: 1, and why, after the wait, where
+				      that may help */
 };
 
 /* Owned by the s3, until the next request. */

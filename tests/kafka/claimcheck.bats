@@ -80,3 +80,24 @@ order() {
 	[[ $(jq -r .url gone) == "$(sed -n 3p refs | jq -r .claimCheck.url)" ]]
 	$cc verify --store file:blobs "kafka:$topic?offset=earliest&until=end"
 }
+
+@test "orders into a bucket, references into a topic, in one pipe" {
+	local server=$ROOT/tests/s3/server kind status
+	export AWS_ACCESS_KEY_ID=local-id AWS_SECRET_ACCESS_KEY=local-secret no_proxy=127.0.0.1
+	unset AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_SESSION_TOKEN AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
+	for kind in s3proxy versitygw; do
+		status=0
+		"$server" start $kind "$PWD/$kind" --for $PPID 2>said || status=$?
+		((status != 77)) || { [[ ${CI-} == true && $kind == s3proxy ]] && fail "$(cat said)"; continue; }
+		((status == 0)) || fail "$(cat said)"
+		fresh_topic 1 1 max.message.bytes=1000000
+		for i in {1..5}; do order "o$i" 2000000; echo "{\"orderId\":\"small$i\"}"; done >big.ndjson
+		sk-claimcheck put --store s3://orders/2026 --endpoint "$(<$kind/url)" --keep .orderId < big.ndjson | sk-cat -o "kafka:$topic?key=.orderId"
+		sk-cat -e "kafka:$topic?offset=earliest&until=end" >messages
+		[[ $(jq -r .key messages) == "$(jq -r .orderId big.ndjson)" && $(wc -c <messages) -lt 5000 ]] || fail "$(cat messages)"
+		[[ $(find "$kind/data/orders/2026" -type f | wc -l) == 5 ]]
+		sk-cat "kafka:$topic?offset=earliest&until=end" |
+			$cc get --store s3://orders/2026 --endpoint "$(<$kind/url)" --jobs 3 | cmp - big.ndjson
+		"$server" stop "$PWD/$kind"
+	done
+}

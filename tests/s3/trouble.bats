@@ -188,3 +188,46 @@ with_orders_of() { # with_orders_of N BYTES
 	$cc verify "${s3[@]}" --jobs 6 <refs
 	awk '$4 > n { n = $4 } END { exit !(n >= 4 && n <= 6) }' link/log || fail "$(cat link/log)"
 }
+
+@test "gc looks again before it tries again to remove, and two of them do no harm" {
+	with_orders_of 12 2000
+	for server in "${servers[@]}"; do
+		at "$server"
+		$cc put "${s3[@]}" --over 1k in.ndjson >refs
+		touch -d '3 days ago' "$data"/*
+		# All are named but the first, of which a put comes while the server has not answered.
+		sed 1d refs >live
+		direct=("${s3[@]}")
+		through
+		weather GET:ok HEAD:ok DELETE:gate
+		$cc gc "${s3[@]}" --live live --min-age 1d --yes >gone 2>said &
+		pid=$!
+		for ((ticks = 0; ticks < 600; ticks++)); do
+			[[ $(<link/weather) ]] || break
+			sleep 0.05
+		done
+		head -n 1 in.ndjson | $cc put "${direct[@]}" --over 1k | cmp - <(head -n 1 refs)
+		touch link/gate
+		wait $pid
+		[[ ! -s gone ]] || fail "$(cat gone) $(cat link/log)"
+		$cc verify "${direct[@]}" refs
+		# A busy server alone keeps nothing from being removed.
+		touch -d '3 days ago' "$data"/*
+		weather GET:ok HEAD:ok DELETE:503 HEAD:ok DELETE:cut
+		$cc gc "${s3[@]}" --live live --min-age 1d --yes >gone
+		assert_weathered
+		[[ $(wc -l <gone) == 1 && $(ls "$data" | wc -l) == 11 ]] || fail "$(cat gone)"
+		# Two at a time.
+		$cc put "${direct[@]}" --over 1k in.ndjson >/dev/null
+		touch -d '3 days ago' "$data"/*
+		head -n 3 refs >live
+		$cc gc "${direct[@]}" --live live --min-age 1d --yes >gone.1 &
+		pid=$!
+		$cc gc "${direct[@]}" --live live --min-age 1d --yes >gone.2
+		wait $pid
+		[[ $(cat gone.[12] | jq -r .url | sort -u | wc -l) == 9 ]]
+		[[ $(ls "$data" | wc -l) == 3 ]]
+		$cc verify "${direct[@]}" live
+		rm "$data"/*
+	done
+}
