@@ -1,6 +1,5 @@
 /* A worker's block: each record is read, tested and handed to the operator; what is wrong with
  * one is noted. */
-#define _GNU_SOURCE /* memmem */
 #include "flow/coming.h"
 
 #include <stdlib.h>
@@ -680,16 +679,29 @@ worker_scan(const struct flow *f, void *op, struct json_scan *s, struct block *b
 		f->op->note(op, s, &b->notes);
 }
 
+/* As memmem(3) that looks for the byte of {"$sk":" which is rare. */
+static bool
+has_control(const char *p, size_t n)
+{
+	static const char head[] = "{\"$sk\":\"";
+	const char *end = p + n, *at = p;
+
+	for (; (at = memchr(at, '$', (size_t)(end - at))); at++)
+		if (at - p >= 2 && end - at >= (ptrdiff_t)sizeof(head) - 3 &&
+			memcmp(at - 2, head, sizeof(head) - 1) == 0)
+			return true;
+	return false;
+}
+
 /* Of a stream with control records, most blocks have none, and are like those of any other. */
 static bool
 may_control(const struct worker *w)
 {
-	static const char head[] = "{\"$sk\":\"";
 	const struct flow *f = w->flow;
 	const struct block *b = &w->block;
 
 	return f->controlled && b->n && (f->skip || f->ended || b->p[b->n - 1] != '\n' ||
-		memmem(b->p, b->n, head, sizeof(head) - 1));
+		has_control(b->p, b->n));
 }
 
 static void
