@@ -36,6 +36,16 @@ left_ms(int64_t end_ns)
 	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
+/* Whatever broke this producer, nothing of its transaction is to be seen, or all of it: another
+ * one reads back which. */
+static int
+broken(struct failure *why)
+{
+	if (why->status == EXIT_IO)
+		why->status = EXIT_TRY_AGAIN;
+	return -1;
+}
+
 int
 producer_fenced(struct kafka_producer *p, struct failure *why)
 {
@@ -44,7 +54,7 @@ producer_fenced(struct kafka_producer *p, struct failure *why)
 
 	if (err && kafka_status(KAFKA_PRODUCER, err) != EXIT_FENCED) {
 		kafka_fail(&p->client, why, err, "transactions of %s", p->ask.transaction);
-		return -1;
+		return broken(why);
 	}
 	fail(why, EXIT_FENCED, "another process has taken over the transactions of %s",
 		p->ask.transaction);
@@ -63,7 +73,8 @@ dead(struct kafka_producer *p, rd_kafka_error_t *error, const char *what, struct
 		rd_kafka_error_destroy(error);
 		return producer_fenced(p, why);
 	}
-	return kafka_fail_error(&p->client, why, error, "%s of %s", what, p->ask.transaction);
+	kafka_fail_error(&p->client, why, error, "%s of %s", what, p->ask.transaction);
+	return broken(why);
 }
 
 /* ---- the beginning ----------------------------------------------------------------- */
