@@ -52,6 +52,7 @@ flow_free(struct flow *f)
 	buf_release(&f->place.mark);
 	buf_release(&f->due_positions);
 	buf_release(&f->due_clock);
+	buf_release(&f->group.clock);
 	free(f->place_name);
 	clock_release(&f->clock);
 	ledger_release(&f->ledger);

@@ -128,6 +128,8 @@ open_sink(const char *topic)
 {
 	struct buf uri = {0};
 
+	if (sink)
+		sink->close(sink);
 	buf_addf(&uri, "kafka:%s", topic);
 	sink = kafka_sink_open(output, buf_cstr(&uri), &why);
 	buf_release(&uri);
