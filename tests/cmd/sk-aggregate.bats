@@ -633,3 +633,87 @@ many() {
 		assert_file sorted true
 	done
 }
+
+# ---- much ------------------------------------------------------------------------------------
+
+@test "--sorted: a million keys in a state of a megabyte" {
+	seq 1000000 | sed 's/.*/{"k":"key-&","v":&}/' >in
+	run_tool sk-aggregate -k .k --sorted --field v=sum --max-memory 1M in -o out
+	assert_success
+	cmp in out
+}
+
+@test "parts of 100 MB: two are joined, a third would be too much, and is a bad record" {
+	for c in a b c; do
+		printf '{"k":1,"%s":"' $c
+		head -c 100000000 /dev/zero | tr '\0' $c
+		printf '"}\n'
+	done >in
+	run_tool sk-aggregate -k .k --max-record 200M --at-end emit --on-error skip in -o out
+	assert_status 1
+	assert_says 'in:3: the whole would be larger than 256 MiB'
+	{ head -n 1 in | head -c -2; printf ','; sed -n 2p in | tail -c +8; } | cmp - out
+}
+
+@test "deep: a thousand parts, one into the other" {
+	jq -nc 'range(1000) | {k: 1, v: {"a\(. % 7)": {"b\(. % 31)": {"c\(. % 101)": ., l: [.]}},
+		n: .}}' >in
+	sk-aggregate -k .k --merge deep --at-end emit in | cmp - <(jq -cs '
+		reduce .[] as $e ({}; . * $e)' in)
+}
+
+# Who knows where keys lie can write such that collide: nobody does.
+@test "keys lie under a hash that is another one in each state" {
+	jq -nc 'range(1000) | {k: ., v: 1}' >in
+	for i in 1 2; do
+		sk-aggregate -k .k --size 2 --state state$i in
+		sk-state dump state$i >dump$i
+		[ "$(jq -r 'select(.value_b64 or .value) | .key' dump$i | sort -u | wc -l)" = 1000 ]
+	done
+	[ -z "$(comm -12 <(jq -r '.key' dump1 | sort) <(jq -r '.key' dump2 | sort) | grep -v null)" ]
+}
+
+# ---- where the group lies --------------------------------------------------------------------
+
+# Parts that are told at a glance, and others, of 40 keys.
+mixed() {
+	jq -nc 'range(4000) | . as $i | ($i % 40) as $k |
+		if $i % 7 == 0 then {t: "a", k: $k, x: "x\($i)", y: {z: $i}}
+		elif $i % 11 == 0 then {t: "a", k: $k, x: "\\u00e9\n\($i)", y: null}
+		elif $i % 13 == 0 then {t: "b", k: "\($k)", x: "a long text, and longer than what there is room for: \($i)"}
+		elif $i % 3 == 0 then {t: "b", k: $k, x: $i}
+		elif $i % 3 == 1 then {t: "c", k: $k}
+		else {t: "a", k: $k, x: "s\($i)", y: true} end'
+}
+mixed_part='if .t == "a" then {k, x, y} elif .t == "b" then {w: .x, "q\"": 1} else {done: true} end'
+
+@test "a part goes into its group where it lies, or by the long way: the same" {
+	mixed >in
+	for args in '--require x,w,done' '--size 5' '--require done --size 7' '--size 1'; do
+		sk-aggregate -k .k --part "$mixed_part" $args --at-end emit in >want
+		# An expression of which nothing can be told ahead.
+		sk-aggregate -k '.k | .' --part "$mixed_part | ." $args --at-end emit in | cmp - want
+		sk-aggregate -k .k --part "$mixed_part" $args --at-end emit --jobs 2 in | cmp - want
+		# The same over pieces, with a state.
+		rm -rf state part.*
+		split -n l/7 in part.
+		for file in part.?? ; do
+			sk-aggregate -k .k --part "$mixed_part" $args --state state $file
+		done >got
+		sk-aggregate -k .k --part "$mixed_part" $args --at-end emit --state state </dev/null >>got
+		cmp got want
+		rm -rf state out
+		sk-aggregate -k .k --part "$mixed_part" $args --at-end emit --state state --checkpoint 1ms \
+			in -o out
+		cmp out want
+	done
+}
+
+@test "--on-full evict: a group that grows where it lies gives way too" {
+	mixed >in
+	run_tool sk-aggregate -k .k --part "$mixed_part" --size 1000 --at-end emit --max-keys 10 \
+		--on-full evict in -o out
+	assert_status 1
+	assert_says 'given up for the bounds'
+	[ "$(wc -l <out)" = 10 ]
+}
