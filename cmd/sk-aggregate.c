@@ -3,16 +3,15 @@
  *
  * Parts that share a key are merged into a group, which lies in the state. Behind each part
  * it is asked whether the group is complete, and if so it is written and forgotten; time, a
- * change of the key and the end of the input complete groups too. What a record changes is
- * made aside first, so a bad one leaves the state alone. Memory: the open groups, and the
- * keys that --closed remembers.
+ * change of the key and the end of the input complete groups too. Memory: the open groups, and
+ * the keys that --closed remembers.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "group/ending.h"
-#include "group/quick.h"
+#include "group/intake.h"
 #include "job/job.h"
 
 static struct plan plan;
@@ -20,11 +19,7 @@ static int late_outlet;
 
 struct aggregate {
 	struct groups *groups;
-	struct rules rules;
-	bool quick;
-	struct group group;  /* the record's */
-	struct group other;  /* one that something else ends */
-	struct emit *emit;
+	struct intake intake;
 };
 
 static void *
@@ -35,8 +30,7 @@ aggregate_open(const struct op_context *ctx, struct failure *why)
 
 	(void)why;
 	a->groups = groups_new(&plan.groups, &state, ctx);
-	rules_init(&a->rules, &plan, a->groups, ctx->stage);
-	a->quick = quick_is_fit(&plan, &a->rules.glance);
+	intake_init(&a->intake, &plan, a->groups, ctx->stage, late_outlet);
 	return a;
 }
 
@@ -46,9 +40,7 @@ aggregate_close(void *self)
 	struct aggregate *a = self;
 
 	groups_free(a->groups);
-	rules_release(&a->rules);
-	group_release(&a->group);
-	group_release(&a->other);
+	intake_release(&a->intake);
 	free(a);
 }
 
@@ -57,7 +49,8 @@ aggregate_watermark(void *self, uint32_t task, int64_t us, struct emit *e, struc
 {
 	struct aggregate *a = self;
 
-	if (groups_finish_due(a->groups, &a->rules, &a->other, task, us, false, e, why) < 0)
+	if (groups_finish_due(a->groups, &a->intake.rules, &a->intake.other, task, us, false, e,
+			why) < 0)
 		return -1;
 	return groups_watermark(a->groups, task, us, why);
 }
@@ -69,138 +62,21 @@ aggregate_end(void *self, bool complete, struct emit *e, struct failure *why)
 
 	if (!complete)
 		return groups_leave(a->groups, why);
-	return groups_finish_all(a->groups, &a->rules, &a->other, e, why);
+	return groups_finish_all(a->groups, &a->intake.rules, &a->intake.other, e, why);
 }
 
-/* ---- one record -------------------------------------------------------------------- */
-
-static void
-begin_group(struct aggregate *a, struct key128 key, const struct group_head *was)
-{
-	const struct record *r = a->rules.record;
-
-	if (!was)
-		groups_begin(a->groups, r->task, key, rules_key_text(&a->rules), &a->group);
-	group_saw(&a->group.h, r->time_us);
-}
-
-/* Of a sorted input: this key is not that of the open group, which is thereby complete. */
-static int
-end_other(struct aggregate *a, uint32_t task, struct key128 key, bool write)
-{
-	struct group_head head;
-	struct key128 other;
-	struct slice kept;
-
-	if (!plan.groups.sorted || !groups_other(a->groups, task, key, &other, &kept))
-		return 0;
-	if (!write) {
-		head = group_head_of(kept);
-		return groups_close(a->groups, task, other, &head, head.last_us, a->rules.why);
-	}
-	groups_load(a->groups, task, other, kept, &a->other);
-	return group_finish(&a->rules, &a->other, OUTCOME_EMIT, "key-change", NULL, a->emit,
-		a->rules.why);
-}
-
-/* The parts go in one by one. Nothing is kept before all of them are good. */
-static int
-take_parts(struct aggregate *a, struct key128 key, const struct group_head *was,
-	const struct value *part, size_t n)
-{
-	const struct record *r = a->rules.record;
-	bool finished = false, remember = plan.groups.closed || plan.groups.closed_us;
-	int64_t closed_us = TIME_NONE;
-	uint64_t size = was ? was->size : 0;
-	const char *by;
-	size_t i;
-	int rc;
-
-	if (rules_size(&a->rules, &size) < 0 || end_other(a, r->task, key, true) < 0)
-		return -1;
-	begin_group(a, key, was);
-	for (i = 0; i < n && !(finished && remember); i++) {
-		a->group.h.size = size;
-		if (rules_merge(&a->rules, &a->group, part ? &part[i] : NULL) < 0 ||
-			(rc = rules_complete(&a->rules, &a->group, &by)) < 0)
-			return -1;
-		if (!rc)
-			continue;
-		if (group_finish(&a->rules, &a->group, OUTCOME_EMIT, by, r, a->emit,
-				a->rules.why) < 0)
-			return -1;
-		closed_us = a->group.h.last_us;
-		finished = true;
-		begin_group(a, key, NULL);
-	}
-	emit_hold(a->emit);
-	if (end_other(a, r->task, key, false) < 0)
-		return -1;
-	if (!a->group.h.count)
-		return groups_close(a->groups, r->task, key, was, closed_us, a->rules.why);
-	if (finished && was && groups_drop_pieces(a->groups, r->task, key, was, a->rules.why) < 0)
-		return -1;
-	return groups_keep(a->groups, r->task, key, &a->group, finished ? NULL : was,
-		a->rules.why);
-}
-
-static int
-one_record(struct aggregate *a)
-{
-	const struct record *r = a->rules.record;
-	const struct value *part;
-	struct group_head was;
-	struct slice kept;
-	struct key128 key;
-	enum group_is is;
-	ptrdiff_t n;
-
-	if (rules_key(&a->rules, &key) < 0)
-		return -1;
-	if (plan.timed && r->time_us == TIME_NONE)
-		return fail_record(a->rules.why, "time", "the record has no event time");
-	is = groups_find(a->groups, r->task, key, &kept);
-	if (is == GROUP_IS_CLOSED) {
-		if (late_outlet >= 0)
-			emit_same(a->emit, (unsigned)late_outlet, r);
-		emit_late(a->emit);
-		return 0;
-	}
-	n = rules_parts(&a->rules, &part);
-	if (n < 0)
-		return -1;
-	if (n == 0) {
-		emit_drop(a->emit);
-		return 0;
-	}
-	if (is == GROUP_IS_OPEN) {
-		groups_load(a->groups, r->task, key, kept, &a->group);
-		was = a->group.h;
-	}
-	return take_parts(a, key, is == GROUP_IS_OPEN ? &was : NULL, part, (size_t)n);
-}
+/* ---- records ----------------------------------------------------------------------- */
 
 static int
 aggregate_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
-	struct aggregate *a = self;
-	int rc = 0;
-
-	a->emit = e;
-	rules_begin(&a->rules, r, why);
-	if (a->quick && a->rules.note && a->rules.note->object >= 0)
-		rc = quick_take(&a->rules, a->groups, e, why);
-	if (rc)
-		return rc < 0 ? -1 : OP_OK;
-	rc = one_record(a);
-	rules_done(&a->rules);
-	return rc;
+	return intake_record(&((struct aggregate *)self)->intake, r, e, why);
 }
 
 static void
 aggregate_note(void *self, const struct json_scan *s, struct buf *notes)
 {
-	glance_block(&((struct aggregate *)self)->rules.glance, s, notes);
+	glance_block(&((struct aggregate *)self)->intake.rules.glance, s, notes);
 }
 
 /* ---- state ------------------------------------------------------------------------- */

@@ -11,10 +11,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "dedup/additions.h"
 #include "dedup/approx.h"
-#include "dedup/held.h"
-#include "dedup/verdict.h"
+#include "dedup/fate.h"
 #include "job/job.h"
 #include "sink/sink.h"
 
@@ -22,63 +20,14 @@ static struct dedup_plan plan;
 static int duplicates_outlet = -1, late_outlet = -1;
 
 struct dedup {
-	struct identity identity;
-	struct additions additions;
 	struct memory *memory;
-	struct held *held;         /* --keep last */
-	struct verdicts verdicts;
-	bool at_a_glance;          /* they are all that is needed */
-	struct emit *emit;
+	struct fates fates;
 };
-
-/* ---- what becomes of a record ---------------------------------------------------------- */
-
-static int
-pass(struct dedup *d, const struct record *r, struct failure *why)
-{
-	if (plan.adds)
-		return additions_write(&d->additions, d->emit, r, false, why);
-	emit_same(d->emit, 0, r);
-	return 0;
-}
-
-static int
-duplicate(struct dedup *d, const struct record *r, struct failure *why)
-{
-	if (plan.mark)
-		return additions_write(&d->additions, d->emit, r, true, why);
-	if (duplicates_outlet >= 0)
-		emit_same(d->emit, (unsigned)duplicates_outlet, r);
-	else
-		emit_drop(d->emit);
-	return 0;
-}
-
-static int
-late(struct dedup *d, const struct record *r)
-{
-	if (late_outlet >= 0)
-		emit_same(d->emit, (unsigned)late_outlet, r);
-	emit_late(d->emit);
-	return 0;
-}
-
-static int
-write_held(void *self, const struct record *r, enum held_as as, struct failure *why)
-{
-	switch (as) {
-	case HELD_LAST:
-		return pass(self, r, why);
-	case HELD_DUPLICATE:
-		return duplicate(self, r, why);
-	default:
-		return late(self, r);
-	}
-}
 
 static void *
 dedup_open(const struct op_context *ctx, struct failure *why)
 {
+	const struct outlets to = {duplicates_outlet, late_outlet};
 	struct dedup *d = mem_zalloc(sizeof(*d));
 	size_t value_bytes = plan.keep_last ? STATE_VARIABLE :
 		plan.within_us ? sizeof(int64_t) : 0;
@@ -88,13 +37,7 @@ dedup_open(const struct op_context *ctx, struct failure *why)
 		free(d);
 		return NULL;
 	}
-	identity_init(&d->identity, &plan, ctx->stage);
-	additions_init(&d->additions, &plan, ctx->stage);
-	if (plan.keep_last)
-		d->held = held_new(&(struct held_options){&plan, write_held, d}, d->memory);
-	d->verdicts = (struct verdicts){.identity = &d->identity, .memory = d->memory};
-	d->at_a_glance = identity_is_bytes(&d->identity) && !plan.keep_last &&
-		!plan.within_us && !plan.adds && !plan.mark && duplicates_outlet < GLANCE_DROP;
+	fates_init(&d->fates, &plan, &to, d->memory, ctx->stage);
 	return d;
 }
 
@@ -103,89 +46,27 @@ dedup_close(void *self)
 {
 	struct dedup *d = self;
 
-	held_free(d->held);
+	fates_release(&d->fates);
 	memory_free(d->memory);
-	verdicts_release(&d->verdicts);
-	identity_release(&d->identity);
-	additions_release(&d->additions);
 	free(d);
-}
-
-/* ---- one record ------------------------------------------------------------------------ */
-
-static void
-dedup_note(void *self, const struct json_scan *s, struct buf *notes)
-{
-	verdicts_note(&((struct dedup *)self)->verdicts, s, notes);
-}
-
-static bool
-dedup_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *to)
-{
-	struct dedup *d = self;
-	uint8_t goes[] = {
-		[VERDICT_NEW] = 0,
-		[VERDICT_SEEN] = duplicates_outlet < 0 ? GLANCE_DROP : (uint8_t)duplicates_outlet,
-		[VERDICT_NONE] = GLANCE_RECORD,
-	};
-	size_t i;
-
-	if (!d->at_a_glance)
-		return false;
-	verdicts_take(&d->verdicts, s, notes);
-	for (i = 0; i < s->nlines; i++)
-		to[i] = goes[d->verdicts.is[i]];
-	return true;
-}
-
-static int
-keep_first(struct dedup *d, const struct record *r, struct key128 key, struct failure *why)
-{
-	switch (memory_take(d->memory, r->task, key, r->time_us, why)) {
-	case MEMORY_NEW:
-		return pass(d, r, why);
-	case MEMORY_SEEN:
-		return duplicate(d, r, why);
-	case MEMORY_LATE:
-		return late(d, r);
-	default:
-		return -1;
-	}
-}
-
-static int
-keep_last(struct dedup *d, const struct record *r, struct key128 key, struct failure *why)
-{
-	bool envelope = emit_as_envelope(d->emit, 0) || (duplicates_outlet >= 0 &&
-		emit_as_envelope(d->emit, (unsigned)duplicates_outlet));
-	int rc = held_take(d->held, r, key, envelope, why);
-
-	if (rc > 0)
-		emit_hold(d->emit);
-	return rc < 0 ? -1 : 0;
 }
 
 static int
 dedup_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
-	struct dedup *d = self;
-	struct slice bytes;
-	struct key128 key;
-	enum verdict told = d->at_a_glance ? verdict_of(&d->verdicts, r) : VERDICT_NONE;
+	return fates_record(&((struct dedup *)self)->fates, r, e, why);
+}
 
-	d->emit = e;
-	if (told != VERDICT_NONE)
-		return told == VERDICT_NEW ? pass(d, r, why) : duplicate(d, r, why);
-	if (plan.within_us && r->time_us == TIME_NONE)
-		return fail_record(why, "time", "the record has no event time");
-	if (plan.adds && additions_fit(&d->additions, r, why) < 0)
-		return -1;
-	if (!verdict_key(&d->verdicts, r, &key)) {
-		if (identity_of(&d->identity, r, &bytes, why) < 0)
-			return -1;
-		key = memory_key(d->memory, bytes);
-	}
-	return plan.keep_last ? keep_last(d, r, key, why) : keep_first(d, r, key, why);
+static void
+dedup_note(void *self, const struct json_scan *s, struct buf *notes)
+{
+	verdicts_note(&((struct dedup *)self)->fates.verdicts, s, notes);
+}
+
+static bool
+dedup_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *to)
+{
+	return fates_glance(&((struct dedup *)self)->fates, s, notes, to);
 }
 
 /* ---- time and the end ------------------------------------------------------------------ */
@@ -195,8 +76,8 @@ dedup_watermark(void *self, uint32_t task, int64_t us, struct emit *e, struct fa
 {
 	struct dedup *d = self;
 
-	d->emit = e;
-	if (d->held && held_due(d->held, task, us, why) < 0)
+	d->fates.emit = e;
+	if (d->fates.held && held_due(d->fates.held, task, us, why) < 0)
 		return -1;
 	return memory_watermark(d->memory, task, us, why);
 }
@@ -220,9 +101,9 @@ dedup_end(void *self, bool complete, struct emit *e, struct failure *why)
 	struct dedup *d = self;
 	size_t i;
 
-	d->emit = e;
-	for (i = 0; d->held && complete && i < held_ntasks(d->held); i++)
-		if (held_due(d->held, held_task(d->held, i), INT64_MAX, why) < 0)
+	d->fates.emit = e;
+	for (i = 0; d->fates.held && complete && i < held_ntasks(d->fates.held); i++)
+		if (held_due(d->fates.held, held_task(d->fates.held, i), INT64_MAX, why) < 0)
 			return -1;
 	tell_of_evicted(d);
 	return 0;
@@ -237,7 +118,7 @@ dedup_assign(void *self, uint32_t task, struct failure *why)
 
 	if (memory_assign(d->memory, task, why) < 0)
 		return -1;
-	return d->held ? held_assign(d->held, task) : 0;
+	return d->fates.held ? held_assign(d->fates.held, task) : 0;
 }
 
 static int
@@ -245,8 +126,8 @@ dedup_revoke(void *self, uint32_t task, struct failure *why)
 {
 	struct dedup *d = self;
 
-	if (d->held)
-		held_revoke(d->held, task);
+	if (d->fates.held)
+		held_revoke(d->fates.held, task);
 	return memory_revoke(d->memory, task, why);
 }
 
@@ -257,7 +138,7 @@ dedup_rollback(void *self, uint64_t epoch, struct failure *why)
 
 	if (memory_rollback(d->memory, epoch, why) < 0)
 		return -1;
-	return d->held ? held_rollback(d->held) : 0;
+	return d->fates.held ? held_rollback(d->fates.held) : 0;
 }
 
 static int

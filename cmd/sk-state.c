@@ -14,6 +14,7 @@
 #include "opt/opt.h"
 #include "state/check.h"
 #include "state/reset.h"
+#include "state/stages.h"
 
 static struct {
 	const char *name;
@@ -59,44 +60,16 @@ print(struct grid *g, struct failure *why)
 
 /* ---- all stages, or the one that was named ----------------------------------------- */
 
-struct stages {
-	char **name;
-	size_t n;
-	struct ledger ledger; /* there: of all of them */
-};
-
-static void
-stages_release(struct stages *s)
-{
-	while (s->n)
-		free(s->name[--s->n]);
-	free(s->name);
-	ledger_release(&s->ledger);
-}
-
 /* A ledger that can't be read is told at once, and the status kept. */
 static int
-stages_find(struct stages *s, int *status, struct failure *why)
+find(struct stages *s, int *status, struct failure *why)
 {
-	size_t i, n = 0;
+	struct failure broken;
+	int rc = stages_find(s, dir, opt.name, &broken, why);
 
-	*s = (struct stages){.ledger = {.lock = -1}};
-	if (look_names(dir, &s->name, &s->n, why) < 0)
-		return -1;
-	for (i = 0; i < s->n; i++)
-		if (!opt.name || strcmp(s->name[i], opt.name) == 0)
-			s->name[n++] = s->name[i];
-		else
-			free(s->name[i]);
-	s->n = n;
-	if (ledger_load(&s->ledger, dir, "", why) < 0) {
-		*status = flow_say("sk-state", why);
-		s->ledger.there = false;
-	}
-	if (n || (!opt.name && (s->ledger.there || *status)))
-		return 0;
-	return opt.name ? fail(why, EXIT_NOINPUT, "%s/%s: holds no state", dir, opt.name)
-			: fail(why, EXIT_NOINPUT, "%s: holds no state", dir);
+	if (broken.status)
+		*status = flow_say("sk-state", &broken);
+	return rc;
 }
 
 /* What is wrong with one stage is said, and the others are looked at all the same. */
@@ -142,7 +115,7 @@ do_ls(int *status, struct failure *why)
 {
 	struct grid g = show_stages();
 	struct stages s;
-	int rc = stages_find(&s, status, why);
+	int rc = find(&s, status, why);
 
 	if (rc == 0 && s.ledger.there && !opt.name)
 		show_ledger(&g, &s.ledger);
@@ -171,7 +144,7 @@ do_check(int *status, struct failure *why)
 {
 	struct grid g = show_files();
 	struct stages s;
-	int rc = stages_find(&s, status, why);
+	int rc = find(&s, status, why);
 
 	if (rc == 0) {
 		if (!opt.name)
@@ -205,7 +178,7 @@ do_dump(int *status, struct failure *why)
 {
 	struct buf line = {0};
 	struct stages s;
-	int rc = stages_find(&s, status, why);
+	int rc = find(&s, status, why);
 	size_t i;
 
 	if (rc == 0 && s.ledger.there && !opt.name) {
@@ -252,7 +225,7 @@ do_reset(int *status, struct failure *why)
 	struct grid g = show_files();
 	struct failure broken;
 	struct stages s;
-	int rc = stages_find(&s, status, &broken);
+	int rc = find(&s, status, &broken);
 	size_t i;
 
 	if (rc < 0)
