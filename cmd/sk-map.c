@@ -72,11 +72,10 @@ map_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *to
 {
 	struct map *m = self;
 	const int8_t *is = m->selects ? expr_answers(m->run, s) : NULL;
-	size_t i;
 
 	(void)notes;
-	for (i = 0; is && i < s->nlines; i++)
-		to[i] = is[i] == EXPR_YES ? 0 : is[i] == EXPR_NO ? GLANCE_DROP : GLANCE_RECORD;
+	if (is)
+		glance_by(to, is, s->nlines, 0, GLANCE_DROP);
 	return is;
 }
 

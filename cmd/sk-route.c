@@ -222,7 +222,7 @@ route_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *
 		config.default_outlet >= 0 ? config.default_outlet :
 		config.drop_unmatched ? GLANCE_DROP : GLANCE_RECORD;
 	const int8_t *is;
-	size_t i, k;
+	size_t k;
 
 	(void)notes;
 	if (config.all || route->by)
@@ -232,9 +232,7 @@ route_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *
 		is = expr_answers(route->rule[k], s);
 		if (!is || config.rule[k].outlet >= GLANCE_DROP)
 			return false;
-		for (i = 0; i < s->nlines; i++)
-			to[i] = is[i] == EXPR_YES ? (uint8_t)config.rule[k].outlet :
-				is[i] == EXPR_NO ? to[i] : GLANCE_RECORD;
+		glance_by(to, is, s->nlines, (int)config.rule[k].outlet, GLANCE_STAYS);
 	}
 	return true;
 }

@@ -27,6 +27,25 @@ not_so(struct failure *why, const char *what)
 	return fail_record(why, "envelope", "not an envelope: %s", what);
 }
 
+/* Digits, as few as always fit, with a sign or without. */
+static bool
+few_digits(struct slice s, int64_t *to)
+{
+	bool negative = s.n && s.p[0] == '-';
+	size_t i = negative;
+	int64_t v = 0;
+
+	if (i == s.n || s.n > 18)
+		return false;
+	for (; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+		v = v * 10 + (s.p[i] - '0');
+	}
+	*to = negative ? -v : v;
+	return true;
+}
+
 /* A whole number or null. */
 static int
 read_whole(const struct json_doc *d, uint32_t t, int64_t *to, struct failure *why)
@@ -35,7 +54,7 @@ read_whole(const struct json_doc *d, uint32_t t, int64_t *to, struct failure *wh
 	struct slice s = json_text(d, t);
 	char *end;
 
-	if (json_type_at(d, t) == JSON_NULL)
+	if (few_digits(s, to) || json_type_at(d, t) == JSON_NULL)
 		return 0;
 	if (json_type_at(d, t) != JSON_NUMBER || s.n >= sizeof(digits))
 		return not_so(why, "a number was expected");
@@ -256,17 +275,28 @@ envelope_read(struct envelope_reader *e, const struct json_doc *d, struct record
 void
 envelope_add_bytes(struct buf *b, const char *name, struct slice s)
 {
+	bool utf8 = !s.p || json_is_utf8(s);
+
+	buf_addc(b, '"');
+	buf_adds(b, name);
+	buf_adds(b, utf8 ? "\":" : "_b64\":\"");
 	if (!s.p) {
-		buf_addf(b, "\"%s\":null,", name);
-	} else if (json_is_utf8(s)) {
-		buf_addf(b, "\"%s\":", name);
+		buf_adds(b, "null");
+	} else if (utf8) {
 		json_add_string(b, s);
-		buf_addc(b, ',');
 	} else {
-		buf_addf(b, "\"%s_b64\":\"", name);
 		text_add_base64(b, s);
-		buf_adds(b, "\",");
+		buf_addc(b, '"');
 	}
+	buf_addc(b, ',');
+}
+
+static void
+add_whole(struct buf *b, int64_t v)
+{
+	if (v < 0)
+		buf_addc(b, '-');
+	buf_addu(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 static void
@@ -323,17 +353,19 @@ envelope_add_prefix(struct buf *b, const struct record *parent)
 	if (topic.p && !json_is_utf8(topic))
 		topic = (struct slice){0};
 	envelope_add_bytes(b, "topic", topic);
-	buf_addf(b, "\"partition\":%d,\"offset\":", parent && !parent->meta ? in->partition :
-		m->partition);
+	buf_adds(b, "\"partition\":");
+	add_whole(b, parent && !parent->meta ? in->partition : m->partition);
+	buf_adds(b, ",\"offset\":");
 	if (parent && !(parent->meta && m->offset < 0))
-		buf_addf(b, "%lld", parent->meta ? (long long)m->offset :
-			(long long)parent->offset);
+		add_whole(b, parent->meta ? m->offset : (int64_t)parent->offset);
 	else
 		buf_adds(b, "null");
+	buf_adds(b, ",\"ts\":");
 	if (m->ts_ms == TIME_NONE)
-		buf_adds(b, ",\"ts\":null,\"time\":");
+		buf_adds(b, "null");
 	else
-		buf_addf(b, ",\"ts\":%lld,\"time\":", (long long)m->ts_ms);
+		add_whole(b, m->ts_ms);
+	buf_adds(b, ",\"time\":");
 	if (time_us == TIME_NONE) {
 		buf_adds(b, "null,");
 	} else {

@@ -171,6 +171,12 @@ enum op_flags {
  * below these, or */
 enum { GLANCE_DROP = 254, GLANCE_RECORD = 255 };
 
+/* Of n lines that go where to says, those of which a condition is true (expr_answers) go to
+ * yes, those of which it isn't to no; GLANCE_STAYS: where they went. What is not sure becomes a
+ * record. */
+enum { GLANCE_STAYS = -1 };
+void glance_by(uint8_t *to, const int8_t *is, size_t n, int yes, int no);
+
 enum { OP_OK = 0, OP_ENOUGH = 1 }; /* OP_ENOUGH: no further record is wanted */
 
 #define EPOCH_NEWEST UINT64_MAX       /* rollback: whatever was committed last */

@@ -1,6 +1,5 @@
 /* A worker's block: each record is read, tested and handed to the operator; what is wrong with
  * one is noted. */
-#define _GNU_SOURCE /* memmem */
 #include "flow/coming.h"
 
 #include <stdlib.h>
@@ -466,6 +465,40 @@ is_plain(struct worker *w, size_t i)
 		json_line_doc(&w->scan, i, w->flow->opt->trust, &w->doc, &ignored) == 0;
 }
 
+/* One byte, or eight at once: ones is 1 in each, and stays all ones where a line stays. An
+ * answer is 0, 1 or, if it isn't sure, all ones. */
+static inline uint64_t
+by_answers(uint64_t to, uint64_t is, uint64_t ones, const uint64_t goes[2],
+	const uint64_t stays[2])
+{
+	uint64_t unsure = is >> 1 & ones, yes = (is & ones) ^ unsure, no;
+
+	unsure *= 255;
+	yes *= 255;
+	no = ones * 255 & ~(unsure | yes);
+	return unsure | (yes & (goes[1] | (stays[1] & to))) | (no & (goes[0] | (stays[0] & to)));
+}
+
+void
+glance_by(uint8_t *to, const int8_t *is, size_t n, int yes, int no)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const uint64_t goes[2] = {no < 0 ? 0 : (uint64_t)no * ones,
+		yes < 0 ? 0 : (uint64_t)yes * ones};
+	const uint64_t stays[2] = {no < 0 ? ~UINT64_C(0) : 0, yes < 0 ? ~UINT64_C(0) : 0};
+	uint64_t t, a;
+	size_t i;
+
+	for (i = 0; i + sizeof(t) <= n; i += sizeof(t)) {
+		memcpy(&t, to + i, sizeof(t));
+		memcpy(&a, is + i, sizeof(a));
+		t = by_answers(t, a, ones, goes, stays);
+		memcpy(to + i, &t, sizeof(t));
+	}
+	for (; i < n; i++)
+		to[i] = (uint8_t)by_answers(to[i], (uint8_t)is[i], 1, goes, stays);
+}
+
 /*
  * Where the lines of the block in hand go that can be told at a glance, before anything is
  * made of them; NULL: each is a record. So is every line that may not pass as it is.
@@ -487,9 +520,8 @@ glance(struct worker *w)
 	memset(w->to + n, GLANCE_RECORD, sizeof(uint64_t));
 	if (!f->op->glance(w->op, s, &w->block.notes, w->to))
 		return NULL;
-	for (i = 0; is && i < n; i++)
-		w->to[i] = is[i] == EXPR_YES ? w->to[i] :
-			is[i] == EXPR_NO ? GLANCE_DROP : GLANCE_RECORD;
+	if (is)
+		glance_by(w->to, is, n, GLANCE_STAYS, GLANCE_DROP);
 	for (i = 0; s->flags && i < n; i++)
 		if (s->line[i].flags && w->to[i] != GLANCE_RECORD && !is_plain(w, i))
 			w->to[i] = GLANCE_RECORD;
@@ -647,16 +679,29 @@ worker_scan(const struct flow *f, void *op, struct json_scan *s, struct block *b
 		f->op->note(op, s, &b->notes);
 }
 
+/* As memmem(3) that looks for the byte of {"$sk":" which is rare. */
+static bool
+has_control(const char *p, size_t n)
+{
+	static const char head[] = "{\"$sk\":\"";
+	const char *end = p + n, *at = p;
+
+	for (; (at = memchr(at, '$', (size_t)(end - at))); at++)
+		if (at - p >= 2 && end - at >= (ptrdiff_t)sizeof(head) - 3 &&
+			memcmp(at - 2, head, sizeof(head) - 1) == 0)
+			return true;
+	return false;
+}
+
 /* Of a stream with control records, most blocks have none, and are like those of any other. */
 static bool
 may_control(const struct worker *w)
 {
-	static const char head[] = "{\"$sk\":\"";
 	const struct flow *f = w->flow;
 	const struct block *b = &w->block;
 
 	return f->controlled && b->n && (f->skip || f->ended || b->p[b->n - 1] != '\n' ||
-		memmem(b->p, b->n, head, sizeof(head) - 1));
+		has_control(b->p, b->n));
 }
 
 static void
