@@ -27,7 +27,7 @@
 #define CONNECT_MS 30000
 #define MADE_TRIES 100 /* of 100 ms: until a topic that was made is known */
 #define DELIVERY_MS 300000 /* as long as librdkafka itself goes on trying */
-#define TRANSACTION_MS 10000      /* at the least, */
+#define TRANSACTION_MS 30000      /* at the least, */
 #define TRANSACTION_MAX_MS 900000 /* and what a broker takes at the most by default */
 
 struct kafka_output {
