@@ -208,6 +208,7 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 		note->us = TIME_NONE;
 		note->told = false;
 		note->text_at = 0;
+		note->behind = (uint32_t)(s->nlines - 1 - i);
 		if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&n->wants, &d, note->at))
 			continue;
 		if (n->time >= 0)
@@ -221,11 +222,14 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 static inline const struct note *
 note_at(const struct notes *n, const struct record *r, size_t behind)
 {
-	size_t at = (r->index + behind) * n->bytes;
+	const struct buf *b = &r->block->notes;
+	const struct note *note;
 
-	if (r->meta || at >= r->block->notes.n)
+	if (r->meta || !b->n)
 		return NULL;
-	return (const struct note *)(const void *)(r->block->notes.p + at);
+	note = (const struct note *)(const void *)(b->p + r->index * n->bytes);
+	return behind > note->behind ? NULL :
+		(const struct note *)(const void *)((const char *)note + behind * n->bytes);
 }
 
 bool

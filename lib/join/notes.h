@@ -23,6 +23,7 @@ struct note {
 	uint32_t key_at, key_n; /* its text in the block, as it stands in canonical form */
 	uint32_t text_at;       /* among the notes: that text again, and the content; 0: not */
 	uint32_t content_n;
+	uint32_t behind;        /* notes of the block that stand behind this one */
 	int64_t us;             /* event time, or TIME_NONE: it is not told */
 	bool told;              /* what follows holds, and the key */
 	bool on[2];             /* by side; of rows of a topic and of two inputs it is not told */
