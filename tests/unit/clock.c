@@ -110,6 +110,38 @@ of_a_restart(void)
 	buf_release(&saved);
 }
 
+/* Partitions are there again before they give anything, and may have nothing new. */
+static void
+of_partitions_after_a_restart(void)
+{
+	struct flow_time t = {.delay_us = 0, .idle_us = 5 * S};
+	struct buf saved = {0};
+	struct failure why;
+
+	begin();
+	tell(&t, &a, 10, 0);
+	tell(&t, &d, 30, 0);
+	clock_save(&c, &saved);
+	begin();
+	clock_restore(&c, buf_slice(&saved), &why);
+	clock_enter(&c, &a);
+	clock_enter(&c, &b);
+	clock_enter(&c, &d);
+	ok(a.seen && a.newest_us == 10 * S && d.newest_us == 30 * S && !b.seen,
+		"those that had told a time have it, and no other");
+	is(tell(&t, &d, 40, 0), false, 10, "one that gives nothing holds time back as before");
+	clock_enter(&c, &a);
+	is(tell(&t, &a, 20, 0), true, 20, "until it does, and is there once");
+	clock_reset(&c);
+	ok(!a.seen && !d.seen && c.watermark_us == TIME_NONE, "of what is void nothing stays");
+	clock_restore(&c, buf_slice(&saved), &why);
+	clock_enter(&c, &a);
+	clock_enter(&c, &d);
+	is(tell(&t, &d, 12, 0), false, 10, "and it is as it was at the epoch");
+	is(tell(&t, &a, 50, 0), true, 30, "in every input");
+	buf_release(&saved);
+}
+
 static void
 of_looks(void)
 {
@@ -131,6 +163,7 @@ main(void)
 	of_rest();
 	of_all_at_rest();
 	of_a_restart();
+	of_partitions_after_a_restart();
 	of_looks();
 	clock_release(&c);
 	return done();
