@@ -234,6 +234,8 @@ locate_asked(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const stru
 		committed = kafka_position_of(c->at, e->topic, e->partition);
 	p->assigned = true;
 	p->ended = p->at_end = p->held = false;
+	p->end = end;
+	p->eof_ns = 0;
 	p->next = p->done = -1;
 	p->committed = committed < 0 ? -1 : committed;
 	e->offset = RD_KAFKA_OFFSET_BEGINNING;

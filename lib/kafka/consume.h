@@ -66,6 +66,7 @@ struct kafka_place {
 	int64_t next;        /* offset after the newest message in hand, or -1 */
 	int64_t out;         /* with epochs: after the newest one that was handed out */
 	int64_t first, end;  /* what was there at opening, if that was asked; else 0 */
+	int64_t eof, eof_ns; /* an end was told before what was there at opening, and when; 0: no */
 	int64_t need;        /* what others must have committed; before bound was taken */
 	int64_t bound;       /* of what is read here; INT64_MAX: none */
 	int64_t reached;     /* with ended: nothing before this is missing */
