@@ -54,4 +54,10 @@ bool kafka_producer_spent(const struct kafka_producer *);
 int kafka_committed(const struct kafka_config *, const struct kafka_position *,
 	struct source_commit *, struct failure *why);
 
+/* Does the group know no other process than the one that this position is of, for wait_ms (a
+ * copy that has just fenced us has yet to join)? Asked where a transaction was fenced: another
+ * copy may have done it, or the brokers, because it stood open for too long. False as well where
+ * nobody answers: copies.c. */
+bool kafka_is_alone(const struct kafka_config *, const struct kafka_position *, int wait_ms);
+
 #endif

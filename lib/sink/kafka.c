@@ -27,6 +27,7 @@
 #define CONNECT_MS 30000
 #define MADE_TRIES 100 /* of 100 ms: until a topic that was made is known */
 #define DELIVERY_MS 300000 /* as long as librdkafka itself goes on trying */
+#define COPY_MS 5000              /* so long another copy may need to join the group */
 #define TRANSACTION_MS 30000      /* at the least, */
 #define TRANSACTION_MAX_MS 900000 /* and what a broker takes at the most by default */
 
@@ -42,6 +43,8 @@ struct kafka_output {
 	char *app;
 	int transaction_ms;
 	bool plain;                      /* sinks send by producers of their own */
+	struct buf last;                 /* the position that came last, as text */
+	bool looked;                     /* for another copy */
 };
 
 struct found {
@@ -104,6 +107,7 @@ kafka_output_free(struct kafka_output *out)
 	if (out->plain)
 		kafka_producer_close(out->commits);
 	free(out->producer);
+	buf_release(&out->last);
 	free(out->app);
 	table_release(&out->topics);
 	free(out);
@@ -121,11 +125,32 @@ delivered(void *arg, void *opaque, const struct failure *why)
 	out->why = *why;
 }
 
+/* Fenced: if the group knows no other copy, it was the brokers, and the job may go on from its
+ * last commit. */
+static void
+look_for_copy(struct kafka_output *out, struct failure *why)
+{
+	struct kafka_position last = {0};
+	struct failure ignored;
+
+	if (why->status != EXIT_FENCED || !out->last.n || out->looked)
+		return;
+	out->looked = true;
+	if (kafka_position_read(&last, buf_slice(&out->last), &ignored) == 0 &&
+		kafka_is_alone(out->opt.config, &last, COPY_MS)) {
+		fail(why, EXIT_TRY_AGAIN, "the brokers have ended the transaction of %s, which "
+			"stood open for more than transaction.timeout.ms", out->app);
+		fail_hint(why, "a stage stood still, or brokers were away");
+	}
+	kafka_position_release(&last);
+}
+
 static int
-check(const struct kafka_output *out, struct failure *why)
+check(struct kafka_output *out, struct failure *why)
 {
 	if (!out->failed)
 		return 0;
+	look_for_copy(out, &out->why);
 	*why = out->why;
 	return -1;
 }
@@ -926,6 +951,7 @@ commit_at(struct kafka_output *out, const struct kafka_position *position,
 	case KAFKA_DEAD:
 		break;
 	}
+	look_for_copy(out, why);
 	return not_committed(out, false, why);
 }
 
@@ -936,8 +962,13 @@ committer_commit(struct committer *c, struct slice text, const struct source_com
 	struct kafka_output *out = output_of(c);
 	struct kafka_position position = {0};
 	struct failure worse;
-	int rc = sync_all(out, why);
+	int rc;
 
+	if (text.n) {
+		buf_reset(&out->last);
+		buf_add_slice(&out->last, text);
+	}
+	rc = sync_all(out, why);
 	c->refused = false;
 	if (rc == 0 && text.n && (kafka_position_read(&position, text, why) < 0 ||
 			kafka_position_note(&position, done, why) < 0))
@@ -955,6 +986,7 @@ committer_commit(struct committer *c, struct slice text, const struct source_com
 		*why = worse;
 		rc = -1;
 	}
+	look_for_copy(out, why);
 	return not_committed(out, rc == 0, why);
 }
 
