@@ -24,7 +24,7 @@
 
 #define S_NS 1000000000LL
 #define BACKOFF_NS (S_NS / 10)      /* before the first restart, twice as long before each more */
-#define BACKOFF_MOST_NS (5 * S_NS)
+#define BACKOFF_MOST_NS (3 * S_NS)
 #define STEADY_NS (60 * S_NS)       /* a run that lasted so long: the next one is a first */
 #define SCRIPT_MAX (1 << 20)
 
@@ -225,7 +225,7 @@ supervise(const struct script *s, int lock)
 
 static struct opt options[] = {
 	{0, "restart", OPT_FLAG, &opt.restart, NULL, "start again where that may help: a stage was "
-		"killed, or ended with status 75 or 69; after 0.1 s, and longer each time, up to 5 s"},
+		"killed, or ended with status 75 or 69; after 0.1 s, and longer each time, up to 3 s"},
 	{0, "max-restarts", OPT_COUNT, &opt.restarts, "N", "no more than N times in a row; a run "
 		"of more than a minute begins a new row"},
 	{0, "app", OPT_STRING, &opt.app, "NAME", "the job's name, for all stages; else $SK_APP"},
