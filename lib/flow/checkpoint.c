@@ -105,6 +105,21 @@ fail:
 	return -1;
 }
 
+/* One of the sinks that a stage before us declared. Opening makes nothing yet, but tells what
+ * cannot be; a file that nothing came for is there all the same, as it is without a pipe. */
+static int
+open_carried(struct flow *f, const char *uri, struct failure *why)
+{
+	unsigned port = flow_port_of_uri(f, uri);
+
+	f->carried = mem_grow(f->carried, &f->cap_carried, f->ncarried + 1, sizeof(*f->carried));
+	f->carried[f->ncarried++] = port;
+	if (port_open(f, port, why) < 0)
+		return -1;
+	f->port[port]->declared |= f->port[port]->sink->whole;
+	return 0;
+}
+
 /* The sinks that stages before us declared; whoever is last opens them. */
 static int
 read_sinks(struct worker *w, const struct control *c, uint64_t *n, struct failure *why)
@@ -115,6 +130,7 @@ read_sinks(struct worker *w, const struct control *c, uint64_t *n, struct failur
 	struct slice uri;
 	struct value v;
 	char *name;
+	int rc;
 
 	*n = 0;
 	f->ncarried = 0;
@@ -130,11 +146,11 @@ read_sinks(struct worker *w, const struct control *c, uint64_t *n, struct failur
 				"no name");
 		if (f->carries)
 			continue;
-		f->carried = mem_grow(f->carried, &f->cap_carried, f->ncarried + 1,
-			sizeof(*f->carried));
 		name = mem_dup(uri.p, uri.n);
-		f->carried[f->ncarried++] = flow_port_of_uri(f, name);
+		rc = open_carried(f, name, why);
 		free(name);
+		if (rc < 0)
+			return -1;
 	}
 	return 0;
 }

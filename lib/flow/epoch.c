@@ -54,11 +54,14 @@ check_owner(const struct flow *f, struct failure *why)
 	return 0;
 }
 
-/* Outlets other than the main one travel through the pipe to the last process. */
+/* Outlets other than the main one travel through the pipe to the last process: it alone makes
+ * their files, and an empty one from here could take the place of its. What is routed to the
+ * pipe itself goes on there; dead letters are no records of the stream, and travel. */
 static int
 carry_outlets(struct flow *f, struct failure *why)
 {
 	struct outlet *o;
+	struct port *p;
 	size_t i;
 
 	for (i = 1; i < f->noutlets; i++) {
@@ -66,10 +69,15 @@ carry_outlets(struct flow *f, struct failure *why)
 		if (o->template)
 			return fail(why, EXIT_USAGE, "%s: a template can't be written from the "
 				"middle of a checkpointed pipe, only by its last process", o->uri);
+		o->side = o->port != f->outlet[0].port ||
+			(f->opt->dead_letter && i == f->noutlets - 1);
 		if (o->port == f->outlet[0].port)
 			continue;
-		o->side = true;
-		f->port[o->port]->declared = false;
+		p = f->port[o->port];
+		p->declared = false;
+		if (p->sink)
+			p->sink->close(p->sink);
+		p->sink = NULL;
 	}
 	return 0;
 }

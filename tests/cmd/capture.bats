@@ -106,7 +106,8 @@ cap/orders/1:
 	run_tool sk-cat -e in -o capture:other --dead-letter bad
 	assert_status 1
 	[ "$(offsets capture:other)" = "0 1 2 3 " ]
-	[ ! -e x ] && [ ! -e other/x ]
+	[ ! -e x ]
+	[ ! -e other/x ]
 	run jq -c .value bad
 	assert_output 9
 }

@@ -320,6 +320,32 @@ broken_run() {
 	[ -e out ] && [ ! -s out ]
 }
 
+@test "what is routed to the pipe itself goes on there" {
+	numbers 1 4 >in
+	export SK_STATE=state
+	sk-cat in --checkpoint 1s | sk-route -r '.n > 2 => high' --default - |
+		sk-map '{m: .n}' | sk-cat -o out >else
+	assert_equal "$(<out)" $'{"m":1}\n{"m":2}'
+	assert_equal "$(<high)" $'{"n":3}\n{"n":4}'
+	[ ! -s else ]
+}
+
+@test "who is in the middle makes no file of the sinks that it names" {
+	printf '{"n":1}\n{"n":[]}\n' >in
+	run_tool bash -c 'sk-cat in --checkpoint 1s | sk-route -r ".n + 1 == 2 => x" --default y \
+		--dead-letter d | cat >middle'
+	assert_success
+	[ ! -e x ]
+	[ ! -e y ]
+	[ ! -e d ]
+	run_tool bash -c 'cat middle | SK_STATE=state sk-cat -o out'
+	assert_success
+	assert_file x '{"n":1}'
+	[ -e y ]
+	[ ! -s y ]
+	[ "$(wc -l <d)" = 1 ]
+}
+
 @test "the end of a job with nothing new reaches the last process, however it comes" {
 	numbers 1 10 >in
 	export SK_STATE=state

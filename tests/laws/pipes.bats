@@ -243,7 +243,8 @@ setup() {
 	jq . in | sed 's/^ */ /' | tr -d '\n' | sed 's/}{/}\n{/g' >spaced
 	sed 's/"price":\([0-9]*\)\([,}]\)/"price":\1.0\2/g; s/"quantity":\([0-9]\)/"quantity":\1e0/g' in >spelled
 	sed 's/"type"/"\\u0074ype"/; s/order-/\\u006frder-/g' in >escaped
-	! cmp -s in spelled && ! cmp -s in escaped
+	run cmp -s in spelled && assert_failure 1
+	run cmp -s in escaped && assert_failure 1
 	sk-map '{type, orderId, ts}' in | sk-dedup >want
 	paste -d '\n' in sorted spelled escaped | sk-dedup --canonical | sk-dedup --canonical |
 		sk-map '{type, orderId, ts}' | cmp - <(sk-dedup in | sk-map '{type, orderId, ts}')
