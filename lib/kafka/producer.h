@@ -17,6 +17,7 @@ struct kafka_producer {
 	uint32_t largest;    /* message.max.bytes */
 	unsigned unpolled;
 	int transaction_ms;  /* transaction.timeout.ms; 0: it has none */
+	int64_t begun_ns;    /* the newest transaction, on the monotonic clock */
 	bool doomed;         /* what is reported now is void anyway */
 	bool spent;          /* a request of its may be under way still */
 };

@@ -111,7 +111,14 @@ kafka_transaction_begin(struct kafka_producer *p, struct failure *why)
 {
 	rd_kafka_error_t *error = rd_kafka_begin_transaction(p->client.rk);
 
+	p->begun_ns = time_monotonic_ns();
 	return error ? dead(p, error, "transaction", why) : 0;
+}
+
+bool
+kafka_transaction_overdue(const struct kafka_producer *p)
+{
+	return time_monotonic_ns() - p->begun_ns >= p->transaction_ms * INT64_C(1000000);
 }
 
 bool

@@ -54,6 +54,10 @@ bool kafka_producer_spent(const struct kafka_producer *);
 int kafka_committed(const struct kafka_config *, const struct kafka_position *,
 	struct source_commit *, struct failure *why);
 
+/* May the brokers have ended the newest transaction because it stood open for too long? If
+ * not, who was fenced was fenced by another copy. */
+bool kafka_transaction_overdue(const struct kafka_producer *);
+
 /* Does the group know no other process than the one that this position is of, for wait_ms (a
  * copy that has just fenced us has yet to join)? Asked where a transaction was fenced: another
  * copy may have done it, or the brokers, because it stood open for too long. False as well where

@@ -133,7 +133,8 @@ look_for_copy(struct kafka_output *out, struct failure *why)
 	struct kafka_position last = {0};
 	struct failure ignored;
 
-	if (why->status != EXIT_FENCED || !out->last.n || out->looked)
+	if (why->status != EXIT_FENCED || !out->last.n || out->looked || !out->commits ||
+			!kafka_transaction_overdue(out->commits))
 		return;
 	out->looked = true;
 	if (kafka_position_read(&last, buf_slice(&out->last), &ignored) == 0 &&
