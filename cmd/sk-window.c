@@ -28,6 +28,8 @@ static struct {
 struct window {
 	struct windows *windows;
 	struct reading reading;
+	struct runs_plan runs;
+	bool has_runs;
 };
 
 static void *
@@ -41,6 +43,7 @@ window_open(const struct op_context *ctx, struct failure *why)
 	config.plan.reading.time = ctx->time;
 	w->windows = windows_new(&config.plan, &state, ctx);
 	reading_init(&w->reading, &config.plan.reading, windows_keys(w->windows));
+	w->has_runs = windows_runs(w->windows, &w->reading, &w->runs);
 	return w;
 }
 
@@ -49,6 +52,8 @@ window_close(void *self)
 {
 	struct window *w = self;
 
+	if (w->has_runs)
+		runs_release(&w->runs);
 	windows_free(w->windows);
 	reading_release(&w->reading);
 	free(w);
@@ -88,8 +93,13 @@ window_record(void *self, const struct record *r, struct emit *e, struct failure
 static void
 window_note(void *self, const struct json_scan *scan, struct buf *notes)
 {
-	if (!config.plan.from_partials)
-		reading_note(&((struct window *)self)->reading, scan, notes);
+	struct window *w = self;
+
+	if (config.plan.from_partials)
+		return;
+	reading_note(&w->reading, scan, notes);
+	if (w->has_runs)
+		runs_make(&w->runs, scan, notes);
 }
 
 static bool
@@ -97,6 +107,28 @@ window_when(void *self, const struct record *r, int64_t *us)
 {
 	return !config.plan.from_partials &&
 		reading_when(&((struct window *)self)->reading, r, us);
+}
+
+static size_t
+window_run(void *self, const struct block *b, size_t line, int64_t *first_us, int64_t *newest_us)
+{
+	struct window *w = self;
+	const struct run *r = w->has_runs ? runs_at(&w->runs, b, line) : NULL;
+
+	if (!r)
+		return 0;
+	*first_us = r->first_us;
+	*newest_us = r->newest_us;
+	return r->n;
+}
+
+static int
+window_take_run(void *self, const struct block *b, size_t line, int64_t watermark_us,
+	struct failure *why)
+{
+	struct window *w = self;
+
+	return windows_take_run(w->windows, 0, b, runs_at(&w->runs, b, line), watermark_us, why);
 }
 
 static int
@@ -153,6 +185,8 @@ static const struct operator window_operator = {
 	.record = window_record,
 	.note = window_note,
 	.when = window_when,
+	.run = window_run,
+	.take_run = window_take_run,
 	.watermark = window_watermark,
 	.barrier = window_barrier,
 	.rollback = window_rollback,

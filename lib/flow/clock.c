@@ -172,6 +172,20 @@ clock_tell(struct clock *c, const struct flow_time *t, struct input *in, int64_t
 	return !unread && move_to(c, least(c, in) - t->delay_us);
 }
 
+int64_t
+clock_foresee(const struct clock *c, const struct flow_time *t, struct input *in, int64_t us,
+	size_t unread)
+{
+	int64_t was = in->newest_us, then;
+
+	if (unread || !in->seen || us <= was)
+		return c->watermark_us;
+	in->newest_us = us;
+	then = least(c, in) - t->delay_us;
+	in->newest_us = was;
+	return c->watermark_us == TIME_NONE || then > c->watermark_us ? then : c->watermark_us;
+}
+
 /* ---- inputs that rest ------------------------------------------------------------------------ */
 
 #define LOOKS 4                     /* in the time of --idle */

@@ -39,6 +39,10 @@ struct clock {
 bool clock_tell(struct clock *, const struct flow_time *, struct input *, int64_t us,
 	size_t unread);
 
+/* What the watermark would be, were an input to tell this time. */
+int64_t clock_foresee(const struct clock *, const struct flow_time *, struct input *, int64_t us,
+	size_t unread);
+
 /* All inputs have come to their end, so none holds time back: it is the newest of all, less the
  * delay, in whatever order they were read. True if the watermark has moved. */
 bool clock_end(struct clock *, const struct flow_time *);

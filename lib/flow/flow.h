@@ -252,6 +252,17 @@ struct operator {
 	 * can tell what --time says: true. */
 	bool (*when)(void *self, const struct record *, int64_t *us);
 	/*
+	 * Or NULL: of plain records that follow one another note() may have told all, so that they
+	 * can be taken together. run: how many there are of them from a line of the block on, 0
+	 * if it does not begin there; the event time of the first one, and the newest of all.
+	 * take_run: take them, the watermark being watermark_us behind them: 1, they are held,
+	 * and watermark() of any time up to there would do nothing; 0: they go to record(); -1.
+	 */
+	size_t (*run)(void *self, const struct block *, size_t line, int64_t *first_us,
+		int64_t *newest_us);
+	int (*take_run)(void *self, const struct block *, size_t line, int64_t watermark_us,
+		struct failure *why);
+	/*
 	 * Of an operator whose records take long, or NULL. On one thread, records that record()
 	 * will get later, of this block and of --jobs blocks that are read ahead, are shown, in
 	 * order, so that their work can begin: first the line alone (doc is NULL), and if

@@ -293,6 +293,16 @@ worker_move_time(struct worker *w, uint32_t task, struct failure *why)
 	return 0;
 }
 
+/* An input tells a time; where that moves the watermark, what is due happens. */
+static int
+pass_time(struct worker *w, struct input *in, int64_t us, uint32_t task, struct failure *why)
+{
+	struct flow *f = w->flow;
+
+	return clock_tell(&f->clock, &f->opt->time, in, us, w->taken.unread) ?
+		worker_move_time(w, task, why) : 0;
+}
+
 /* Give the record its event time. Where that moves the watermark, what is due happens before
  * the record does. 1; 0: it is a bad record; -1: the run ends. */
 static int
@@ -303,10 +313,7 @@ tell_time(struct worker *w, struct record *r, struct failure *why)
 	if (!(f->op->when && !r->meta && f->op->when(w->op, r, &r->time_us)) &&
 		clock_time(&f->opt->time, w->time, f->opt->stage, r, &r->time_us, why) < 0)
 		return why->status == EXIT_DATA ? 0 : -1;
-	if (!clock_tell(&f->clock, &f->opt->time, record_input(r), r->time_us,
-			w->taken.unread))
-		return 1;
-	if (worker_move_time(w, r->task, why) < 0)
+	if (pass_time(w, record_input(r), r->time_us, r->task, why) < 0)
 		return -1;
 	w->emit.hand = r;
 	return 1;
@@ -637,6 +644,51 @@ peek_at_lines(struct worker *w, size_t i)
 	return i;
 }
 
+/* Whether records of the block in hand may be taken together. */
+static bool
+has_runs(const struct worker *w)
+{
+	const struct flow *f = w->flow;
+
+	return f->op->run && f->clock.on && !f->opt->time.idle_us && !f->opt->counts &&
+		!f->carries && !f->envelope_in && !w->where && !w->looks && !w->check_start &&
+		!f->skip && !f->ended && !w->block.meta && !w->block.origin;
+}
+
+/* Take records from i on, as long as they can be taken together. Returns the first that
+ * can't. */
+static size_t
+take_runs(struct worker *w, size_t i)
+{
+	struct flow *f = w->flow;
+	const struct operator *op = f->op;
+	const struct flow_time *time = &f->opt->time;
+	struct input *in = w->block.input;
+	int64_t first_us, newest_us;
+	struct failure why;
+	size_t n;
+	int rc;
+
+	while (i < w->scan.nlines && (n = op->run(w->op, &w->block, i, &first_us, &newest_us))) {
+		emit_record_begin(&w->emit);
+		/* What is due before the first of them happens before all. */
+		rc = pass_time(w, in, first_us, 0, &why);
+		if (rc == 0)
+			rc = op->take_run(w->op, &w->block, i, clock_foresee(&f->clock, time, in,
+				newest_us, w->taken.unread), &why);
+		if (rc > 0 && pass_time(w, in, newest_us, 0, &why) < 0)
+			rc = -1;
+		if (rc < 0)
+			halt(w, &why);
+		if (rc <= 0)
+			break;
+		w->balance.in += n;
+		w->balance.held += n;
+		i += n;
+	}
+	return i;
+}
+
 /* Inputs may have been at rest for so long that time goes on without them. */
 static int
 rest(struct worker *w, struct failure *why)
@@ -712,7 +764,7 @@ work_on_lines(struct worker *w)
 	struct record r;
 	struct failure why;
 	const uint8_t *to = glance(w);
-	bool looks, peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
+	bool looks, runs = has_runs(w), peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
 	bool large = alone && f->op->flags & OP_LARGE;
 	size_t i;
 
@@ -721,6 +773,8 @@ work_on_lines(struct worker *w)
 		if (to && (i = pass_lines(w, to, i)) == w->scan.nlines)
 			break;
 		if (peeked && (i = peek_at_lines(w, i)) == w->scan.nlines)
+			break;
+		if (runs && ((i = take_runs(w, i)) == w->scan.nlines || w->halted))
 			break;
 		line = json_line_text(&w->scan, i);
 		if (looks && w->scan.line[i].flags & JSON_LINE_UNENDED) {

@@ -3,6 +3,7 @@
  *
  *	panes.c     tumbling, hopping, cumulate; partial results of these
  *	pane.c      the table of a task's panes
+ *	runs_take.c records of a grid that were folded before their turn
  *	sessions.c  session
  *	sliding.c   sliding; with the blocks of blocks.c
  *	counted.c   count
@@ -47,6 +48,8 @@ struct windows {
 	struct cell *view;        /* that is looked at */
 	struct fold_scratch sum;  /* cells put together */
 	struct fold_scratch part; /* a partial result */
+	struct fold_room *no_room;/* of a cell without any */
+	bool evicts;              /* where the state is full, what was touched last stays */
 	struct fold_work work;
 	struct windows_task *task;/* by id */
 	size_t ntasks, cap_tasks;
@@ -63,6 +66,7 @@ struct windows {
 
 /* Append the form of a key, JSON text, whose bytes sort as keys are to. */
 void windows_add_order(struct windows *, struct slice key_text, struct buf *);
+struct windows_task *windows_task_of(const struct windows *, uint32_t id);
 /* Add the record's values to the cell that is open. */
 int windows_fold(struct windows *, struct cell *, const struct reading *);
 int windows_merge(struct windows *, struct fold_cell *to, const struct fold_cell *from);
@@ -96,6 +100,10 @@ void panes_release(struct windows_task *);
 /* ---- panes.c --------------------------------------------------------------------------- */
 
 enum windows_became panes_add(struct windows *, struct windows_task *, const struct reading *);
+/* Open or make the cell of a key in a pane; window: of those of a new pane the one that closes
+ * first. */
+int panes_open_cell(struct windows *, struct windows_task *, struct cell *, struct key128 owner,
+	const struct span *pane, const struct span *window, struct slice key_text);
 /* Merge a cell that is not of this state into a window's. */
 enum windows_became panes_take(struct windows *, struct windows_task *, const struct span *,
 	struct slice identity, struct slice key_text, const struct fold_cell *);

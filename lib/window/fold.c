@@ -112,6 +112,12 @@ fold_place(struct fold *f, size_t n)
 	return at;
 }
 
+bool
+fold_takes_numbers(const struct fold *f)
+{
+	return fold_kind[f->func].numbers;
+}
+
 int
 fold_check(const struct fold *f, const struct fold_input *in, struct fold_work *w,
 	struct failure *why)

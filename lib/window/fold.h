@@ -109,6 +109,9 @@ struct fold_cell {
 int fold_check(const struct fold *, const struct fold_input *, struct fold_work *,
 	struct failure *why);
 
+/* Does it take numbers alone? Of them it can take all that are small, and need not be asked. */
+bool fold_takes_numbers(const struct fold *);
+
 /* Add what was checked. -1: no memory for it (the state's bounds). i: number of the fold. */
 int fold_add(const struct fold *, struct fold_cell *, unsigned i, const struct fold_input *,
 	struct fold_work *, struct failure *why);

@@ -350,9 +350,8 @@ changed(struct windows *w, struct windows_task *t, struct cell *c, struct key128
 	return WINDOWS_HELD;
 }
 
-/* Open or make the cell of a key in a pane. */
-static int
-open_cell(struct windows *w, struct windows_task *t, struct cell *c, struct key128 owner,
+int
+panes_open_cell(struct windows *w, struct windows_task *t, struct cell *c, struct key128 owner,
 	const struct span *s, const struct span *window, struct slice key_text)
 {
 	struct cell_head head = {.span = *s, .owner = owner};
@@ -388,7 +387,7 @@ panes_add(struct windows *w, struct windows_task *t, const struct reading *r)
 		return window_of(&w->plan->shape, &s, INT64_MIN, &window) ? WINDOWS_LATE :
 			WINDOWS_NONE;
 	c = r->plain ? cells_remember(w->cells, t->id, r->owner) : w->cell;
-	if (open_cell(w, t, c, r->owner, &s, &window, r->key) < 0)
+	if (panes_open_cell(w, t, c, r->owner, &s, &window, r->key) < 0)
 		return WINDOWS_FAILED;
 	cells_key_seen(c, r->key);
 	if (windows_fold(w, c, r) < 0)
@@ -405,7 +404,7 @@ panes_take(struct windows *w, struct windows_task *t, const struct span *s, stru
 	if (s->end_us <= t->closed_us)
 		return WINDOWS_LATE;
 	owner = cells_owner(w->cells, identity);
-	if (open_cell(w, t, w->cell, owner, s, s, key_text) < 0)
+	if (panes_open_cell(w, t, w->cell, owner, s, s, key_text) < 0)
 		return WINDOWS_FAILED;
 	cells_key_seen(w->cell, key_text);
 	if (windows_merge(w, &w->cell->fold, from) < 0)

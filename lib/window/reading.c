@@ -169,6 +169,35 @@ reading_note(const struct reading *reading, const struct json_scan *scan, struct
 	seen_make(&reading->rest->plan_seen, scan, notes);
 }
 
+static bool
+is_field(const struct reading_rest *r, const struct asked *a)
+{
+	return a->field != NO_FIELD && r->plan_seen.want[a->field] >= 0;
+}
+
+bool
+reading_fields(const struct reading *reading, int *value)
+{
+	const struct reading_rest *r = reading->rest;
+	bool all = !r->key.run || is_field(r, &r->key);
+	size_t i;
+
+	for (i = 0; i < r->plan->nspecs; i++) {
+		const struct asked *part = r->spec[i].part;
+
+		value[i] = r->plan->spec[i].fold.func == FOLD_COUNT ? -1 : part[SPEC_VALUE].field;
+		all &= !part[SPEC_WHERE].run && !part[SPEC_WHAT].run &&
+			(!part[SPEC_VALUE].run || is_field(r, &part[SPEC_VALUE]));
+	}
+	return all;
+}
+
+const struct seen_plan *
+reading_seen(const struct reading *reading)
+{
+	return &reading->rest->plan_seen;
+}
+
 bool
 reading_when(const struct reading *reading, const struct record *record, int64_t *us)
 {

@@ -44,6 +44,10 @@ void reading_release(struct reading *);
 
 /* operator.note: look at a block ahead of its records. */
 void reading_note(const struct reading *, const struct json_scan *, struct buf *notes);
+/* Of each spec, which value of a line (seen.h) it is given, -1: none; true if that is all that
+ * there is to it, and to the key. */
+bool reading_fields(const struct reading *, int *value);
+const struct seen_plan *reading_seen(const struct reading *);
 /* The event time, where that was noted: true. */
 bool reading_when(const struct reading *, const struct record *, int64_t *us);
 

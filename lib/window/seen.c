@@ -130,7 +130,7 @@ seen_make(const struct seen_plan *p, const struct json_scan *s, struct buf *note
 
 		seen = (struct seen *)(void *)(notes->p + i * p->bytes);
 		seen->told = !l->flags && pick_look(&p->wants, &d, at);
-		seen->assigned = 0;
+		seen->assigned = seen->run = 0;
 		seen->us = seen->told && p->time >= 0 ? time_at(p, &d, at[p->time], &memo) :
 			TIME_NONE;
 		for (k = 0; seen->told && k < p->nvalues; k++) {

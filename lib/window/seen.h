@@ -27,6 +27,7 @@ struct seen {
 	int64_t us;               /* TIME_NONE: it is not told */
 	bool told;                /* the values are */
 	uint32_t assigned;        /* with the owner: cell_keys; 0: that is not told */
+	uint32_t run;             /* in the notes: the one that begins here (runs.h); 0: none */
 	struct key128 owner;      /* of the key, which is plain */
 	struct seen_value value[];
 };

@@ -67,6 +67,8 @@ windows_new(const struct windows_plan *plan, const struct state_options *options
 	w->view = cell_new(w->cells);
 	fold_scratch_init(&w->sum, plan->fixed, plan->nfolds);
 	fold_scratch_init(&w->part, plan->fixed, plan->nfolds);
+	w->no_room = mem_zalloc((plan->nfolds + 1) * sizeof(*w->no_room));
+	w->evicts = ctx->place->evict;
 	return w;
 }
 
@@ -101,6 +103,7 @@ windows_free(struct windows *w)
 	cells_free(w->cells);
 	fold_scratch_release(&w->sum);
 	fold_scratch_release(&w->part);
+	free(w->no_room);
 	fold_work_release(&w->work);
 	json_scan_release(&w->scan);
 	buf_release(&w->key);
@@ -110,8 +113,8 @@ windows_free(struct windows *w)
 	free(w);
 }
 
-static struct windows_task *
-task_of(const struct windows *w, uint32_t id)
+struct windows_task *
+windows_task_of(const struct windows *w, uint32_t id)
 {
 	size_t i;
 
@@ -186,7 +189,7 @@ windows_assign(struct windows *w, uint32_t task, struct failure *why)
 int
 windows_revoke(struct windows *w, uint32_t task, struct failure *why)
 {
-	struct windows_task *t = task_of(w, task);
+	struct windows_task *t = windows_task_of(w, task);
 
 	task_release(t);
 	w->ntasks--;
@@ -269,7 +272,7 @@ windows_add(struct windows *w, uint32_t task, const struct reading *r, struct em
 {
 	w->emit = e;
 	w->why = why;
-	return tidy(w, engine_of(w)->add(w, task_of(w, task), r));
+	return tidy(w, engine_of(w)->add(w, windows_task_of(w, task), r));
 }
 
 enum windows_became
@@ -278,7 +281,7 @@ windows_take(struct windows *w, uint32_t task, const struct record *r, struct em
 {
 	w->emit = e;
 	w->why = why;
-	return tidy(w, partials_take(w, task_of(w, task), r));
+	return tidy(w, partials_take(w, windows_task_of(w, task), r));
 }
 
 static int
@@ -307,7 +310,7 @@ windows_watermark(struct windows *w, uint32_t task, int64_t us, struct emit *e,
 {
 	w->emit = e;
 	w->why = why;
-	return pass_time(w, task_of(w, task), us);
+	return pass_time(w, windows_task_of(w, task), us);
 }
 
 int

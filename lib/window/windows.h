@@ -8,6 +8,7 @@
 #include "flow/emit.h"
 #include "state/state.h"
 #include "window/reading.h"
+#include "window/runs.h"
 #include "window/window.h"
 
 struct windows_plan {
@@ -54,6 +55,14 @@ enum windows_became {
 /* A record goes into its windows; results that change are written. */
 enum windows_became windows_add(struct windows *, uint32_t task, const struct reading *,
 	struct emit *, struct failure *why);
+
+/* Records may be folded before their turn: true. The plan is to be released. */
+bool windows_runs(const struct windows *, const struct reading *, struct runs_plan *);
+
+/* All records of a run go into their windows, watermark_us being what it is behind them: 1; 0: they
+ * are to go one by one; -1. */
+int windows_take_run(struct windows *, uint32_t task, const struct block *, const struct run *,
+	int64_t watermark_us, struct failure *why);
 
 /* A partial result does. A record that is none is a bad record. */
 enum windows_became windows_take(struct windows *, uint32_t task, const struct record *,

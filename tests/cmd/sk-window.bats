@@ -469,6 +469,51 @@ gives() {
 	done
 }
 
+# Some are folded together, before their turn; with --where none are.
+@test "records that can be folded together give what they give one by one" {
+	python3 - >in <<-'END'
+		import json, random
+		random.seed(5)
+		keys = ["a", "b", "c", "d\u00e9", "e\"f", 7, 7.5, True, "x" * 40]
+		values = [1, 2.5, -3, 0.1, 10**17, 1e300, 12345678901234567890, "s", "t" * 30, None]
+		for i in range(2000):
+		    behind = random.choice([0, 0, 0, 1, 3, 9, 60, 200])
+		    e = {"t": round(1000 + i / 7 - behind, random.choice([0, 1, 3])),
+		         "k": random.choice(keys[:3] if i % 900 < 600 else keys),
+		         "v": random.choice(values[:4] if i % 1000 < 700 else values)}
+		    if random.random() < 0.1:
+		        del e["v"]
+		    print(json.dumps(e, ensure_ascii=i % 2 == 0))
+		    if i % 500 == 499:
+		        print("{\"t\":1,}" if i % 1000 == 999 else "")
+	END
+	split -n l/3 in part.
+	sum='-a s=sum(.v) -a m=avg(.v) -a d=stddev(.v)'
+	any='-a lo=min(.v) -a hi=max(.v) -a f=first(.v) -a l=last(.v) -a k=last(.k)'
+	folded() {
+		local where
+		for where in '-w true' '' '--jobs 1'; do
+			rm -f "late.$where"
+			sk-window "$@" --time .t --delay 5s --on-error skip $where -v \
+				--late "late.$where" >"out.$where" 2>"err.$where" || [ $? = 1 ]
+			cmp 'out.-w true' "out.$where"
+			cmp 'late.-w true' "late.$where"
+			cmp 'err.-w true' "err.$where"
+		done
+		[ -s 'out.-w true' ]
+	}
+	for w in '--tumbling 10s' '--tumbling 7s --offset 3s --lateness 20s' '--hopping 30s/7s' \
+		'--hopping 5s/20s' '--cumulate 60s/10s' '--tumbling 1d --tz Europe/Berlin'; do
+		folded $w -k .k $sum in
+		folded $w -k .k $any in
+	done
+	for how in "-k .k|. $any" "$sum" "-a n=count" "-k .v -a n=count" "-k .k -a x=topk(.v;2)"; do
+		folded --tumbling 10s $how in
+		[ -s late. ]
+		folded --tumbling 10s $how part.aa part.ab part.ac
+	done
+}
+
 @test "results go on through a checkpointed pipe with a time of their own" {
 	with_orders
 	sk-cat orders.ndjson --time .ts --delay 5s --checkpoint 10ms --state s |
