@@ -16,8 +16,8 @@ enum {
 	CLOSE_MS = 10000,
 	BATCH_BYTES = 1000000,       /* librdkafka's default */
 	QUEUE_KBYTES = 32768,        /* client.c's */
-	QUEUE_LEAST = 8192,
-	PARTITION_KBYTES = 2048,     /* two batches */
+	QUEUE_LEAST = 4096,
+	PARTITION_KBYTES = 1024,     /* a batch */
 	DEFAULT_MAX_BYTES = 1048588, /* a broker's, where it won't tell */
 	RECORD_OVERHEAD = 100, /* of a batch's and a record's own fields, at the most */
 	HEADER_OVERHEAD = 10,
@@ -30,6 +30,8 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 	struct kafka_producer *p = opaque;
 	struct failure why;
 
+	p->queued--;
+	p->queued_bytes -= m->len + m->key_len;
 	if (!p->ask.delivered || p->doomed)
 		return;
 	/* Of a dead producer records are purged, which tells little. */
@@ -220,9 +222,10 @@ is_zstd(rd_kafka_conf_t *conf)
 	       strcmp(text, "zstd") == 0;
 }
 
-/* What waits fits into the processor's caches, if there is room for full batches: a queue of
- * 32 MB takes a quarter more of its time. A record that has no room in an empty queue would
- * wait for ever. */
+/* What waits fits into the processor's caches, if there is room for full batches, of which
+ * five at the most are on their way to a broker: a queue of two batches a partition takes a
+ * tenth more of its time, and one of 32 MB more than a third. A record that has no room in an
+ * empty queue would wait for ever. */
 static int
 fit_queue(struct kafka_producer *p, rd_kafka_conf_t *conf, uint32_t partitions,
 	struct failure *why)
@@ -238,6 +241,8 @@ fit_queue(struct kafka_producer *p, rd_kafka_conf_t *conf, uint32_t partitions,
 	}
 	if (kbytes < record)
 		kbytes = record;
+	p->room = get_number(conf, "queue.buffering.max.messages");
+	p->room_bytes = UINT64_C(1024) * kbytes;
 	return set_number(conf, name, kbytes, why);
 }
 
@@ -383,9 +388,8 @@ send_whole(struct kafka_producer *p, const struct kafka_topic *t, const struct k
 	return err;
 }
 
-/* What librdkafka would refuse, or change. */
-static int
-check_send(const struct kafka_topic *t, const struct kafka_send *s, struct failure *why)
+int
+producer_check(const struct kafka_topic *t, const struct kafka_send *s, struct failure *why)
 {
 	uint64_t size = s->key.n + s->value.n + RECORD_OVERHEAD;
 	size_t i;
@@ -409,16 +413,28 @@ check_send(const struct kafka_topic *t, const struct kafka_send *s, struct failu
 	return 0;
 }
 
-/* A transaction that has to be aborted takes no more records. */
-static int
-not_queued(struct kafka_producer *p, const struct kafka_topic *t, rd_kafka_resp_err_t err,
-	struct failure *why)
+int
+producer_not_queued(struct kafka_producer *p, const struct kafka_topic *t,
+	rd_kafka_resp_err_t err, struct failure *why)
 {
+	/* A transaction that has to be aborted takes no more records. */
 	if (p->ask.transaction && kafka_producer_poll(p, why) < 0)
 		return -1;
 	if (p->ask.transaction && err == RD_KAFKA_RESP_ERR__STATE)
 		return fail(why, EXIT_TRY_AGAIN, "%s: the transaction has failed", t->name);
 	return kafka_fail(&p->client, why, err, "%s", t->name);
+}
+
+int
+producer_queued(struct kafka_producer *p, size_t n, uint64_t bytes, struct failure *why)
+{
+	p->queued += n;
+	p->queued_bytes += bytes;
+	p->unpolled += (unsigned)n;
+	if (p->unpolled < 1000)
+		return 0;
+	p->unpolled = 0;
+	return kafka_producer_poll(p, why);
 }
 
 int
@@ -429,24 +445,21 @@ kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
 	bool is_short = s->ts_ms == TIME_NONE && !s->nheaders;
 	rd_kafka_resp_err_t err;
 
-	if (check_send(t, s, why) < 0)
+	if (producer_check(t, s, why) < 0)
 		return -1;
 	for (;;) {
 		err = is_short ? send_short(t, s, partition) : send_whole(p, t, s, partition);
 		if (!err)
 			break;
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-			return not_queued(p, t, err, why);
+			return producer_not_queued(p, t, err, why);
 		/* Room comes with delivery reports. */
 		rd_kafka_poll(p->client.rk, 100);
 		if (kafka_producer_poll(p, why) < 0)
 			return -1;
 	}
-	if (++p->unpolled >= 1000) {
-		p->unpolled = 0;
-		return kafka_producer_poll(p, why);
-	}
-	return 0;
+	p->whole |= !is_short;
+	return producer_queued(p, 1, s->key.n + s->value.n, why);
 }
 
 int
@@ -505,5 +518,6 @@ kafka_producer_close(struct kafka_producer *p)
 			p->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	if (kafka_client_stop(&p->client, CLOSE_MS) < 0)
 		return; /* librdkafka's threads still know it */
+	free(p->many);
 	free(p);
 }

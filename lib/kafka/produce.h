@@ -69,6 +69,11 @@ const struct kafka_topic *kafka_producer_topic(struct kafka_producer *, const ch
 int kafka_producer_send(struct kafka_producer *, const struct kafka_topic *,
 	const struct kafka_send *, struct failure *why);
 
+/* Queue n records, in order, which costs less than one by one. Those before *taken are queued;
+ * where it fails, that is the one that it failed on. */
+int kafka_producer_send_many(struct kafka_producer *, const struct kafka_topic *,
+	const struct kafka_send *, size_t n, size_t *taken, struct failure *why);
+
 /* Run the delivery reports that have come. -1: the producer is dead (EXIT_FENCED,
  * ...). */
 int kafka_producer_poll(struct kafka_producer *, struct failure *why);

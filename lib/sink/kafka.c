@@ -79,6 +79,8 @@ struct kafka_sink {
 	struct envelope_reader reader;
 	struct header *all;              /* of the record in hand */
 	size_t cap_all;
+	struct kafka_send *run;          /* records in hand that can go together */
+	size_t nrun, cap_run;
 };
 
 /* ---- the producers that all share ----------------------------------------------------------- */
@@ -419,16 +421,6 @@ to_send(const struct record *r, struct slice value)
 }
 
 static int
-send_keyed(struct kafka_sink *s, const struct record *r, struct slice key,
-	struct failure *why)
-{
-	struct kafka_send send = to_send(r, r->bytes);
-
-	send.key = key;
-	return kafka_producer_send(s->topic->producer, s->topic->topic, &send, why);
-}
-
-static int
 send_record(struct kafka_sink *s, const struct record *r, struct slice value,
 	struct failure *why)
 {
@@ -551,36 +543,61 @@ look_at(struct kafka_sink *s, const struct record *v, size_t n)
 		scan_lines(s);
 }
 
+/* Records in hand, up to i, that wait to go together. */
+static int
+send_run(struct kafka_sink *s, size_t i, struct failure *why)
+{
+	size_t n = s->nrun, taken;
+
+	s->nrun = 0;
+	if (!n || kafka_producer_send_many(s->topic->producer, s->topic->topic, s->run, n, &taken,
+			why) == 0)
+		return 0;
+	return not_sent(s, i - n + taken, why);
+}
+
+/* A record that is asked for something, and whose key was not found. */
+static int
+send_asked(struct kafka_sink *s, const struct record *v, size_t *line, struct failure *why)
+{
+	struct record r = *v;
+	struct json_doc doc;
+
+	if (r.root != JSON_NONE && !(r.doc && r.doc->pos)) {
+		r.doc = &doc;
+		if (json_line_doc(&s->scan, (*line)++, true, &doc, why) < 0)
+			return -1;
+	}
+	return send_record(s, &r, r.bytes, why);
+}
+
 static int
 sink_put(struct sink *base, const struct record *v, size_t n, struct failure *why)
 {
 	struct kafka_sink *s = (struct kafka_sink *)base;
-	struct json_doc doc;
-	struct record r;
 	size_t i, line = 0;
-	int rc;
 
 	base->refused = false;
 	if (check(s->out, why) < 0)
 		return -1;
 	if (s->asks)
 		look_at(s, v, n);
+	s->run = mem_grow(s->run, &s->cap_run, n, sizeof(*s->run));
+	s->nrun = 0;
 	for (i = 0; i < n; i++) {
-		if (s->asks && s->found[i].p) {
-			rc = send_keyed(s, &v[i], s->found[i], why);
-		} else {
-			r = v[i];
-			if (s->asks && r.root != JSON_NONE && !(r.doc && r.doc->pos)) {
-				r.doc = &doc;
-				if (json_line_doc(&s->scan, line++, true, &doc, why) < 0)
-					return not_sent(s, i, why);
-			}
-			rc = send_record(s, &r, r.bytes, why);
+		if (!s->asks || s->found[i].p) {
+			s->run[s->nrun] = to_send(&v[i], v[i].bytes);
+			if (s->asks)
+				s->run[s->nrun].key = s->found[i];
+			s->nrun++;
+			continue;
 		}
-		if (rc < 0)
+		if (send_run(s, i, why) < 0)
+			return -1;
+		if (send_asked(s, &v[i], &line, why) < 0)
 			return not_sent(s, i, why);
 	}
-	return check(s->out, why);
+	return send_run(s, n, why) < 0 ? -1 : check(s->out, why);
 }
 
 static int
@@ -640,6 +657,7 @@ sink_close(struct sink *base)
 	free(s->header_name);
 	free(s->found);
 	free(s->all);
+	free(s->run);
 	free(s->before);
 	free(s->after);
 	free(s->name);

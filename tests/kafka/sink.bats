@@ -231,6 +231,34 @@ oversized() {
 	sk-cat -e "kafka:$topic?until=end" | grep -o '"value.*' | diff - <(grep -o '"value.*' in)
 }
 
+@test "a queue that is full changes no order, whether the next ones are short or long" {
+	fresh_topic 1
+	python3 - >in <<-'END'
+		for n in range(6000):
+		    print('{"k":"%d","n":%d,"pad":"%s"}' % (n % 7, n, "x" * (90000 if n % 50 == 9 else n % 11)))
+	END
+	run_tool sk-cat in -o "kafka:$topic?key=.k" -X queue.buffering.max.kbytes=1000
+	assert_success
+	cmp in <(sk-cat "kafka:$topic?until=end")
+	fresh_topic 1
+	run_tool sk-cat in -o "kafka:$topic?key=.k" -X queue.buffering.max.messages=100
+	assert_success
+	cmp in <(sk-cat "kafka:$topic?until=end")
+}
+
+@test "records with and without headers, and tombstones, stay in order" {
+	fresh_topic 1
+	python3 - >in <<-'END'
+		for n in range(3000):
+		    headers = '[["h","%d"]]' % n if 1000 < n < 1200 and n % 5 == 0 else '[]'
+		    value = 'null' if n % 11 == 0 else '{"n":%d}' % n
+		    print('{"key":"%d","headers":%s,"value":%s}' % (n, headers, value))
+	END
+	run_tool sk-cat -e in -o "kafka:$topic"
+	assert_success
+	cmp in <(sk-cat -e "kafka:$topic?until=end" | jq -c '{key, headers, value}')
+}
+
 @test "a million records there and back, in bounded memory" {
 	fresh_topic 4
 	seq 1000000 >in
