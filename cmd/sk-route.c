@@ -6,13 +6,12 @@
  * vanishes. A name that comes from data is one safe path component, or it is no match.
  * Memory: one block of input, a buffer a sink.
  */
-#include <fnmatch.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "job/job.h"
+#include "route/route.h"
 
 struct rule {
 	char *text;              /* owned: the expression */
@@ -22,14 +21,14 @@ struct rule {
 
 static struct {
 	struct opt_list rules;
-	const struct opt_list *allow;
 	const char *file, *by, *fallback;
 	bool all, drop_unmatched;
 	struct rule *rule;
 	size_t nrules, cap_rules;
 	const struct expr *by_expr;
 	int default_outlet;      /* -1: none */
-	char *topic;             /* of -o, with its {}; NULL: it is no topic */
+	struct route_names names;
+	char *topic;             /* of -o; NULL: it is no topic */
 } config = {.default_outlet = -1};
 
 struct route {
@@ -70,54 +69,6 @@ route_close(void *self)
 	free(r);
 }
 
-/* May this name fill the template? --allow is about names, and about topics as a whole. */
-static bool
-is_allowed(struct route *route, struct slice name)
-{
-	const char *at = config.topic, *hole;
-	size_t i;
-
-	if (!text_is_component(name))
-		return false;
-	if (!config.allow->n)
-		return true;
-	buf_reset(&route->shown);
-	for (; at && (hole = strstr(at, "{}")); at = hole + 2) {
-		buf_add(&route->shown, at, (size_t)(hole - at));
-		buf_add_slice(&route->shown, name);
-	}
-	buf_adds(&route->shown, at ? at : "");
-	if (!at)
-		buf_add_slice(&route->shown, name);
-	for (i = 0; i < config.allow->n; i++)
-		if (fnmatch(config.allow->v[i], buf_cstr(&route->shown), 0) == 0)
-			return true;
-	return false;
-}
-
-/* The name that a value of --by stands for, in route->name; false if it can be none. */
-static bool
-name_of(struct route *route, const struct value *v)
-{
-	buf_reset(&route->name);
-	switch (value_type(v)) {
-	case JSON_STRING:
-		value_add_text(&route->name, v);
-		break;
-	case JSON_NUMBER:
-		value_add_canonical(&route->name, v);
-		break;
-	case JSON_TRUE:
-	case JSON_FALSE:
-		value_add_json(&route->name, v);
-		break;
-	default:
-		value_add_json(&route->name, v);
-		return false;
-	}
-	return is_allowed(route, buf_slice(&route->name));
-}
-
 /* Fill the template of -o. 1: matched, 0: no, -1: bad record. */
 static int
 by_value(struct route *route, const struct record *r, struct emit *e, struct failure *why)
@@ -136,7 +87,7 @@ by_value(struct route *route, const struct record *r, struct emit *e, struct fai
 		n = fail_record(why, "unmatched", "--by gives several values: --all sends the "
 			"event to each");
 	for (i = 0; i < n; i++) {
-		if (!name_of(route, &v[i]))
+		if (!route_name(&config.names, &route->name, &route->shown, &v[i]))
 			continue;
 		emit_same_named(e, 0, buf_slice(&route->name), r);
 		matched = 1;
@@ -248,39 +199,21 @@ static const struct operator route_operator = {
 
 /* ---- the command line ---------------------------------------------------------------------- */
 
-static struct slice
-trimmed(struct slice s)
-{
-	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
-		s = slice_of(s.p + 1, s.n - 1);
-	while (s.n && strchr(" \t\r", s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
-/* 'EXPR => SINK': the last arrow counts, since an expression may hold one in a string. */
 static int
-add_rule(struct job *job, const char *what, struct slice text, struct failure *why)
+add_rule(void *arg, const char *what, struct slice text, struct failure *why)
 {
+	struct job *job = arg;
 	struct slice expr, sink;
 	struct rule *rule;
 	char *uri;
-	size_t i;
 	int outlet;
 
-	for (i = text.n < 4 ? 0 : text.n - 3; i > 0; i--)
-		if (memcmp(text.p + i, "=>", 2) == 0 && strchr(" \t", text.p[i - 1]))
-			break;
-	expr = trimmed(slice_of(text.p, i));
-	sink = trimmed(slice_of(text.p + i + 2, i ? text.n - i - 2 : 0));
-	if (!i || !expr.n || !sink.n)
+	if (route_split(text, &expr, &sink) < 0)
 		return fail(why, EXIT_USAGE, "%s: a rule reads 'EXPR => SINK'", what);
 	uri = mem_dup(sink.p, sink.n);
-	if (strstr(uri, "{}")) {
-		free(uri);
-		return fail(why, EXIT_USAGE, "%s: only -o takes a {}, with --by", what);
-	}
-	outlet = flow_outlet(job->flow, uri, true, why);
+	outlet = strstr(uri, "{}") ?
+		fail(why, EXIT_USAGE, "only -o takes a {}, with --by") :
+		flow_outlet(job->flow, uri, true, why);
 	free(uri);
 	if (outlet < 0)
 		return fail_within(why, "%s: ", what);
@@ -293,37 +226,6 @@ add_rule(struct job *job, const char *what, struct slice text, struct failure *w
 }
 
 static int
-read_rules(struct job *job, const char *path, struct failure *why)
-{
-	FILE *f = fopen(path, "re");
-	char *line = NULL;
-	size_t cap = 0, number = 0;
-	struct slice s;
-	ssize_t n;
-	int rc = 0;
-
-	if (!f)
-		return fail(why, EXIT_NOINPUT, "--rules %s: cannot open it", path);
-	while (rc == 0 && (n = getline(&line, &cap, f)) >= 0) {
-		number++;
-		s = slice_of(line, (size_t)n);
-		if (s.n && s.p[s.n - 1] == '\n')
-			s.n--;
-		s = trimmed(s);
-		if (!s.n || s.p[0] == '#')
-			continue;
-		rc = add_rule(job, "--rules", s, why);
-		if (rc < 0)
-			fail_within(why, "%s:%zu: ", path, number);
-	}
-	if (rc == 0 && ferror(f))
-		rc = fail(why, EXIT_IO, "--rules %s: cannot read it", path);
-	free(line);
-	fclose(f);
-	return rc;
-}
-
-static int
 prepare(struct job *job, void *unused, char **operands, int n, struct failure *why)
 {
 	size_t i;
@@ -331,13 +233,13 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 	(void)unused;
 	(void)operands;
 	(void)n;
-	config.allow = job->allow;
 	if (strncmp(job->to, "kafka:", 6) == 0)
 		config.topic = mem_dup(job->to + 6, strcspn(job->to + 6, "?"));
+	config.names = (struct route_names){job->allow->v, job->allow->n, config.topic};
 	for (i = 0; i < config.rules.n; i++)
 		if (add_rule(job, "--rule", slice_str(config.rules.v[i]), why) < 0)
 			return -1;
-	if (config.file && read_rules(job, config.file, why) < 0)
+	if (config.file && route_read(config.file, "--rules", add_rule, job, why) < 0)
 		return -1;
 	if (!config.nrules && !config.by)
 		return fail(why, EXIT_USAGE, "nothing says where to: -r 'EXPR => SINK', --rules "
@@ -348,7 +250,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 		return fail(why, EXIT_USAGE, "-o is of use with --by only: rules name their sinks");
 	if (config.fallback && config.drop_unmatched)
 		return fail(why, EXIT_USAGE, "--default and --drop-unmatched exclude each other");
-	if (config.by && config.topic && !config.allow->n)
+	if (config.by && config.topic && !config.names.n)
 		return fail(why, EXIT_USAGE, "topics that data choose need --allow GLOB");
 	if (config.by) {
 		config.by_expr = job_expr(job, "--by", config.by, NULL, why);
