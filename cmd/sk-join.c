@@ -284,6 +284,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 	if (join_plan_read(&plan, &around, operands, n, why) < 0)
 		return -1;
 	job->run.timed = plan.timed;
+	plan.one_thread = job->run.one_thread;
 	/* Records that are looked up don't know of each other. */
 	if (plan.with == WITH_TABLE)
 		job->run.serial = false;

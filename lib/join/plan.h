@@ -37,6 +37,7 @@ struct join_plan {
 	const char *key, *table, *query, *topic, *within, *type_text;
 	int64_t wait_us;
 	bool null_key;
+	bool one_thread;             /* no other, for any work */
 	const struct expr *expr[PLAN_EXPRS]; /* the caller's; NULL: none */
 	/* By join_plan_read: */
 	enum join_with with;

@@ -7,6 +7,7 @@
 #include "base/pages.h"
 
 #define LEAST 1024
+#define MOST_GROWTH 8           /* what is expected may be wrong */
 #define PAGED ((size_t)1 << 20) /* bytes from which on slots are in large pages */
 
 struct row {
@@ -69,6 +70,8 @@ grow(struct rows *r)
 	struct rows_slot *old = r->slot;
 	size_t at;
 
+	while (slots < had * MOST_GROWTH && slots / 4 * 3 <= r->expected)
+		slots *= 2;
 	r->slot = new_slots(slots);
 	r->mask = slots - 1;
 	for (i = 0; i < had; i++) {

@@ -16,6 +16,7 @@ struct rows_slot {
 struct rows {
 	struct rows_slot *slot;
 	size_t n, mask;    /* slots - 1; 0 without slots */
+	size_t expected;   /* rows, as far as is known; 0: it is not */
 	struct pool pool;
 };
 
@@ -23,6 +24,8 @@ void rows_put(struct rows *, uint64_t hash, struct slice key, struct slice conte
 
 /* The content of the row of that key; p == NULL: there is none. */
 struct slice rows_find(const struct rows *, uint64_t hash, struct slice key);
+
+#define ROWS_NEAR 4 /* slots, mostly of one line of the cache */
 
 /* Two steps of bringing a row near: its slot, and, some time later, the row. */
 static inline void
@@ -35,11 +38,16 @@ rows_prefetch(const struct rows *r, uint64_t hash)
 static inline void
 rows_prefetch_row(const struct rows *r, uint64_t hash)
 {
-	const struct rows_slot *s;
+	const struct rows_slot *s = NULL;
+	size_t i;
 
 	if (!r->slot)
 		return;
-	s = &r->slot[hash & r->mask];
+	for (i = 0; i < ROWS_NEAR; i++) {
+		s = &r->slot[(hash + i) & r->mask];
+		if (s->hash == hash || !s->row)
+			break;
+	}
 	if (s->row) {
 		__builtin_prefetch(s->row);
 		__builtin_prefetch((const char *)s->row + 64);

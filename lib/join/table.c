@@ -1,10 +1,12 @@
 /* Rows of a file of lines. */
 #include "join/table.h"
 
+#include "join/row_blocks.h"
 #include "source/source.h"
 #include "state/state.h"
 
 #define AHEAD 16 /* rows */
+#define EXPECTED_PART 64 /* of the memory there is, in bytes a row, for slots that may be too many */
 
 int
 table_add(struct table_reader *t, const struct record *row, struct failure *why)
@@ -45,16 +47,16 @@ bad_row(const struct table_reader *t, uint64_t line, struct failure *why)
 	return fail_within(why, "%s:%llu: ", t->plan->table, (unsigned long long)line);
 }
 
+/* before: lines of the blocks before. */
 static int
-add_block(struct table_reader *t, struct json_scan *scan, struct block *b, uint64_t before,
-	struct failure *why)
+add_block(struct table_reader *t, struct row_block *rows, uint64_t before, struct failure *why)
 {
+	struct block *b = &rows->block;
+	struct json_scan *scan = &rows->scan;
 	struct json_doc doc;
 	uint64_t hash;
 	size_t i;
 
-	json_scan_block(scan, b->p, b->n, false);
-	sides_note(t->sides, scan, &b->notes);
 	for (i = 0; i < scan->nlines; i++) {
 		struct record r = {.line = json_line_text(scan, i), .doc = &doc, .block = b,
 			.index = (uint32_t)i, .offset = b->offset + scan->line[i].start,
@@ -67,7 +69,31 @@ add_block(struct table_reader *t, struct json_scan *scan, struct block *b, uint6
 			table_add(t, &r, why) < 0)
 			return bad_row(t, before + scan->line[i].number + 1, why);
 	}
+	/* As far as it is read, rows say how many there will be; where that takes not much. */
+	t->rows->expected = rows->part > 0 ? (size_t)((double)t->rows->n / rows->part) : 0;
+	if (t->rows->expected > t->max_memory / EXPECTED_PART)
+		t->rows->expected = 0;
 	return 0;
+}
+
+static int
+read_blocks(struct table_reader *t, struct row_blocks *blocks, struct failure *why)
+{
+	struct row_block *b;
+	uint64_t lines = 0;
+	int rc;
+
+	while ((rc = row_blocks_next(blocks, &b, why)) > 0) {
+		if (b->block.too_long) {
+			fail_record(why, "too-long", "a line of %llu bytes is longer than a row "
+				"may be", (unsigned long long)b->block.too_long);
+			return bad_row(t, lines + 1, why);
+		}
+		if (add_block(t, b, lines, why) < 0)
+			return -1;
+		lines += b->scan.feeds;
+	}
+	return rc;
 }
 
 static int
@@ -76,9 +102,7 @@ read_lines(struct table_reader *t, struct failure *why)
 	const char *uri = t->plan->table;
 	struct source_options options = {0};
 	struct source *source = source_open(&uri, 1, &options, why);
-	struct json_scan scan = {0};
-	struct block block = {0};
-	uint64_t lines = 0;
+	struct row_blocks *blocks = NULL;
 	int rc = -1;
 
 	if (!source)
@@ -87,25 +111,12 @@ read_lines(struct table_reader *t, struct failure *why)
 		fail(why, EXIT_USAGE, "--table %s: a table is a file of rows", uri);
 		goto out;
 	}
-	while ((rc = source->read(source, &block, why)) > 0) {
-		if (block.too_long) {
-			fail_record(why, "too-long", "a line of %llu bytes is longer than a row "
-				"may be", (unsigned long long)block.too_long);
-			rc = bad_row(t, lines + 1, why);
-			break;
-		}
-		rc = add_block(t, &scan, &block, lines, why);
-		if (rc < 0)
-			break;
-		lines += scan.feeds;
-		block.origin = NULL;
-		block.meta = NULL;
-	}
+	blocks = row_blocks_new(source, t->sides, t->plan->one_thread);
+	rc = read_blocks(t, blocks, why);
 	if (rc == 0 && flow_draining())
 		rc = fail(why, EXIT_TRY_AGAIN, "%s: interrupted before the table was read", uri);
 out:
-	json_scan_release(&scan);
-	block_release(&block);
+	row_blocks_free(blocks);
 	source->close(source);
 	return rc;
 }

@@ -436,6 +436,42 @@ for s in sys.argv[2:]:
 c.commit()' "$@"
 }
 
+# From the second block on another thread reads it.
+@test "a large table: the last row of a key counts, a bad one is told by its line, a signal ends it" {
+	awk 'BEGIN {for (i = 1; i <= 40000; i++) printf "{\"id\":%d,\"n\":%d,\"pad\":\"%040d\"}\n", \
+		i % 29999, i, i}' >large
+	seq -f '{"id":%.0f}' 0 30010 >in
+	awk 'BEGIN {for (i = 0; i < 29999; i++) print i + 29999 * (i == 0 || i + 29999 <= 40000)}' >want
+	for args in '' '--jobs 1' '--jobs 3'; do
+		# shellcheck disable=SC2086  # words
+		sk-join -k .id --table large --emit '$right.n' $args in | cmp - want
+	done
+	zstd -qk large
+	sk-join -k .id --table large.zst --emit '$right.n' in | cmp - want
+	for line in 1 5 39990; do
+		sed "${line}s/\"id\":[0-9]*/\"id\":null/" large >nulls
+		sed "${line}s/:/;/" large >broken
+		run_tool sk-join -k .id --table nulls in
+		assert_status 65
+		assert_output ''
+		assert_says "nulls:$line: the key is null or missing"
+		run_tool sk-join -k .id --table broken in
+		assert_status 65
+		assert_output ''
+		assert_says "broken:$line:6: "
+	done
+	mkfifo slow
+	sk-join -k .id --table slow in 2>err &
+	exec 5>slow
+	cat large >&5
+	kill -TERM $!
+	rc=0
+	wait $! || rc=$?
+	exec 5>&-
+	assert_equal "$rc $(cat err)" \
+		'75 sk-join: slow: interrupted before the table was read'
+}
+
 @test "a SQLite database is a table: integers, reals, text, blobs, nulls" {
 	sql users.db 'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, x REAL, b BLOB)' \
 		"INSERT INTO users VALUES (1, 'Ann \"é\"', 1.5, x'00ff'), (9007199254740993, NULL, 1e300, NULL)"
