@@ -44,15 +44,40 @@ buf_addf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Before p. */
+static inline char *
+two_digits(char *p, unsigned v)
+{
+	static const char pairs[] =
+		"00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+		"40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+		"8081828384858687888990919293949596979899";
+
+	p -= 2;
+	memcpy(p, pairs + (size_t)v * 2, 2);
+	return p;
+}
+
 void
 buf_addu(struct buf *b, uint64_t v)
 {
 	char digits[20], *p = digits + sizeof(digits);
 
-	do
-		*--p = (char)('0' + v % 10);
-	while (v /= 10);
+	for (; v >= 100; v /= 100)
+		p = two_digits(p, (unsigned)(v % 100));
+	if (v >= 10)
+		p = two_digits(p, (unsigned)v);
+	else
+		*--p = (char)('0' + v);
 	buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+void
+buf_addi(struct buf *b, int64_t v)
+{
+	if (v < 0)
+		buf_addc(b, '-');
+	buf_addu(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 const char *

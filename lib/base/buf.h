@@ -31,8 +31,9 @@ void buf_grow(struct buf *, size_t extra);
 void buf_addf(struct buf *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vaddf(struct buf *, const char *fmt, va_list);
 
-/* Append a number in decimal digits. */
+/* Append a number in decimal digits, without and with a sign. */
 void buf_addu(struct buf *, uint64_t);
+void buf_addi(struct buf *, int64_t);
 
 /* The bytes as a C string: a NUL stands after the last one. Owned by the buf. */
 const char *buf_cstr(struct buf *);

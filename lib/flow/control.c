@@ -261,19 +261,46 @@ read_kind(const struct json_doc *d, struct control *c, struct failure *why)
 	return 0;
 }
 
+/* As control_add_watermark() writes it, rest being what follows the run. */
+static bool
+usual_watermark(struct slice rest, int64_t *us)
+{
+	static const struct slice open = SLICE_INIT("\",\"ts\":");
+	const char *p = rest.p + open.n, *end = rest.p + rest.n;
+	bool negative;
+	int64_t v = 0;
+
+	if (!slice_starts(rest, open) || end[-1] != '}')
+		return false;
+	negative = *p == '-';
+	p += negative;
+	/* No digit may be missing, none may be too many, and 0 may not begin more of them. */
+	if (end - p < 2 || end - p > 19 || (*p == '0' && end - p > 2))
+		return false;
+	for (; p < end - 1; p++) {
+		if (*p < '0' || *p > '9')
+			return false;
+		v = v * 10 + (*p - '0');
+	}
+	*us = negative ? -v : v;
+	return true;
+}
+
 int
 control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 	struct failure *why)
 {
 	struct json_doc d;
 	struct control got = {0};
-	struct slice run;
+	struct slice run, rest;
 	size_t kind;
 
 	if (!head(line, &kind, &run))
 		return fail(why, EXIT_DATA, "not a control record");
 	got.kind = kinds[kind].kind;
-	if (got.kind == CONTROL_STATE) {
+	rest = slice_of(run.p + run.n, line.n - (size_t)(run.p + run.n - line.p));
+	if (got.kind == CONTROL_STATE ||
+		(got.kind == CONTROL_WATERMARK && usual_watermark(rest, &got.us))) {
 		*c = got;
 		return 0;
 	}
@@ -424,11 +451,16 @@ control_add_epoch(struct buf *b, struct slice run, const struct control *c)
 	buf_addf(b, ",\"lines\":%llu}\n", (unsigned long long)c->lines);
 }
 
+/* Of many records each is followed by one. */
 void
 control_add_watermark(struct buf *b, struct slice run, int64_t us)
 {
-	begin(b, "watermark", run);
-	buf_addf(b, ",\"ts\":%lld}\n", (long long)us);
+	buf_reserve(b, RUN_MAX + 64);
+	buf_add_slice(b, SLICE("{\"$sk\":\"watermark\",\"run\":\""));
+	buf_add_slice(b, run);
+	buf_add_slice(b, SLICE("\",\"ts\":"));
+	buf_addi(b, us);
+	buf_add_slice(b, SLICE("}\n"));
 }
 
 void

@@ -184,6 +184,26 @@ told_record(struct worker *w, const struct told *t, struct slice line, struct js
 	return r;
 }
 
+/* The record of an envelope line that is in the block as it came. */
+static struct record
+told_line(struct worker *w, const struct told *t, const struct meta *m, struct json_doc *doc)
+{
+	struct record r = worker_record(w, t->record);
+	struct failure ignored;
+
+	json_line_doc(&w->scan, t->record, true, doc, &ignored);
+	r.doc = doc;
+	r.root = t->root;
+	r.bytes = json_text(doc, t->root);
+	r.meta = m;
+	r.time_us = t->time_us;
+	if (m->tombstone) {
+		r.bytes = (struct slice){0};
+		r.root = JSON_NONE;
+	}
+	return r;
+}
+
 /* Gather lines from i on that go to the sink in the same way; returns how many. */
 static size_t
 gather(struct worker *w, const struct port_out *o, size_t i, struct cursor *c)
@@ -204,6 +224,9 @@ gather(struct worker *w, const struct port_out *o, size_t i, struct cursor *c)
 		line = next_line(o, c, o->told[i + n].n);
 		if (envelopes)
 			buf_add_slice(&f->gathered, line);
+		else if (o->told[i + n].as == TOLD_LINE)
+			f->put[n] = told_line(w, &o->told[i + n], &o->meta[i + n],
+				&f->put_doc[n]);
 		else
 			f->put[n] = told_record(w, &o->told[i + n], line, &f->put_doc[n]);
 	}

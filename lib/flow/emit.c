@@ -33,6 +33,7 @@ emit_release(struct emit *e)
 			continue;
 		buf_release(&e->out[i]->own);
 		free(e->out[i]->told);
+		free(e->out[i]->meta);
 		free(e->out[i]->piece);
 		free(e->out[i]);
 	}
@@ -41,6 +42,7 @@ emit_release(struct emit *e)
 	free(e->saved);
 	table_release(&e->names);
 	buf_release(&e->scratch);
+	envelope_writer_release(&e->writer);
 }
 
 void
@@ -174,6 +176,16 @@ tell(struct emit *e, struct port_out *o, enum told_as as, size_t n)
 	};
 }
 
+/* The same of the record in hand, which is an envelope line. */
+static void
+tell_line(struct emit *e, struct port_out *o, const struct record *r)
+{
+	o->meta = mem_grow(o->meta, &o->cap_meta, o->nlines + 1, sizeof(*o->meta));
+	o->meta[o->nlines] = *r->meta;
+	tell(e, o, TOLD_LINE, r->line.n + 1);
+	o->told[o->nlines - 1].root = r->root;
+}
+
 /* What comes of this record needs no envelope: its block is still there when the sink gets
  * it. What came in one has its text at hand. */
 static inline bool
@@ -305,7 +317,7 @@ begin_line(struct emit *e, struct port_out *o, unsigned outlet, bool to,
 			(unsigned long long)side_index(e, outlet));
 	e->now_as = as;
 	if (e->now_envelope)
-		envelope_add_prefix(b, parent);
+		envelope_add_prefix(&e->writer, b, parent);
 }
 
 void
@@ -356,12 +368,23 @@ emit_begin_made(struct emit *e, unsigned outlet, int64_t time_us)
 	return emit_begin(e, outlet, &made);
 }
 
+/* An envelope line that need not be read again: what it says of the record, and its tokens, are
+ * still there when the sink gets it. */
+static inline bool
+goes_in_line(const struct emit *e, const struct port_out *o, const struct record *r)
+{
+	return o->tells && o->takes_records && r == e->hand && r->meta && r->meta->in_place &&
+		r->root != JSON_NONE && !r->doc->scan->lazy;
+}
+
 /* A record as it came: what was a message stays what it was, null included. */
 static inline enum told_as
 same_as(const struct emit *e, const struct port_out *o, const struct record *r)
 {
 	const struct meta *m = r->meta;
 
+	if (goes_in_line(e, o, r))
+		return TOLD_LINE;
 	if (!goes_without(e, o, r) || (m && m->odd.p))
 		return TOLD_ENVELOPE;
 	if (r->root == JSON_NONE)
@@ -375,7 +398,8 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 	bool to, enveloped = r->meta && r->meta->prefix.p;
 	struct port_out *o = target(e, outlet, name, &to);
 	enum told_as as = same_as(e, o, r);
-	struct slice s = o->envelope && as == TOLD_ENVELOPE ? r->line : r->bytes;
+	struct slice s = as == TOLD_LINE || (o->envelope && as == TOLD_ENVELOPE) ? r->line :
+		r->bytes;
 	const char *end = s.p + s.n;
 
 	if (__builtin_expect(to || (o->envelope && as == TOLD_ENVELOPE && !enveloped), 0)) {
@@ -390,7 +414,10 @@ emit_same_named(struct emit *e, unsigned outlet, struct slice name, const struct
 		return;
 	}
 	o->records++;
-	tell(e, o, as, s.n + 1);
+	if (as == TOLD_LINE)
+		tell_line(e, o, r);
+	else
+		tell(e, o, as, s.n + 1);
 	/* In the block, with its line feed: a reference will do. */
 	if (__builtin_expect(s.p >= r->block->p && end < r->block->p + r->block->n &&
 			*end == '\n', 1)) {

@@ -1,11 +1,7 @@
 /*
- * Envelopes: a line that carries a record and what Kafka knows of it.
- *
- *	{"topic":T,"partition":P,"offset":O,"ts":MS,"time":RFC3339,"key":K,
- *	 "headers":[[NAME,VALUE],...],"value":V}
- *
- * What is not UTF-8 travels as key_b64, value_b64 and {"b64":...}; what is not there is null.
- * The value stands last, so that a derived record copies its parent's text up to there.
+ * Envelopes, read: member by member; or, where the line has the very form that wrap.c gives it,
+ * from its bytes, with one look at the tokens to see that the value is where it should be, and
+ * the last member. Both ways give the same.
  */
 #include <stdlib.h>
 
@@ -18,6 +14,7 @@ envelope_reader_release(struct envelope_reader *e)
 {
 	arena_release(&e->arena);
 	buf_release(&e->bytes);
+	buf_release(&e->head);
 	json_scan_release(&e->scan);
 }
 
@@ -227,6 +224,134 @@ envelope_read_odd(struct envelope_reader *e, struct record *r)
 	take_bytes(e, r, &same);
 }
 
+/* ---- as we write them --------------------------------------------------------------------- */
+
+/* How far the bytes of a line were read. */
+struct at {
+	const char *p, *end;
+	bool escapes;    /* there are some in the line */
+};
+
+static inline bool
+skip_text(struct at *at, const char *text, size_t n)
+{
+	if ((size_t)(at->end - at->p) < n || memcmp(at->p, text, n) != 0)
+		return false;
+	at->p += n;
+	return true;
+}
+
+#define SKIP(at, literal) skip_text(at, literal, sizeof(literal) - 1)
+
+/* Digits, as few as always fit. */
+static inline bool
+usual_whole(struct at *at, int64_t *to)
+{
+	const char *p = at->p;
+	int64_t v = 0;
+
+	for (; p < at->end && p - at->p < 18 && (unsigned char)(*p - '0') < 10; p++)
+		v = v * 10 + (*p - '0');
+	if (p == at->p)
+		return false;
+	at->p = p;
+	*to = v;
+	return true;
+}
+
+/* A string without escapes, or absent for null. */
+static inline bool
+usual_string(struct at *at, struct slice *s)
+{
+	const char *from = at->p + 1, *quote;
+
+	*s = (struct slice){0};
+	if (SKIP(at, "null"))
+		return true;
+	if (at->p == at->end || *at->p != '"')
+		return false;
+	quote = memchr(from, '"', (size_t)(at->end - from));
+	if (!quote || (at->escapes && memchr(from, '\\', (size_t)(quote - from))))
+		return false;
+	*s = slice_of(from, (size_t)(quote - from));
+	at->p = quote + 1;
+	return true;
+}
+
+/* {"topic":T,"partition":P,"offset": is that of the record before, for the most part. */
+static bool
+usual_head(struct envelope_reader *e, struct at *at)
+{
+	static const struct slice open = SLICE_INIT("{\"topic\":");
+	struct meta *m = &e->meta;
+	const char *from = at->p;
+	int64_t partition;
+
+	if (e->head.n && skip_text(at, e->head.p, e->head.n)) {
+		if (e->head_topic_n)
+			m->topic = slice_of(from + open.n + 1, e->head_topic_n - 2);
+		m->partition = e->head_partition;
+		return true;
+	}
+	e->head.n = 0;
+	if (!skip_text(at, open.p, open.n) || !usual_string(at, &m->topic) ||
+		!SKIP(at, ",\"partition\":") || !usual_whole(at, &partition) ||
+		partition > INT32_MAX || !SKIP(at, ",\"offset\":"))
+		return false;
+	m->partition = e->head_partition = (int32_t)partition;
+	e->head_topic_n = m->topic.p ? m->topic.n + 2 : 0;
+	buf_add(&e->head, from, (size_t)(at->p - from));
+	return true;
+}
+
+/* From the offset up to the headers. */
+static bool
+usual_members(struct envelope_reader *e, struct at *at)
+{
+	struct meta *m = &e->meta;
+	struct slice time;
+
+	if (!SKIP(at, "null") && !usual_whole(at, &m->offset))
+		return false;
+	if (!SKIP(at, ",\"ts\":") || (!SKIP(at, "null") && !usual_whole(at, &m->ts_ms)))
+		return false;
+	if (!SKIP(at, ",\"time\":") || !usual_string(at, &time) ||
+		(time.p && time_of_rfc3339_near(&e->memo, time, &m->time_us) < 0))
+		return false;
+	return SKIP(at, ",\"key\":") && usual_string(at, &m->key) && SKIP(at, ",\"headers\":");
+}
+
+/* The tokens: 0 opens the object, six members of three tokens and a comma each come before the
+ * headers, whose own first one follows their name and a colon. */
+#define HEADERS_TOKEN (1 + 6 * 4 + 2)
+
+static bool
+usual(struct envelope_reader *e, const struct json_doc *d, struct record *r)
+{
+	struct at at = {r->line.p, r->line.p + r->line.n, d->flags & JSON_LINE_ESCAPE};
+	struct failure ignored;
+	uint32_t value;
+
+	if (d->n < HEADERS_TOKEN + 6 || !usual_head(e, &at) || !usual_members(e, &at) ||
+		at.p != d->base + d->pos[HEADERS_TOKEN] || *at.p != '[')
+		return false;
+	value = json_after(d, HEADERS_TOKEN) + 3;
+	e->meta.in_place = SKIP(&at, "[]");
+	if (!e->meta.in_place) {
+		if (read_headers(e, d, HEADERS_TOKEN, &ignored) < 0)
+			return false;
+		at.p = d->base + d->pos[json_after(d, HEADERS_TOKEN) - 1] + 1;
+	}
+	e->meta.prefix = slice_of(r->line.p, (size_t)(at.p + 1 - r->line.p));
+	if (!SKIP(&at, ",\"value\":") || value >= d->n || at.p != d->base + d->pos[value] ||
+		json_after(d, value) + 1 != d->n)
+		return false;
+	r->root = value;
+	r->bytes = json_text(d, value);
+	e->meta.tombstone = json_type_at(d, value) == JSON_NULL;
+	return true;
+}
+
 int
 envelope_read(struct envelope_reader *e, const struct json_doc *d, struct record *r,
 	struct failure *why)
@@ -238,6 +363,10 @@ envelope_read(struct envelope_reader *e, const struct json_doc *d, struct record
 
 	if (json_type_at(d, 0) != JSON_OBJECT)
 		return not_so(why, "not an object");
+	arena_reset(&e->arena);
+	e->meta = (struct meta){.ts_ms = TIME_NONE, .time_us = TIME_NONE};
+	if (usual(e, d, r))
+		goto out;
 	arena_reset(&e->arena);
 	e->meta = (struct meta){.ts_ms = TIME_NONE, .time_us = TIME_NONE};
 	for (json_enter(d, 0, &it); json_step(d, &it);)
@@ -259,148 +388,14 @@ envelope_read(struct envelope_reader *e, const struct json_doc *d, struct record
 			(size_t)(d->base + d->pos[key] - r->line.p));
 	} else {
 		r->meta = &e->meta;
-		envelope_add_prefix(&prefix, r);
+		envelope_add_prefix(NULL, &prefix, r);
 		prefix.n -= sizeof("\"value\":") - 1;
 		e->meta.prefix = arena_copy(&e->arena, buf_slice(&prefix));
 		buf_release(&prefix);
 	}
+out:
 	r->meta = &e->meta;
 	if (r->time_us == TIME_NONE)
 		r->time_us = e->meta.time_us;
 	return 0;
-}
-
-/* ---- writing --------------------------------------------------------------------------- */
-
-void
-envelope_add_bytes(struct buf *b, const char *name, struct slice s)
-{
-	bool utf8 = !s.p || json_is_utf8(s);
-
-	buf_addc(b, '"');
-	buf_adds(b, name);
-	buf_adds(b, utf8 ? "\":" : "_b64\":\"");
-	if (!s.p) {
-		buf_adds(b, "null");
-	} else if (utf8) {
-		json_add_string(b, s);
-	} else {
-		text_add_base64(b, s);
-		buf_addc(b, '"');
-	}
-	buf_addc(b, ',');
-}
-
-static void
-add_whole(struct buf *b, int64_t v)
-{
-	if (v < 0)
-		buf_addc(b, '-');
-	buf_addu(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-}
-
-static void
-add_header(struct buf *b, const struct header *h)
-{
-	buf_addc(b, '[');
-	json_add_string(b, h->name);
-	buf_addc(b, ',');
-	if (!h->value.p) {
-		buf_adds(b, "null");
-	} else if (json_is_utf8(h->value)) {
-		json_add_string(b, h->value);
-	} else {
-		buf_adds(b, "{\"b64\":\"");
-		text_add_base64(b, h->value);
-		buf_adds(b, "\"}");
-	}
-	buf_addc(b, ']');
-}
-
-void
-envelope_add_headers(struct buf *b, const struct meta *m)
-{
-	size_t i;
-
-	buf_adds(b, "\"headers\":[");
-	for (i = 0; m && i < m->nheaders; i++) {
-		if (i)
-			buf_addc(b, ',');
-		add_header(b, &m->header[i]);
-	}
-	buf_addc(b, ']');
-}
-
-void
-envelope_add_prefix(struct buf *b, const struct record *parent)
-{
-	static const struct meta none = {.ts_ms = TIME_NONE, .time_us = TIME_NONE};
-	const struct meta *m = parent && parent->meta ? parent->meta : &none;
-	const struct input *in = parent && parent->block ? record_input(parent) : NULL;
-	struct slice topic = m->topic;
-	int64_t time_us = m->time_us;
-
-	if (m->prefix.p) {
-		buf_add_slice(b, m->prefix);
-		buf_adds(b, "\"value\":");
-		return;
-	}
-	if (!topic.p && !(parent && parent->meta) && in && strcmp(in->name, "-") != 0)
-		topic = slice_str(in->name);
-	if (parent && parent->time_us != TIME_NONE)
-		time_us = parent->time_us;
-	buf_addc(b, '{');
-	if (topic.p && !json_is_utf8(topic))
-		topic = (struct slice){0};
-	envelope_add_bytes(b, "topic", topic);
-	buf_adds(b, "\"partition\":");
-	add_whole(b, parent && !parent->meta ? in->partition : m->partition);
-	buf_adds(b, ",\"offset\":");
-	if (parent && !(parent->meta && m->offset < 0))
-		add_whole(b, parent->meta ? m->offset : (int64_t)parent->offset);
-	else
-		buf_adds(b, "null");
-	buf_adds(b, ",\"ts\":");
-	if (m->ts_ms == TIME_NONE)
-		buf_adds(b, "null");
-	else
-		add_whole(b, m->ts_ms);
-	buf_adds(b, ",\"time\":");
-	if (time_us == TIME_NONE) {
-		buf_adds(b, "null,");
-	} else {
-		buf_addc(b, '"');
-		time_add_rfc3339(b, time_us);
-		buf_adds(b, "\",");
-	}
-	envelope_add_bytes(b, "key", m->key);
-	envelope_add_headers(b, m);
-	buf_adds(b, ",\"value\":");
-}
-
-void
-envelope_add_b64(struct buf *b, struct slice bytes)
-{
-	b->n -= sizeof("\"value\":") - 1;
-	buf_adds(b, "\"value_b64\":\"");
-	text_add_base64(b, bytes);
-	buf_addc(b, '"');
-}
-
-/* What would not come back as it was goes as value_b64: no JSON, bytes that no line can hold,
- * and the JSON text null of a message that is no tombstone. */
-void
-envelope_add_value(struct buf *b, const struct record *r)
-{
-	const struct meta *m = r->meta;
-	struct slice bytes = m && m->odd.p ? m->odd : r->bytes;
-	/* Of the bytes: the line may have no tokens yet. */
-	bool null_text = m && !m->tombstone && r->root != JSON_NONE && bytes.n == 4 &&
-		memcmp(bytes.p, "null", 4) == 0;
-
-	if (r->root != JSON_NONE && !(m && m->odd.p) && !null_text) {
-		buf_add_slice(b, bytes);
-		return;
-	}
-	envelope_add_b64(b, bytes);
 }

@@ -17,6 +17,11 @@ struct envelope_reader {
 	struct json_scan scan;     /* of bytes */
 	struct json_doc doc;
 	struct meta meta;
+	/* What the last one had that was written as we do it: */
+	struct buf head;           /* {"topic":T,"partition":P,"offset": */
+	size_t head_topic_n;       /* bytes of T, with its quotes; 0: null */
+	int32_t head_partition;
+	struct time_memo memo;
 };
 
 /* Fill r->meta, root, doc and bytes from the envelope that doc is; r->line is set already.
@@ -27,8 +32,19 @@ int envelope_read(struct envelope_reader *, const struct json_doc *doc, struct r
 void envelope_read_odd(struct envelope_reader *, struct record *r);
 void envelope_reader_release(struct envelope_reader *);
 
-/* Append the envelope of a record up to its value. */
-void envelope_add_prefix(struct buf *, const struct record *parent);
+/* What is known of those written before, {0} at first; one thread's. */
+struct envelope_writer {
+	struct buf head;           /* a topic, then {"topic":T,"partition":P,"offset": of it */
+	size_t topic_n;
+	bool has_topic;
+	int32_t partition;
+	struct time_memo memo;
+};
+
+void envelope_writer_release(struct envelope_writer *);
+
+/* Append the envelope of a record up to its value. The writer may be NULL: slower. */
+void envelope_add_prefix(struct envelope_writer *, struct buf *, const struct record *parent);
 /* And its value, in place of "value": where it is written otherwise. */
 void envelope_add_value(struct buf *, const struct record *);
 /* In place of "value":, with which the buf ends, append "value_b64":"...". */

@@ -62,6 +62,8 @@ struct meta {
 	size_t nheaders;
 	struct slice prefix; /* the envelope's text up to its value; p == NULL: did not come
 				in an envelope */
+	bool in_place;       /* with prefix: all of this points into the line, and stays there
+				as long as the block does */
 	/* A value that cannot stand in a line as it is (it holds a line feed, is empty or
 	 * not there): the block's line is "null", and this is the value; tombstone: there is
 	 * none. odd.p == NULL: the line is the value. */

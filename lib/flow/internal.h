@@ -54,7 +54,9 @@ struct told {
 		TOLD_VALUE,  /* JSON text, of which null is no value */
 		TOLD_TEXT,   /* JSON text, null as well */
 		TOLD_BYTES,
+		TOLD_LINE,   /* an envelope as it came, whose meta is kept */
 	} as;
+	uint32_t root;       /* of TOLD_LINE: the token of its value */
 	size_t n;            /* its bytes, with the line feed */
 	int64_t time_us;     /* event time; not of an envelope */
 };
@@ -73,7 +75,8 @@ struct port_out {
 	bool takes_records;  /* its sink takes values, with the records that they are of */
 	bool tells;          /* its sink may refuse a record: told has each line */
 	struct told *told;
-	size_t nlines, cap_told;
+	struct meta *meta;   /* beside those that are TOLD_LINE */
+	size_t nlines, cap_told, cap_meta;
 };
 
 #define NO_RECORD UINT32_MAX
@@ -102,6 +105,7 @@ struct emit {
 	const struct record *hand; /* the record in hand, or NULL */
 	struct table names;        /* (outlet, name) -> port + 1 */
 	struct buf scratch;
+	struct envelope_writer writer;
 	/* Between emit_begin and emit_end: */
 	struct port_out *now;
 	size_t now_at;             /* where the line begins in now->own */

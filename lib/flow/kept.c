@@ -11,7 +11,7 @@ kept_add(struct buf *b, const struct record *r, bool envelope)
 	if (r->meta && r->meta->prefix.p) {
 		buf_add_slice(b, r->line);
 	} else if (r->meta || envelope) {
-		envelope_add_prefix(b, r);
+		envelope_add_prefix(NULL, b, r);
 		envelope_add_value(b, r);
 		buf_addc(b, '}');
 	} else {

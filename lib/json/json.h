@@ -301,6 +301,9 @@ bool json_raw_equals(struct slice raw, struct slice s);
  * UTF-8 become U+FFFD. */
 void json_add_string(struct buf *, struct slice s);
 
+/* The same, if it is ASCII of which nothing is escaped; false: nothing was appended. */
+bool json_add_plain_string(struct buf *, struct slice s);
+
 /* The same for what stands between the quotes of a string in a document: its escapes in
  * their shortest form. */
 void json_add_raw_string(struct buf *, struct slice raw);

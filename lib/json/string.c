@@ -317,6 +317,21 @@ add_string(struct buf *b, struct slice s, int style)
 	b->n = (size_t)(out - b->p);
 }
 
+bool
+json_add_plain_string(struct buf *b, struct slice s)
+{
+	char *p;
+
+	buf_reserve(b, s.n + 2 + 7);
+	p = b->p + b->n;
+	if (copy_unmarked(p + 1, s.p, s.n, marks_to_encode) < s.n)
+		return false;
+	p[0] = '"';
+	p[s.n + 1] = '"';
+	b->n += s.n + 2;
+	return true;
+}
+
 void
 json_add_string(struct buf *b, struct slice s)
 {

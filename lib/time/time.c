@@ -245,7 +245,7 @@ time_of_epoch(struct slice s, enum time_unit unit, int64_t *us)
 	return 0;
 }
 
-static char *
+static inline char *
 write_digits(char *out, unsigned v, int n)
 {
 	int i;
@@ -253,6 +253,22 @@ write_digits(char *out, unsigned v, int n)
 	for (i = n - 1; i >= 0; i--, v /= 10)
 		out[i] = (char)('0' + v % 10);
 	return out + n;
+}
+
+/* "07Z", "07.500Z" ...: from the second on. */
+static char *
+write_seconds(char *p, unsigned second, unsigned fraction)
+{
+	p = write_digits(p, second, 2);
+	if (fraction) {
+		*p++ = '.';
+		if (fraction % 1000)
+			p = write_digits(p, fraction, 6);
+		else
+			p = write_digits(p, fraction / 1000, 3);
+	}
+	*p++ = 'Z';
+	return p;
 }
 
 void
@@ -283,16 +299,34 @@ time_add_rfc3339(struct buf *b, int64_t us)
 	*p++ = ':';
 	p = write_digits(p, seconds / 60 % 60, 2);
 	*p++ = ':';
-	p = write_digits(p, seconds % 60, 2);
-	if (fraction) {
-		*p++ = '.';
-		if (fraction % 1000)
-			p = write_digits(p, fraction, 6);
-		else
-			p = write_digits(p, fraction / 1000, 3);
-	}
-	*p++ = 'Z';
+	p = write_seconds(p, seconds % 60, fraction);
 	b->n = (size_t)(p - b->p);
+}
+
+void
+time_add_rfc3339_near(struct time_memo *memo, struct buf *b, int64_t us)
+{
+	size_t at = b->n;
+	unsigned part;
+	char *p;
+
+	if (memo->known && us >= memo->us && us - memo->us < US_MINUTE) {
+		part = (unsigned)(us - memo->us);
+		buf_reserve(b, 32);
+		p = b->p + b->n;
+		memcpy(p, memo->minute, sizeof(memo->minute));
+		p += sizeof(memo->minute);
+		*p++ = ':';
+		p = write_seconds(p, part / 1000000, part % 1000000);
+		b->n = (size_t)(p - b->p);
+		return;
+	}
+	time_add_rfc3339(b, us);
+	if (us < TIME_US_MIN || us > TIME_US_MAX)
+		return;
+	memcpy(memo->minute, b->p + at, sizeof(memo->minute));
+	memo->us = us - (us % US_MINUTE + US_MINUTE) % US_MINUTE;
+	memo->known = true;
 }
 
 static const struct {

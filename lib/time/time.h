@@ -36,6 +36,8 @@ int time_of_epoch(struct slice number, enum time_unit, int64_t *us);
 /* Append RFC 3339 in UTC: no fraction if there is none, else 3 or 6 digits. What is out
  * of range is written as the nearest instant that is not. */
 void time_add_rfc3339(struct buf *, int64_t us);
+/* The same, faster where it is mostly in the minute of the one before, read or written. */
+void time_add_rfc3339_near(struct time_memo *, struct buf *, int64_t us);
 
 /* "500ms", "10s", "5m", "1h30m", "7d", "250us", "0": the units d h m s ms us, each at
  * most once and from large to small, whole numbers. -1: not a duration, or beyond 292,000

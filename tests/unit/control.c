@@ -53,6 +53,12 @@ read_kinds(void)
 		c.stage == 0, "start with the least");
 	ok(reads(HEAD("watermark") ",\"ts\":-5,\"task\":3}", &c) &&
 		c.kind == CONTROL_WATERMARK && c.us == -5 && c.task == 3, "watermark");
+	ok(reads(HEAD("watermark") ",\"ts\":-1767344399978000}", &c) &&
+		c.us == -1767344399978000 && c.task == 0 && reads(HEAD("watermark") ",\"ts\":0}", &c)
+		&& c.us == 0, "a watermark as it is written");
+	ok(reads(HEAD("watermark") ",\"ts\":5,\"ts\":6 }", &c) && c.us == 6 &&
+		reads(HEAD("watermark") ",\"at\":1,\"ts\":999999999999999999}", &c) &&
+		c.us == 999999999999999999, "and as nobody writes it");
 	ok(reads(HEAD("barrier") ",\"epoch\":8,\"committed\":6,\"lines\":4}", &c) &&
 		c.epoch == 8 && c.committed == 6 && c.lines == 4, "barrier");
 	ok(reads(HEAD("to") ",\"sink\":1,\"value\":{\"a\": 1}}", &c) && c.sink == 1 &&
@@ -78,6 +84,11 @@ refused(void)
 	ok(!reads(HEAD("start") ",\"epoch\":1,\"format\":\"cbor\"}", &c), "an unknown format");
 	ok(!reads(HEAD("barrier") ",\"epoch\":1}", &c), "barrier without lines");
 	ok(!reads(HEAD("watermark") ",\"ts\":\"now\"}", &c), "watermark whose ts is no number");
+	ok(!reads(HEAD("watermark") ",\"ts\":}", &c) && !reads(HEAD("watermark") ",\"ts\":-}", &c) &&
+		!reads(HEAD("watermark") ",\"ts\":01}", &c) &&
+		!reads(HEAD("watermark") ",\"ts\":1e3}", &c) &&
+		!reads(HEAD("watermark") ",\"ts\":99999999999999999999}", &c) &&
+		!reads(HEAD("watermark") ",\"ts\":5", &c), "one whose ts is none that we know");
 	ok(!reads(HEAD("to") ",\"sink\":0}", &c), "to without value");
 	ok(!reads(HEAD("fail") ",\"status\":0}", &c), "fail with status 0");
 	ok(!reads(HEAD("end") ",\"complete\":1}", &c), "end whose complete is no boolean");
@@ -123,6 +134,8 @@ passed_on(void)
 	control_add_fail(&b, SLICE(RUN), 3, 65, "bad \"x\"\n");
 	ok(is(&b, HEAD("fail") ",\"stage\":3,\"status\":65,\"message\":\"bad \\\"x\\\"\\n\"}\n"),
 		"fail");
+	control_add_watermark(&b, SLICE(RUN), -1767344399978000);
+	ok(is(&b, HEAD("watermark") ",\"ts\":-1767344399978000}\n"), "watermark");
 	control_add_end(&b, SLICE(RUN), true);
 	ok(is(&b, HEAD("end") ",\"complete\":true}\n"), "end");
 	buf_release(&b);

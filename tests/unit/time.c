@@ -352,8 +352,9 @@ near(void)
 		":07.1234567890123456789Z", ":7Z", ":07", ":07.Z", ":07z", ":07+01:00", ":07.5-23:59", "Z",
 		":07Z ", ":0xZ"};
 	struct time_memo memo = {.known = false};
+	struct buf a = {0}, b = {0};
 	char text[64];
-	size_t i, j, round, bad = 0;
+	size_t i, j, round, bad = 0, wrong = 0;
 
 	for (round = 0; round < 3; round++)
 		for (i = 0; i < sizeof(minute) / sizeof(*minute); i++)
@@ -367,6 +368,20 @@ near(void)
 				bad += time_of_rfc3339_near(&memo, slice_str(text), &got) != rc ||
 					got != want;
 			}
+	/* Known or not, written as it is alone. */
+	for (i = 0; i < 20000; i++) {
+		int64_t us = (int64_t)(i % 3 ? i * 123457 : i * i * 4611686018 % 253402300800000000) -
+			(i % 4 ? 90000000 : TIME_US_MAX / 5);
+
+		buf_reset(&a);
+		buf_reset(&b);
+		time_add_rfc3339(&a, us);
+		time_add_rfc3339_near(&memo, &b, us);
+		wrong += !slice_eq(buf_slice(&a), buf_slice(&b));
+	}
+	buf_release(&a);
+	buf_release(&b);
+	ok(!wrong, "and written (%zu not)", wrong);
 	ok(!bad, "times near each other are read as they are alone (%zu not)", bad);
 }
 
