@@ -1,7 +1,11 @@
 /*
  * A ring of slots. One thread at a time reads: it begins the next slot, and so blocks stand in
- * the order in which they were read. What is read each thread scans for itself. Who takes
- * blocks swaps the first slot, once it is full, with the block that it is done with.
+ * the order in which they were read. What is read each thread scans for itself; of a plain file
+ * it reads most of it beside the others too (source.leaves). Who takes blocks swaps the first
+ * slot, once it is full, with the block that it is done with.
+ *
+ * To sleep and to be woken costs as much as a good part of a block. So a thread that found all
+ * slots full is not woken before half of them are free again.
  */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "flow/ahead.h"
@@ -28,12 +32,13 @@ struct ahead {
 	void *op;
 	pthread_t *thread;
 	size_t nthreads;
-	bool helps;          /* who finds no block reads one */
+	bool helps;          /* who finds no block reads one: a read never waits */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t filled, emptied;
 	struct slot *slot;
 	size_t nslots, first, begun; /* slots from first on */
 	bool reading;        /* somebody is at it */
+	bool full;           /* a thread has found it so, and half of it is not free yet */
 	bool over, stop;     /* there is nothing more to read; it is not wanted */
 	uint64_t number;     /* of scans: each has its own */
 	atomic_bool lazy;    /* how the next block is to be scanned */
@@ -71,24 +76,31 @@ begin(struct ahead *a)
 	return s;
 }
 
+/* The next one may be read. */
 static void
 end_read(struct ahead *a, struct slot *s)
 {
 	pthread_mutex_lock(&a->lock);
 	a->reading = false;
-	a->over = s->rc <= 0;
+	a->over |= s->rc <= 0;
 	/* Who has looked at another scan knows it by its number. */
 	s->scan.number = a->number++;
-	pthread_cond_broadcast(&a->emptied);
+	pthread_cond_signal(&a->emptied);
+	if (a->helps)
+		pthread_cond_signal(&a->filled);
 	pthread_mutex_unlock(&a->lock);
 }
 
+/* What is left of a read, and the scan. */
 static void
-scan(struct ahead *a, struct slot *s)
+fill(struct ahead *a, struct slot *s)
 {
+	if (s->rc > 0)
+		s->rc = flow_read_rest(a->flow, &s->block, &s->why);
 	if (s->rc > 0 && !s->block.too_long)
 		worker_scan(a->flow, a->op, &s->scan, &s->block, atomic_load(&a->lazy));
 	pthread_mutex_lock(&a->lock);
+	a->over |= s->rc <= 0;
 	s->full = true;
 	pthread_cond_signal(&a->filled);
 	pthread_mutex_unlock(&a->lock);
@@ -102,8 +114,10 @@ await_slot(struct ahead *a)
 	struct slot *s;
 
 	pthread_mutex_lock(&a->lock);
-	while (!may_begin(a) && !a->stop && !a->over)
+	while (!may_begin(a) && !a->stop && !a->over) {
+		a->full |= a->begun == a->nslots;
 		pthread_cond_wait(&a->emptied, &a->lock);
+	}
 	s = a->stop || a->over ? NULL : begin(a);
 	pthread_mutex_unlock(&a->lock);
 	return s;
@@ -119,11 +133,12 @@ run(void *arg)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &off);
 	while ((s = await_slot(a))) {
 		/* Only here may it be ended: a pipe may never give more. */
-		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &off);
-		s->rc = flow_read(a->flow, &s->block, &s->taken, 0, &s->why);
+		if (!a->helps)
+			pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &off);
+		s->rc = flow_read_next(a->flow, &s->block, &s->taken, 0, &s->why);
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &off);
 		end_read(a, s);
-		scan(a, s);
+		fill(a, s);
 	}
 	return NULL;
 }
@@ -148,7 +163,7 @@ release(struct ahead *a)
 struct ahead *
 ahead_start(struct worker *w)
 {
-	const struct source *source = w->flow->source;
+	struct source *source = w->flow->source;
 	struct ahead *a = mem_zalloc(sizeof(*a));
 	bool several = !w->flow->op->note || w->flow->op->flags & OP_NOTES;
 	size_t want = several ? w->flow->ahead_threads : 1;
@@ -168,6 +183,9 @@ ahead_start(struct worker *w)
 	pthread_cond_init(&a->filled, &monotonic);
 	pthread_cond_init(&a->emptied, NULL);
 	pthread_condattr_destroy(&monotonic);
+	/* Who asks for positions asks for the first bytes of inputs too. */
+	if (a->helps && source->fetch && !w->flow->owner && !w->flow->place.state)
+		source->leaves = 1;
 	while (a->nthreads < want &&
 		pthread_create(&a->thread[a->nthreads], NULL, run, a) == 0)
 		a->nthreads++;
@@ -221,9 +239,9 @@ await_block(struct ahead *a, int64_t wake_ns)
 		if (a->helps && may_begin(a)) {
 			s = begin(a);
 			pthread_mutex_unlock(&a->lock);
-			s->rc = flow_read(a->flow, &s->block, &s->taken, 0, &s->why);
+			s->rc = flow_read_next(a->flow, &s->block, &s->taken, 0, &s->why);
 			end_read(a, s);
-			scan(a, s);
+			fill(a, s);
 			pthread_mutex_lock(&a->lock);
 		} else if ((wake_ns ? pthread_cond_timedwait(&a->filled, &a->lock, &at) :
 			pthread_cond_wait(&a->filled, &a->lock)) == ETIMEDOUT) {
@@ -256,7 +274,10 @@ ahead_take(struct ahead *a, struct worker *w, int64_t wake_ns)
 	if (rc > 0) {
 		a->first = (a->first + 1) % a->nslots;
 		a->begun--;
-		pthread_cond_broadcast(&a->emptied);
+		if (a->full && a->begun <= a->nslots / 2) {
+			a->full = false;
+			pthread_cond_broadcast(&a->emptied);
+		}
 	}
 	pthread_mutex_unlock(&a->lock);
 	return rc;

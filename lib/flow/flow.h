@@ -319,10 +319,11 @@ struct source {
 	/*
 	 * Of a source whose blocks may be read beside each other (files); NULL for others.
 	 * Where flow has set leaves, read() may leave the bytes of a block, and set its file:
-	 * then fetch() is called once for it, by any thread, whatever the others do.
+	 * then fetch() is called once for it, by any thread, whatever the others do. Such a
+	 * block is of so many usual ones.
 	 */
 	int (*fetch)(struct source *, struct block *, struct failure *why);
-	bool leaves;
+	unsigned leaves;
 	/* True if read() would have to wait now. */
 	bool (*would_wait)(struct source *);
 	/* The driver's: when the monotonic clock comes to here, a read that has nothing yet

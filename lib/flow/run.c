@@ -18,6 +18,7 @@
 #include "base/mem.h"
 
 #define SPARE_WORKERS 2        /* more than threads, where there are several */
+#define LEFT_BLOCKS 2          /* at once, of what a source leaves: threads meet less often */
 #define EPOCH_LOOK_NS 10000000 /* an epoch that may not end yet is asked again after this */
 
 /* ---- workers ------------------------------------------------------------------------------- */
@@ -46,7 +47,7 @@ static int
 fetch(struct flow *f, struct block *b, struct failure *why)
 {
 	if (f->source->fetch(f->source, b, why) == 0)
-		return 1;
+		return 0;
 	pthread_mutex_lock(&f->read_lock);
 	f->at_end = true;
 	pthread_mutex_unlock(&f->read_lock);
@@ -56,7 +57,8 @@ fetch(struct flow *f, struct block *b, struct failure *why)
 /* The next block: 1, or 0 if there is none. A failure to read takes its turn like a block,
  * so that what was read before it is delivered before. */
 int
-flow_read(struct flow *f, struct block *b, struct taken *t, int64_t wake, struct failure *why)
+flow_read_next(struct flow *f, struct block *b, struct taken *t, int64_t wake,
+	struct failure *why)
 {
 	int rc = 0;
 
@@ -78,11 +80,25 @@ flow_read(struct flow *f, struct block *b, struct taken *t, int64_t wake, struct
 			f->at_end = true;
 	}
 	pthread_mutex_unlock(&f->read_lock);
-	if (rc > 0 && b->file)
-		rc = fetch(f, b, why);
-	if (rc > 0 && f->opt->metrics)
-		b->read_ns = time_monotonic_ns();
 	return rc;
+}
+
+int
+flow_read_rest(struct flow *f, struct block *b, struct failure *why)
+{
+	if (b->file && fetch(f, b, why) < 0)
+		return -1;
+	if (f->opt->metrics)
+		b->read_ns = time_monotonic_ns();
+	return 1;
+}
+
+int
+flow_read(struct flow *f, struct block *b, struct taken *t, int64_t wake, struct failure *why)
+{
+	int rc = flow_read_next(f, b, t, wake, why);
+
+	return rc > 0 ? flow_read_rest(f, b, why) : rc;
 }
 
 static int
@@ -700,7 +716,7 @@ flow_run(struct flow *f, const struct flow_options *opt, const struct operator *
 	source->settle = run_settle;
 	source->tell = run_tell;
 	source->flow = f;
-	source->leaves = own.jobs > 1 && source->fetch;
+	source->leaves = own.jobs > 1 && source->fetch ? LEFT_BLOCKS : 0;
 	f->committed_ns = time_monotonic_ns();
 	f->opt = &own;
 	f->op = op;

@@ -118,6 +118,10 @@ struct flow {
 
 /* Read a block: 1, 0 at the end, -1. At wake_ns it may be an empty one. */
 int flow_read(struct flow *, struct block *, struct taken *, int64_t wake_ns, struct failure *why);
+/* The same in two steps: in turn, and what the source has left, beside others: 1 or -1. */
+int flow_read_next(struct flow *, struct block *, struct taken *, int64_t wake_ns,
+	struct failure *why);
+int flow_read_rest(struct flow *, struct block *, struct failure *why);
 
 int port_open(struct flow *, unsigned port, struct failure *why);
 /* Before the first write: where a ledger is kept, the output is in it. */

@@ -10,8 +10,7 @@
 
 #include "base/mem.h"
 
-#define PIECE_BLOCKS 2  /* the size of a block that is left: threads meet less often */
-#define LOOK_PART 64    /* of it, from its end, where the end of a line is looked for; ... */
+#define LOOK_PART 64    /* of a block, from its end, where the end of a line is looked for; ... */
 #define LOOK_TIMES 8    /* then so many times as much */
 #define WHOLE_BLOCKS 16 /* are not left, where lines are too long for that */
 
@@ -52,12 +51,13 @@ read_at(int fd, char *p, size_t n, off_t at)
 	return (ptrdiff_t)done;
 }
 
-/* Read the end of the block, until that holds the end of a line, which is the block's then.
- * Returns how much of it was not read; -1: there is no end of a line, or not so much to read. */
+/* Read the end of a block of so many bytes, until that holds the end of a line, which is the
+ * block's then. Returns how much of it was not read; -1: there is no end of a line, or not so
+ * much to read. */
 static ptrdiff_t
-read_end(struct reader *r, struct block *b)
+read_end(struct reader *r, size_t all, struct block *b)
 {
-	size_t all = PIECE_BLOCKS * r->opt->block_bytes, n = all / LOOK_PART + 1;
+	size_t n = all / LOOK_PART + 1;
 	off_t at = r->from + (off_t)r->offset;
 	const char *feed = NULL;
 
@@ -103,16 +103,16 @@ leave(struct reader *r, struct block *b, size_t n)
 }
 
 bool
-piece_leave(struct reader *r, struct block *b)
+piece_leave(struct reader *r, unsigned blocks, struct block *b)
 {
-	size_t held = r->held.n - r->at;
+	size_t held = r->held.n - r->at, all = blocks * r->opt->block_bytes;
 	ptrdiff_t left;
 
 	if (!may_leave(r))
 		return false;
 	reader_begin(r, b);
-	block_reserve(b, PIECE_BLOCKS * r->opt->block_bytes);
-	left = read_end(r, b);
+	block_reserve(b, all);
+	left = read_end(r, all, b);
 	if (left < 0) {
 		r->whole = WHOLE_BLOCKS;
 		b->n = 0;

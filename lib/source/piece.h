@@ -13,8 +13,9 @@
 
 #include "source/reader.h"
 
-/* The next block, of which p[0..left) is left to piece_fetch(). False: use reader_read(). */
-bool piece_leave(struct reader *, struct block *);
+/* The next block, as large as so many usual ones, of which p[0..left) is left to piece_fetch().
+ * False: use reader_read(). */
+bool piece_leave(struct reader *, unsigned blocks, struct block *);
 
 /* Read what was left, on any thread, and after the reader was closed as well. Once for each
  * block. A file that was cut off meanwhile gives less. */

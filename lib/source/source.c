@@ -253,7 +253,7 @@ files_read(struct source *s, struct block *b, struct failure *why)
 			return 1;
 		}
 		in->input.at_end = false;
-		rc = s->leaves && piece_leave(&f->reader, b) ? 1 :
+		rc = s->leaves && piece_leave(&f->reader, s->leaves, b) ? 1 :
 			reader_read(&f->reader, b, why);
 		if (rc > 0) {
 			if (!b->offset)

@@ -30,7 +30,7 @@ open_left(size_t n, const char *const *uris, struct source_options opt)
 	struct source *s = source_open(uris, n, &opt, &why);
 
 	if (s)
-		s->leaves = true;
+		s->leaves = 2;
 	return s;
 }
 
