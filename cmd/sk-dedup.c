@@ -150,7 +150,7 @@ dedup_barrier(void *self, uint64_t epoch, struct emit *e, struct failure *why)
 
 static const struct operator dedup_operator = {
 	.name = "dedup",
-	.flags = OP_STATE | OP_TIMED | OP_LAZY,
+	.flags = OP_STATE | OP_TIMED | OP_LAZY | OP_NOTES,
 	.open = dedup_open,
 	.record = dedup_record,
 	.note = dedup_note,

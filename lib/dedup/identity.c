@@ -85,17 +85,17 @@ identity_is_bytes(const struct identity *id)
 	return id->plan->key ? id->is_field : !id->plan->canonical;
 }
 
-void
-identity_look(struct identity *id, const struct json_scan *s)
+const uint32_t *
+identity_look(const struct identity *id, const struct json_scan *s)
 {
 	/* The columns are what the scan keeps for whoever asks. */
-	id->value = id->finds && s->lazy ?
+	return id->finds && s->lazy ?
 		json_members((struct json_scan *)(uintptr_t)s, &id->name) : NULL;
 }
 
 bool
-identity_ask(const struct identity *id, const struct json_scan *s, size_t line,
-	struct slice *out)
+identity_ask(const struct identity *id, const struct json_scan *s, const uint32_t *value,
+	size_t line, struct slice *out)
 {
 	const struct json_line *l = s->line + line;
 	const char *p, *quote;
@@ -104,9 +104,9 @@ identity_ask(const struct identity *id, const struct json_scan *s, size_t line,
 		*out = slice_of(s->p + l->start, l->end - l->start);
 		return true;
 	}
-	if (!id->value || id->value[line] == JSON_MISSING || id->value[line] == JSON_UNTOLD)
+	if (!value || value[line] == JSON_MISSING || value[line] == JSON_UNTOLD)
 		return false;
-	p = s->p + id->value[line];
+	p = s->p + value[line];
 	if (*p != '"')
 		return false;
 	quote = memchr(p + 1, '"', (size_t)(s->p + l->end - p - 1));

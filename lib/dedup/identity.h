@@ -19,7 +19,6 @@ struct identity {
 	struct expr_run *key;
 	struct json_name name;     /* of a key that is one field */
 	bool is_field, finds;      /* finds: it can be looked for without tokens */
-	const uint32_t *value;     /* where it is in each line of the block that was looked at */
 	struct buf room;
 };
 
@@ -32,10 +31,12 @@ int identity_of(struct identity *, const struct record *, struct slice *, struct
 /* Is it told by the bytes of a plain record, whatever else is known of it? */
 bool identity_is_bytes(const struct identity *);
 
+/* Where the key is in each line of a block, if it is one field and that can be looked for without
+ * tokens; else NULL. On any thread, as identity_ask is. */
+const uint32_t *identity_look(const struct identity *, const struct json_scan *);
 /* The same as identity_of, of a line that is a plain record, without tokens; false: they must
- * tell. First look at its block. On one thread at a time, but not that of identity_of. */
-void identity_look(struct identity *, const struct json_scan *);
-bool identity_ask(const struct identity *, const struct json_scan *, size_t line,
-	struct slice *);
+ * tell. value: what identity_look said of its block. */
+bool identity_ask(const struct identity *, const struct json_scan *, const uint32_t *value,
+	size_t line, struct slice *);
 
 #endif

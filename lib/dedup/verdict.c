@@ -33,16 +33,17 @@ void
 verdicts_note(const struct verdicts *v, const struct json_scan *s, struct buf *notes)
 {
 	struct key128 key, none = {0, 0};
+	const uint32_t *value;
 	struct slice bytes;
 	size_t i;
 
 	if (!identity_is_bytes(v->identity))
 		return;
 	buf_reserve(notes, s->nlines * sizeof(key));
-	identity_look(v->identity, s);
+	value = identity_look(v->identity, s);
 	for (i = 0; i < s->nlines; i++) {
 		key = none;
-		if (identity_ask(v->identity, s, i, &bytes))
+		if (identity_ask(v->identity, s, value, i, &bytes))
 			key = memory_key(v->memory, bytes);
 		buf_add(notes, &key, sizeof(key));
 	}
