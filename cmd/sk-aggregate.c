@@ -79,6 +79,12 @@ aggregate_note(void *self, const struct json_scan *s, struct buf *notes)
 	glance_block(&((struct aggregate *)self)->intake.rules.glance, s, notes);
 }
 
+static int
+aggregate_noted(void *self, struct noted *n, struct emit *e, struct failure *why)
+{
+	return intake_noted(&((struct aggregate *)self)->intake, n, e, why);
+}
+
 /* ---- state ------------------------------------------------------------------------- */
 
 static int
@@ -112,6 +118,7 @@ static const struct operator aggregate_operator = {
 	.open = aggregate_open,
 	.record = aggregate_record,
 	.note = aggregate_note,
+	.noted = aggregate_noted,
 	.watermark = aggregate_watermark,
 	.barrier = aggregate_barrier,
 	.rollback = aggregate_rollback,

@@ -64,4 +64,36 @@ slice_cmp(struct slice a, struct slice b)
 	return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
+/* memcpy(3) of what is short, most times: no call then. */
+static inline void
+copy_short(char *to, const char *from, size_t n)
+{
+	struct {
+		uint64_t x[2];
+	} first, last, second, third;
+
+	if (__builtin_expect(n > 64, 0)) {
+		memcpy(to, from, n);
+	} else if (n >= 16) {
+		memcpy(&first, from, 16);
+		memcpy(&last, from + n - 16, 16);
+		if (n > 32) {
+			memcpy(&second, from + 16, 16);
+			memcpy(&third, from + n - 32, 16);
+			memcpy(to + 16, &second, 16);
+			memcpy(to + n - 32, &third, 16);
+		}
+		memcpy(to, &first, 16);
+		memcpy(to + n - 16, &last, 16);
+	} else if (n >= 8) {
+		memcpy(&first, from, 8);
+		memcpy(&last, from + n - 8, 8);
+		memcpy(to, &first, 8);
+		memcpy(to + n - 8, &last, 8);
+	} else {
+		while (n--)
+			to[n] = from[n];
+	}
+}
+
 #endif

@@ -96,7 +96,8 @@ is_name(const struct json_doc *d, uint32_t t, const char *p, const struct json_n
 	if ((load8(p) ^ name->head) & name->mask)
 		return false;
 	return n < 8 || (d->pos[t + 1] - d->pos[t] >= n + 2 && p[n] == '"' &&
-		memcmp(p + 8, name->key.p + 8, n - 8) == 0);
+		load8(p + n - 8) == load8(name->key.p + n - 8) &&
+		(n <= 16 || memcmp(p + 8, name->key.p + 8, n - 16) == 0));
 }
 
 bool

@@ -75,6 +75,13 @@ emit_record_begin(struct emit *e)
 	e->hand = NULL;
 }
 
+void
+emit_record(struct emit *e, const struct record *r)
+{
+	emit_record_begin(e);
+	e->hand = r;
+}
+
 static struct port_out *
 new_port_out(struct emit *e, unsigned port)
 {

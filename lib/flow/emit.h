@@ -14,6 +14,10 @@
 
 #include "flow/flow.h"
 
+/* This record is in hand: what is emitted until the next one is its. The driver does it for
+ * record(). */
+void emit_record(struct emit *, const struct record *);
+
 /* The record as it came, byte for byte; not copied where it can be helped. */
 void emit_same(struct emit *, unsigned outlet, const struct record *);
 

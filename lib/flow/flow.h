@@ -201,6 +201,16 @@ struct flow_place {
 };
 struct flow_time;
 enum op_peek { PEEK_RECORD, PEEK_DROP, PEEK_SAME };
+
+/* Records of a block that can be taken by their notes alone. */
+struct noted {
+	const struct block *block;
+	const struct json_scan *scan;
+	size_t i;               /* the next one */
+	uint64_t held, output;  /* what became of those that were taken */
+};
+/* Record i, without its value. */
+struct record noted_record(const struct noted *);
 enum op_coming { COMING_NOTHING, COMING_VALUE, COMING_FULL };
 
 /* What an operator is opened with; later fields add to it. */
@@ -250,6 +260,11 @@ struct operator {
 	 * which finds it in its block. A line may not be valid. No two at a time, without
 	 * OP_NOTES. */
 	void (*note)(void *self, const struct json_scan *, struct buf *notes);
+	/* Or NULL: take record i and those behind it as record() would, as far as what was noted
+	 * of them will do, and move i on. Every one is held or put out (emit_record first).
+	 * -1: record i has failed, and the run ends. Not asked where a record needs more than
+	 * that: --where, event time, envelopes, checkpoints. */
+	int (*noted)(void *self, struct noted *, struct emit *, struct failure *why);
 	/* Or NULL: the event time of a plain record, where the operator, who looks at it anyway,
 	 * can tell what --time says: true. */
 	bool (*when)(void *self, const struct record *, int64_t *us);

@@ -689,6 +689,48 @@ take_runs(struct worker *w, size_t i)
 	return i;
 }
 
+/* Does any record of the block in hand need no more than its note? */
+static bool
+is_noted(const struct worker *w)
+{
+	const struct flow *f = w->flow;
+
+	return f->op->noted && w->block.notes.n && !w->looks && !f->carries && !f->owner &&
+		!f->clock.on && !f->coming && !w->where && !w->enough && !w->check_start &&
+		!w->emit.envelope && !w->block.meta && !w->block.origin;
+}
+
+struct record
+noted_record(const struct noted *n)
+{
+	const struct json_line *l = &n->scan->line[n->i];
+	struct slice line = json_line_text(n->scan, n->i);
+
+	return (struct record){.line = line, .bytes = line, .block = n->block,
+		.index = (uint32_t)n->i, .offset = n->block->offset + l->start,
+		.time_us = TIME_NONE};
+}
+
+/* Take records from i on by their notes. Returns the first that needs more. */
+static size_t
+take_noted(struct worker *w, size_t i)
+{
+	struct noted n = {.block = &w->block, .scan = &w->scan, .i = i};
+	struct balance *b = &w->balance;
+	struct failure why;
+
+	if (w->flow->op->noted(w->op, &n, &w->emit, &why) < 0) {
+		emit_record_undo(&w->emit);
+		b->in++;
+		halt(w, &why);
+	}
+	w->emit.hand = NULL;
+	b->in += n.held + n.output;
+	b->held += n.held;
+	b->output += n.output;
+	return n.i;
+}
+
 /* Inputs may have been at rest for so long that time goes on without them. */
 static int
 rest(struct worker *w, struct failure *why)
@@ -764,7 +806,8 @@ work_on_lines(struct worker *w)
 	struct record r;
 	struct failure why;
 	const uint8_t *to = glance(w);
-	bool looks, runs = has_runs(w), peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
+	bool looks, peeked = is_peeked(w), alone = f->opt->jobs == 1 || f->controlled;
+	bool runs = has_runs(w), noted = is_noted(w);
 	bool large = alone && f->op->flags & OP_LARGE;
 	size_t i;
 
@@ -775,6 +818,8 @@ work_on_lines(struct worker *w)
 		if (peeked && (i = peek_at_lines(w, i)) == w->scan.nlines)
 			break;
 		if (runs && ((i = take_runs(w, i)) == w->scan.nlines || w->halted))
+			break;
+		if (noted && ((i = take_noted(w, i)) == w->scan.nlines || w->halted))
 			break;
 		line = json_line_text(&w->scan, i);
 		if (looks && w->scan.line[i].flags & JSON_LINE_UNENDED) {

@@ -11,8 +11,6 @@
 #include "json/plain.h"
 
 #define NAMES 64
-#define SLOTS_AHEAD 16  /* records */
-#define VALUES_AHEAD 8
 
 #define PART_MOST 65536  /* bytes of an object that is noted */
 #define NOTES_MOST ((size_t)1 << 31)
@@ -173,33 +171,33 @@ glance_block(const struct glance *g, const struct json_scan *s, struct buf *note
 
 /* ---- records --------------------------------------------------------------------------- */
 
-static inline const struct glance_note *
-note_at(const char *notes, size_t i)
+const struct glance_note *
+glance_notes(const struct glance *g, const struct buf *notes, size_t *n)
 {
-	return (const struct glance_note *)(const void *)notes + i;
+	struct notes_head head;
+
+	if (!notes->n)
+		return NULL;
+	memcpy(&head, notes->p, sizeof(head));
+	*n = head.n;
+	return head.assigned == groups_assigned(g->groups) ?
+		(const struct glance_note *)(const void *)(notes->p + sizeof(head)) : NULL;
 }
 
 const struct glance_note *
 glance_note(const struct glance *g, const struct record *r)
 {
-	const struct buf *b = &r->block->notes;
 	const struct glance_note *note;
-	const char *notes;
-	struct notes_head head;
-	size_t left;
+	size_t n;
 
-	if (!b->n || r->meta)
+	if (r->meta || !(note = glance_notes(g, &r->block->notes, &n)) || r->index >= n)
 		return NULL;
-	memcpy(&head, b->p, sizeof(head));
-	if (head.assigned != groups_assigned(g->groups) || r->index >= head.n)
-		return NULL;
-	left = head.n - r->index;
-	notes = b->p + sizeof(head) + r->index * sizeof(*note);
-	if (left > SLOTS_AHEAD && (note = note_at(notes, SLOTS_AHEAD))->key_n)
-		groups_prefetch(g->groups, r->task, note->key, false);
-	if (left > VALUES_AHEAD && (note = note_at(notes, VALUES_AHEAD))->key_n)
-		groups_prefetch(g->groups, r->task, note->key, true);
-	note = note_at(notes, 0);
+	note += r->index;
+	n -= r->index;
+	if (n > GLANCE_SLOTS && note[GLANCE_SLOTS].key_n)
+		groups_prefetch(g->groups, r->task, note[GLANCE_SLOTS].key);
+	if (n > GLANCE_VALUES && note[GLANCE_VALUES].key_n)
+		groups_near(g->groups, r->task, note[GLANCE_VALUES].key);
 	return note->key_n ? note : NULL;
 }
 
@@ -209,7 +207,7 @@ glance_add(const struct glance *g, struct group *group, const struct glance_note
 {
 	if (!glance_fits(g, &group->h, note))
 		return 0;
-	buf_add_slice(&group->bytes, glance_part(note, r));
+	buf_add_slice(&group->bytes, glance_part(note, r->block));
 	if (group_check_size(group, group->bytes.n, why) < 0)
 		return -1;
 	glance_count(g, &group->h, note);

@@ -13,6 +13,9 @@
 #include "group/groups.h"
 #include "group/plan.h"
 
+#define GLANCE_SLOTS 16 /* records ahead: where they lie is brought near; */
+#define GLANCE_VALUES 8 /* what lies there */
+
 struct glance_note {
 	struct key128 key;
 	uint64_t truths;        /* of the object's names, a bit each: those that are true */
@@ -37,21 +40,24 @@ void glance_release(struct glance *);
 /* Make the notes of a block. */
 void glance_block(const struct glance *, const struct json_scan *, struct buf *notes);
 
+/* The notes of a block, one for each of *n lines; NULL: there are none, or they are void. */
+const struct glance_note *glance_notes(const struct glance *, const struct buf *notes, size_t *n);
+
 /* What was noted of a record, or NULL. What the records behind it will look at in the state is
  * brought near. */
 const struct glance_note *glance_note(const struct glance *, const struct record *);
 
 /* The key's text, and the noted object as fields of a group. */
 static inline struct slice
-glance_key(const struct glance_note *note, const struct record *r)
+glance_key(const struct glance_note *note, const struct block *b)
 {
-	return slice_of(r->block->notes.p + note->at, note->key_n);
+	return slice_of(b->notes.p + note->at, note->key_n);
 }
 
 static inline struct slice
-glance_part(const struct glance_note *note, const struct record *r)
+glance_part(const struct glance_note *note, const struct block *b)
 {
-	return slice_of(r->block->notes.p + note->at + note->key_n, note->part_n);
+	return slice_of(b->notes.p + note->at + note->key_n, note->part_n);
 }
 
 /* May the noted object go into a group just so? It has none of these fields. */

@@ -75,11 +75,11 @@ add_short(struct buf *b, const struct stored_field *f)
 	buf_reserve(b, f->name.n + f->value.n + 3);
 	p = b->p + b->n;
 	*p++ = '"';
-	memcpy(p, f->name.p, f->name.n);
+	copy_short(p, f->name.p, f->name.n);
 	p += f->name.n;
 	*p++ = '"';
 	*p++ = ':';
-	memcpy(p, f->value.p, f->value.n);
+	copy_short(p, f->value.p, f->value.n);
 	b->n += f->name.n + f->value.n + 3;
 }
 

@@ -294,8 +294,8 @@ field_add(struct buf *b, struct slice name, bool plain, struct slice value)
 	buf_reserve(b, sizeof(sizes) + name.n + value.n);
 	p = b->p + b->n;
 	memcpy(p, &sizes, sizeof(sizes));
-	memcpy(p + sizeof(sizes), name.p, name.n);
-	memcpy(p + sizeof(sizes) + name.n, value.p, value.n);
+	copy_short(p + sizeof(sizes), name.p, name.n);
+	copy_short(p + sizeof(sizes) + name.n, value.p, value.n);
 	b->n += sizeof(sizes) + name.n + value.n;
 }
 

@@ -121,12 +121,15 @@ groups_assigned(const struct groups *g)
 }
 
 void
-groups_prefetch(const struct groups *g, uint32_t task, struct key128 key, bool value)
+groups_prefetch(const struct groups *g, uint32_t task, struct key128 key)
 {
-	if (value)
-		state_prefetch_value(g->state, task, key);
-	else
-		state_prefetch(g->state, task, key);
+	state_prefetch(g->state, task, key);
+}
+
+struct state_near
+groups_near(const struct groups *g, uint32_t task, struct key128 key)
+{
+	return state_near(g->state, task, key);
 }
 
 /* ---- deadlines --------------------------------------------------------------------- */
@@ -465,18 +468,19 @@ groups_close(struct groups *g, uint32_t task, struct key128 key, const struct gr
 /* ---- where it lies ----------------------------------------------------------------- */
 
 bool
-groups_spot(const struct groups *g, uint32_t task, struct key128 key, struct state_spot *spot)
+groups_spot(const struct groups *g, uint32_t task, struct key128 key, struct state_near near,
+	struct state_spot *spot)
 {
-	return state_find(g->state, task, key, spot);
+	return state_find(g->state, task, key, near, spot);
 }
 
 /* With room for what the one before came to. */
 char *
-groups_make(struct groups *g, uint32_t task, struct key128 key, struct group_head *h, size_t n,
-	struct failure *why)
+groups_make(struct groups *g, struct state_spot *spot, struct key128 key, struct group_head *h,
+	size_t n, struct failure *why)
 {
 	size_t bytes = sizeof(*h) + n;
-	char *p = state_make(g->state, task, key, bytes, g->bytes > bytes ? g->bytes - bytes : 0,
+	char *p = state_make(g->state, spot, key, bytes, g->bytes > bytes ? g->bytes - bytes : 0,
 		why);
 
 	if (!p)

@@ -35,9 +35,9 @@ struct key128 groups_key(const struct groups *, struct slice canonical);
 /* How often a task was assigned: keys that were hashed before the last time are void. */
 uint64_t groups_assigned(const struct groups *);
 
-/* Bring near what is kept of a key: first, value unset, where it lies, some records later what
- * it is. */
-void groups_prefetch(const struct groups *, uint32_t task, struct key128, bool value);
+/* Bring near what is kept of a key: first where it lies, some records later what it is. */
+void groups_prefetch(const struct groups *, uint32_t task, struct key128);
+struct state_near groups_near(const struct groups *, uint32_t task, struct key128);
 
 enum group_is { GROUP_IS_NEW, GROUP_IS_OPEN, GROUP_IS_CLOSED };
 
@@ -72,9 +72,10 @@ int groups_drop_pieces(struct groups *, uint32_t task, struct key128,
  * a tail and a new head, 1, or 0: groups_keep has to do it; and one that is finished and not
  * remembered. None of them knows timers or which group is the open one.
  */
-bool groups_spot(const struct groups *, uint32_t task, struct key128, struct state_spot *);
-char *groups_make(struct groups *, uint32_t task, struct key128, struct group_head *, size_t n,
-	struct failure *why);
+bool groups_spot(const struct groups *, uint32_t task, struct key128, struct state_near,
+	struct state_spot *);
+char *groups_make(struct groups *, struct state_spot *, struct key128, struct group_head *,
+	size_t n, struct failure *why);
 int groups_append(struct groups *, struct state_spot *, const struct group_head *,
 	struct slice tail, struct failure *why);
 int groups_finished(struct groups *, struct state_spot *, struct failure *why);

@@ -2,7 +2,6 @@
 #include "group/intake.h"
 
 #include "group/ending.h"
-#include "group/quick.h"
 
 void
 intake_init(struct intake *a, const struct plan *plan, struct groups *groups, const char *stage,
@@ -10,7 +9,8 @@ intake_init(struct intake *a, const struct plan *plan, struct groups *groups, co
 {
 	*a = (struct intake){.plan = plan, .groups = groups, .late_outlet = late_outlet};
 	rules_init(&a->rules, plan, groups, stage);
-	a->quick = quick_is_fit(plan, &a->rules.glance);
+	a->is_quick = quick_is_fit(plan, &a->rules.glance);
+	a->quick = (struct quick){&a->rules.glance, groups, plan->size};
 }
 
 void
@@ -134,11 +134,17 @@ intake_record(struct intake *a, const struct record *r, struct emit *e, struct f
 
 	a->emit = e;
 	rules_begin(&a->rules, r, why);
-	if (a->quick && a->rules.note && a->rules.note->object >= 0)
-		rc = quick_take(&a->rules, a->groups, e, why);
+	if (a->is_quick && a->rules.note && a->rules.note->object >= 0)
+		rc = quick_take(&a->quick, &a->rules, e, why);
 	if (rc)
 		return rc < 0 ? -1 : OP_OK;
 	rc = one_record(a);
 	rules_done(&a->rules);
 	return rc;
+}
+
+int
+intake_noted(struct intake *a, struct noted *n, struct emit *e, struct failure *why)
+{
+	return a->is_quick ? quick_take_all(&a->quick, n, e, why) : 0;
 }

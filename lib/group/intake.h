@@ -6,14 +6,14 @@
 #ifndef SK_GROUP_INTAKE_H
 #define SK_GROUP_INTAKE_H
 
-#include "flow/emit.h"
-#include "group/rules.h"
+#include "group/quick.h"
 
 struct intake {
 	const struct plan *plan;
 	struct groups *groups;
 	int late_outlet;     /* -1: none */
-	bool quick;          /* quick.h may do */
+	bool is_quick;       /* that may do: */
+	struct quick quick;
 	struct rules rules;
 	struct group group;  /* the record's */
 	struct group other;  /* one that something else ends */
@@ -27,5 +27,7 @@ void intake_release(struct intake *);
 
 /* operator.record */
 int intake_record(struct intake *, const struct record *, struct emit *, struct failure *why);
+/* operator.noted */
+int intake_noted(struct intake *, struct noted *, struct emit *, struct failure *why);
 
 #endif

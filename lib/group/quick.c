@@ -1,6 +1,17 @@
 /* Parts that go where their group lies. */
 #include "group/quick.h"
 
+/* A part, and the record that it is of: in hand, or the next one of a block. */
+struct part {
+	const struct glance_note *note;
+	struct slice key, fields;
+	struct state_near near;
+	const struct record *record;
+	const struct noted *noted;
+};
+
+enum became { LONG_WAY, HELD, OUTPUT, FAILED = -1 };
+
 bool
 quick_is_fit(const struct plan *plan, const struct glance *g)
 {
@@ -11,45 +22,51 @@ quick_is_fit(const struct plan *plan, const struct glance *g)
 		(!plan->nrequired || g->required);
 }
 
+static inline uint32_t
+task_of(const struct part *p)
+{
+	return p->record ? p->record->task : 0;
+}
+
 /* The head of the group with the part in it. */
 static inline void
-count(const struct rules *r, struct group_head *h)
+count(const struct quick *q, const struct part *p, struct group_head *h)
 {
-	glance_count(&r->glance, h, r->note);
-	group_saw(h, r->record->time_us);
+	glance_count(q->glance, h, p->note);
+	if (p->record)
+		group_saw(h, p->record->time_us);
 }
 
 static inline bool
-is_complete(const struct rules *r, const struct group_head *h)
+is_complete(const struct quick *q, const struct group_head *h)
 {
-	uint64_t required = r->glance.required, size = r->plan->size ? r->plan->size : h->size;
+	uint64_t required = q->glance->required, size = q->size ? q->size : h->size;
 
 	return (required && (h->truths & required) == required) || (size && h->count >= size);
 }
 
-static int
-begin(struct rules *r, struct groups *groups, struct slice part, struct failure *why)
+static enum became
+begin(const struct quick *q, const struct part *p, struct state_spot *spot, struct failure *why)
 {
-	struct slice key = glance_key(r->note, r->record);
 	struct group_head h;
-	char *p;
+	char *to;
 
-	group_head_init(&h, (uint32_t)key.n);
-	count(r, &h);
-	if (is_complete(r, &h))
-		return 0;
-	p = groups_make(groups, r->record->task, r->note->key, &h, key.n + part.n, why);
-	if (!p)
-		return -1;
-	memcpy(p, key.p, key.n);
-	memcpy(p + key.n, part.p, part.n);
-	return 1;
+	group_head_init(&h, (uint32_t)p->key.n);
+	count(q, p, &h);
+	if (is_complete(q, &h))
+		return LONG_WAY;
+	to = groups_make(q->groups, spot, p->note->key, &h, p->key.n + p->fields.n, why);
+	if (!to)
+		return FAILED;
+	copy_short(to, p->key.p, p->key.n);
+	copy_short(to + p->key.n, p->fields.p, p->fields.n);
+	return HELD;
 }
 
 static void
-finish(struct rules *r, struct slice kept, struct slice part, struct emit *e)
+write_group(struct emit *e, const struct record *r, struct slice kept, struct slice part)
 {
-	struct buf *b = emit_begin(e, 0, r->record);
+	struct buf *b = emit_begin(e, 0, r);
 
 	buf_reserve(b, kept.n + part.n);
 	buf_addc(b, '{');
@@ -59,32 +76,88 @@ finish(struct rules *r, struct slice kept, struct slice part, struct emit *e)
 	emit_end(e);
 }
 
-int
-quick_take(struct rules *r, struct groups *groups, struct emit *e, struct failure *why)
+static enum became
+finish(const struct quick *q, const struct part *p, struct state_spot *spot, struct emit *e,
+	struct failure *why)
 {
-	const struct glance_note *note = r->note;
-	struct slice part = glance_part(note, r->record);
+	struct record r;
+
+	if (p->record) {
+		write_group(e, p->record, spot->value, p->fields);
+	} else {
+		r = noted_record(p->noted);
+		emit_record(e, &r);
+		write_group(e, &r, spot->value, p->fields);
+	}
+	return groups_finished(q->groups, spot, why) < 0 ? FAILED : OUTPUT;
+}
+
+static inline enum became
+take(const struct quick *q, const struct part *p, struct emit *e, struct failure *why)
+{
 	struct state_spot spot;
 	struct group_head h;
-	int rc;
 
-	if (!groups_spot(groups, r->record->task, note->key, &spot)) {
-		rc = begin(r, groups, part, why);
-		if (rc > 0)
-			emit_hold(e);
-		return rc;
-	}
+	if (!groups_spot(q->groups, task_of(p), p->note->key, p->near, &spot))
+		return begin(q, p, &spot, why);
 	h = group_head_of(spot.value);
-	if (h.e.is != ENTRY_OPEN || !glance_fits(&r->glance, &h, note) || h.spilled ||
-		spot.value.n + part.n > GROUP_MAX)
-		return 0;
-	count(r, &h);
-	if (is_complete(r, &h)) {
-		finish(r, spot.value, part, e);
-		return groups_finished(groups, &spot, why) < 0 ? -1 : 1;
-	}
-	rc = groups_append(groups, &spot, &h, part, why);
-	if (rc > 0)
+	if (h.e.is != ENTRY_OPEN || !glance_fits(q->glance, &h, p->note) || h.spilled ||
+		spot.value.n + p->fields.n > GROUP_MAX)
+		return LONG_WAY;
+	count(q, p, &h);
+	if (is_complete(q, &h))
+		return finish(q, p, &spot, e, why);
+	return (enum became)groups_append(q->groups, &spot, &h, p->fields, why);
+}
+
+int
+quick_take(const struct quick *q, const struct rules *r, struct emit *e, struct failure *why)
+{
+	const struct block *b = r->record->block;
+	struct part p = {.note = r->note, .key = glance_key(r->note, b),
+		.fields = glance_part(r->note, b), .record = r->record};
+	enum became rc = take(q, &p, e, why);
+
+	if (rc == HELD)
 		emit_hold(e);
-	return rc;
+	return rc == FAILED ? -1 : rc != LONG_WAY;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------- */
+
+/* Is it known what the record makes, and that it is valid? */
+static inline bool
+is_known(const struct json_scan *s, size_t i, const struct glance_note *note)
+{
+	return note->key_n && note->object >= 0 && (!s->flags || !s->line[i].flags);
+}
+
+int
+quick_take_all(const struct quick *q, struct noted *noted, struct emit *e, struct failure *why)
+{
+	struct state_near near[GLANCE_VALUES] = {{NULL, 0}};
+	const struct block *b = noted->block;
+	const struct glance_note *note;
+	enum became rc = HELD;
+	struct part p;
+	size_t n, i;
+
+	note = glance_notes(q->glance, &b->notes, &n);
+	if (!note)
+		return 0;
+	for (; (i = noted->i) < n && is_known(noted->scan, i, &note[i]); noted->i++) {
+		p = (struct part){&note[i], glance_key(&note[i], b), glance_part(&note[i], b),
+			near[i % GLANCE_VALUES], NULL, noted};
+		if (i + GLANCE_SLOTS < n)
+			groups_prefetch(q->groups, 0, note[i + GLANCE_SLOTS].key);
+		if (i + GLANCE_VALUES < n)
+			near[i % GLANCE_VALUES] = groups_near(q->groups, 0,
+				note[i + GLANCE_VALUES].key);
+		rc = take(q, &p, e, why);
+		if (rc != HELD && rc != OUTPUT)
+			break;
+		noted->held += rc == HELD;
+		noted->output += rc == OUTPUT;
+	}
+	return rc == FAILED ? -1 : 0;
 }

@@ -9,9 +9,19 @@
 #include "flow/emit.h"
 #include "group/rules.h"
 
+/* All of it is borrowed. */
+struct quick {
+	const struct glance *glance;
+	struct groups *groups;
+	uint64_t size; /* of every group, or 0 */
+};
+
 bool quick_is_fit(const struct plan *, const struct glance *);
 
 /* The record in hand: 1; 0: nothing was done, the long way has to be gone; -1. */
-int quick_take(struct rules *, struct groups *, struct emit *, struct failure *why);
+int quick_take(const struct quick *, const struct rules *, struct emit *, struct failure *why);
+
+/* Records of a block, up to one that has to go the long way: operator.noted. */
+int quick_take_all(const struct quick *, struct noted *, struct emit *, struct failure *why);
 
 #endif

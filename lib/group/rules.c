@@ -122,7 +122,7 @@ struct slice
 rules_key_text(struct rules *r)
 {
 	if (r->note)
-		return glance_key(r->note, r->record);
+		return glance_key(r->note, r->record->block);
 	buf_reset(&r->room);
 	group_key_text(&r->room, r->key, r->nkeys);
 	return buf_slice(&r->room);

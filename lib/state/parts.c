@@ -241,6 +241,7 @@ parts_grow(struct parts *t, struct key128 key, uint64_t most)
 	struct part *p = &t->part[i];
 	uint64_t n;
 
+	t->moved++;
 	if (!t->region && !becomes_region(t, p)) {
 		grow_part(t, p);
 		return;
@@ -270,6 +271,7 @@ parts_expect(struct parts *t, uint64_t n)
 {
 	uint64_t slots, now = parts_count(t);
 
+	t->moved++;
 	n = n > now ? n : now;
 	slots = slots_for(n);
 	if (slots * PARTS * t->entry < REGION)
@@ -365,6 +367,7 @@ parts_sweep(struct parts *t, unsigned i, bool (*gone)(void *arg, char *slot), vo
 	}
 	if (left == p->n)
 		return went;
+	t->moved++;
 	went += p->n - left;
 	kept = mem_alloc(left * t->entry);
 	for (k = 0, slot = kept; k < p->slots; k++) {

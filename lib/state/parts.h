@@ -37,6 +37,7 @@ struct parts {
 	uint64_t reach;          /* bytes of it */
 	uint64_t slots, wide;    /* of each part; wide: of those that have moved */
 	unsigned unmoved;        /* parts up to here are still to move */
+	uint64_t moved;          /* changes when slots may have another place */
 };
 
 void parts_init(struct parts *, size_t entry);

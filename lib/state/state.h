@@ -123,11 +123,19 @@ struct state_spot {
 	char *slot;
 };
 
-/* True if the key is there. */
-bool state_find(const struct state *, uint32_t task, struct key128, struct state_spot *);
-/* Make a key that is not there, with a value of n bytes, to be filled in at once, and room for
- * so many more. NULL: as state_add. */
-char *state_make(struct state *, uint32_t task, struct key128, size_t n, size_t room,
+/* Where a key lay some calls ago, none of which was assign, revoke or rollback; {0}: nothing is
+ * known. */
+struct state_near {
+	const char *slot;   /* the state's */
+	uint64_t moved;
+};
+
+/* True if the key is there; else the spot is for state_make. near: what state_near said of it, or {0}. */
+bool state_find(const struct state *, uint32_t task, struct key128, struct state_near near,
+	struct state_spot *);
+/* Make a key that state_find has not found, with a value of n bytes, to be filled in at once,
+ * and room for so many more. NULL: as state_add. */
+char *state_make(struct state *, struct state_spot *, struct key128, size_t n, size_t room,
 	struct failure *why);
 /* Append to the value: 1; 0: the bounds do not let it be done here, but state_put may; -1. */
 int state_append(struct state *, struct state_spot *, struct slice tail, struct failure *why);
@@ -149,8 +157,8 @@ void state_on_evict(struct state *, int (*evicted)(void *arg, uint32_t task, str
 
 /* Bring near what a call with this key will look at: worth it some dozen keys ahead. */
 void state_prefetch(const struct state *, uint32_t task, struct key128);
-/* Some keys later: of variable values, the value. */
-void state_prefetch_value(const struct state *, uint32_t task, struct key128);
+/* Some keys later: of variable values, the value. Who finds it then need not look again. */
+struct state_near state_near(const struct state *, uint32_t task, struct key128);
 
 uint64_t state_keys(const struct state *); /* what expired and is not swept yet is counted */
 uint64_t state_memory(const struct state *); /* bytes: tables, values, buffers */

@@ -105,28 +105,33 @@ state_version(const struct state *s)
 }
 
 bool
-state_find(const struct state *s, uint32_t task, struct key128 key, struct state_spot *spot)
+state_find(const struct state *s, uint32_t task, struct key128 key, struct state_near near,
+	struct state_spot *spot)
 {
 	struct task *t = task_of(s, task);
-	bool there = false;
-	char *slot = t ? parts_look(&t->parts, key, &there) : NULL;
+	char *slot = (char *)(uintptr_t)near.slot;
+	bool there = t && slot && near.moved == t->parts.moved &&
+		key128_eq(slot_key(slot), key);
 
+	if (!there)
+		slot = t ? parts_look(&t->parts, key, &there) : NULL;
+	*spot = (struct state_spot){{NULL, 0}, t, slot};
 	if (!there || state_gone(s, t, slot))
 		return false;
-	*spot = (struct state_spot){state_value(s, slot), t, slot};
+	spot->value = state_value(s, slot);
 	return true;
 }
 
 char *
-state_make(struct state *s, uint32_t task, struct key128 key, size_t n, size_t room,
+state_make(struct state *s, struct state_spot *spot, struct key128 key, size_t n, size_t room,
 	struct failure *why)
 {
-	struct task *t = task_of(s, task);
+	struct task *t = spot->task;
+	char *slot = spot->slot;
 	bool there;
-	char *slot = parts_look(&t->parts, key, &there);
 
 	/* It has expired. */
-	if (there) {
+	if (slot && key128_eq(slot_key(slot), key) && (key.hi | key.lo || t->parts.zero)) {
 		state_drop(s, t, slot);
 		slot = parts_look(&t->parts, key, &there);
 	}
@@ -149,8 +154,7 @@ state_append(struct state *s, struct state_spot *spot, struct slice tail, struct
 		s->values += (uint64_t)value_grow(spot->slot, n + n / 4);
 		h = held_of(spot->slot);
 	}
-	if (tail.n)
-		memcpy(h->p + h->n, tail.p, tail.n);
+	copy_short(h->p + h->n, tail.p, tail.n);
 	h->n = (uint32_t)n;
 	spot->value = slice_of(h->p, n);
 	return log_put(s, spot->task, spot->slot, why) < 0 ? -1 : 1;
@@ -165,21 +169,23 @@ state_remove_spot(struct state *s, struct state_spot *spot, struct failure *why)
 	return log_remove(s, spot->task, key, why);
 }
 
-void
-state_prefetch_value(const struct state *s, uint32_t task, struct key128 key)
+struct state_near
+state_near(const struct state *s, uint32_t task, struct key128 key)
 {
+	struct state_near none = {NULL, 0};
 	const char *slot, *p;
 	bool there;
 
 	if (!s->variable || !s->last || s->last->id != task)
-		return;
+		return none;
 	slot = parts_look(&s->last->parts, key, &there);
-	if (!there)
-		return;
+	if (!there || slot == s->last->parts.zero_slot)
+		return none;
 	p = (const char *)held_of(slot);
 	__asm__ volatile("" : : "r"(p)); /* see parts_prefetch */
 	__builtin_prefetch(p, 1);
 	__builtin_prefetch(p + 64, 1);
 	__builtin_prefetch(p + 128, 1);
 	__builtin_prefetch(p + 192, 1);
+	return (struct state_near){slot, s->last->parts.moved};
 }
