@@ -12,11 +12,8 @@
 
 #include "base/mem.h"
 #include "job/job.h"
-#include "join/pairs.h"
+#include "join/stream.h"
 #include "join/table.h"
-
-#define SLOTS_AHEAD 16 /* records */
-#define ITEMS_AHEAD 8
 
 static struct join_plan plan;
 static int late_outlet;
@@ -24,16 +21,10 @@ static int late_outlet;
 static struct rows table;
 static bool table_is_read;
 
-struct join {
-	struct sides *sides;
-	struct result *result;
-	struct pairs *pairs;   /* NULL with a table that is a file */
-};
-
 static void
 join_close(void *self)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	pairs_free(j->pairs);
 	result_free(j->result);
@@ -44,9 +35,10 @@ join_close(void *self)
 static void *
 join_open(const struct op_context *ctx, struct failure *why)
 {
-	struct join *j = mem_zalloc(sizeof(*j));
+	struct stream *j = mem_zalloc(sizeof(*j));
 
-	j->sides = sides_new(&plan, ctx->stage, ctx->time->expr, false);
+	*j = (struct stream){.plan = &plan, .table = &table, .late_outlet = late_outlet};
+	j->sides = sides_new(&plan, ctx->stage, ctx->time, false);
 	j->result = result_new(&plan, ctx->stage);
 	if (plan.with != WITH_TABLE) {
 		j->pairs = pairs_new(&plan, ctx, j->result);
@@ -60,75 +52,11 @@ join_open(const struct op_context *ctx, struct failure *why)
 	return j;
 }
 
-/* ---- one record -------------------------------------------------------------------- */
-
-/* The row that is there, or is not. */
-static int
-look_up(struct join *j, const struct record *r, struct emit *e, struct failure *why)
-{
-	struct item_parts of;
-	struct slice row;
-
-	if (sides_key(j->sides, SIDE_LEFT, &of, why) < 0)
-		return -1;
-	row = rows_find(&table, of.hash, of.key);
-	if (!row.p && plan.missing == MISSING_DEAD)
-		return fail_record(why, "unmatched", "the table has no row with its key");
-	if (row.p ? plan.type != JOIN_ANTI : plan.missing == MISSING_EMIT)
-		if (result_of_record(j->result, e, r, j->sides, row, why) < 0)
-			return -1;
-	emit_drop(e);
-	return 0;
-}
-
-/* On one side: 1; 0: it is too late. */
-static int
-add_on(struct join *j, enum join_side side, const struct record *r, struct emit *e,
-	struct failure *why)
-{
-	struct item_parts of;
-
-	if (sides_item(j->sides, side, &of, why) < 0)
-		return -1;
-	if (pairs_is_late(j->pairs, r->task, &of))
-		return 0;
-	emit_hold(e);
-	return pairs_add(j->pairs, r->task, &of, e, why) < 0 ? -1 : 1;
-}
-
-static int
-add(struct join *j, const struct record *r, struct emit *e, struct failure *why)
-{
-	int left = 0, right = 0;
-	struct item_parts of;
-	bool on[2];
-
-	if (sides_of(j->sides, on, why) < 0)
-		return -1;
-	if (!on[SIDE_LEFT] && !on[SIDE_RIGHT]) {
-		emit_drop(e);
-		return 0;
-	}
-	/* Both are looked at before the first of them is kept. */
-	if (on[SIDE_LEFT] && on[SIDE_RIGHT] && sides_item(j->sides, SIDE_RIGHT, &of, why) < 0)
-		return -1;
-	if (on[SIDE_LEFT] && (left = add_on(j, SIDE_LEFT, r, e, why)) < 0)
-		return -1;
-	if (on[SIDE_RIGHT] && (right = add_on(j, SIDE_RIGHT, r, e, why)) < 0)
-		return -1;
-	if (left || right)
-		return 0;
-	if (late_outlet >= 0)
-		emit_same(e, (unsigned)late_outlet, r);
-	emit_late(e);
-	return 0;
-}
-
 /* The same for all: what a block's lines tell before their turn. */
 static void
 join_note(void *self, const struct json_scan *scan, struct buf *notes)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	sides_note(j->sides, scan, notes);
 }
@@ -136,50 +64,42 @@ join_note(void *self, const struct json_scan *scan, struct buf *notes)
 static bool
 join_when(void *self, const struct record *r, int64_t *us)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	return sides_when(j->sides, r, us);
-}
-
-/* Bring near what the records behind this one will look at. */
-static void
-look_ahead(struct join *j, const struct record *r)
-{
-	uint64_t hash;
-
-	if (j->pairs && !pairs_looks_ahead(j->pairs, r->task))
-		return;
-	if (sides_ahead(j->sides, r, SLOTS_AHEAD, &hash)) {
-		if (j->pairs)
-			pairs_ahead(j->pairs, r->task, hash, false);
-		else
-			rows_prefetch(&table, hash);
-	}
-	if (sides_ahead(j->sides, r, ITEMS_AHEAD, &hash)) {
-		if (j->pairs)
-			pairs_ahead(j->pairs, r->task, hash, true);
-		else
-			rows_prefetch_row(&table, hash);
-	}
 }
 
 static int
 join_record(void *self, const struct record *r, struct emit *e, struct failure *why)
 {
-	struct join *j = self;
-	int rc;
+	return stream_take(self, r, e, why);
+}
 
-	look_ahead(j, r);
-	sides_begin(j->sides, r);
-	rc = j->pairs ? add(j, r, e, why) : look_up(j, r, e, why);
-	sides_done(j->sides);
-	return rc;
+static bool
+join_run(void *self, const struct block *b, size_t line, struct op_run *run)
+{
+	struct stream *j = self;
+	const struct note_run *r = j->pairs ? notes_run(sides_notes(j->sides), b, line) : NULL;
+
+	if (r)
+		*run = (struct op_run){r->n, r->items, r->first_us, r->newest_us};
+	return r;
+}
+
+static int
+join_take_run(void *self, const struct block *b, size_t line, int64_t watermark_us,
+	struct failure *why)
+{
+	struct stream *j = self;
+
+	(void)watermark_us;
+	return pairs_add_run(j->pairs, 0, sides_notes(j->sides), b, line, why);
 }
 
 static int
 join_watermark(void *self, uint32_t task, int64_t us, struct emit *e, struct failure *why)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	return j->pairs ? pairs_watermark(j->pairs, task, us, e, why) : 0;
 }
@@ -187,34 +107,13 @@ join_watermark(void *self, uint32_t task, int64_t us, struct emit *e, struct fai
 /* ---- the end ----------------------------------------------------------------------- */
 
 static int
-account(struct join *j, struct failure *why)
-{
-	uint64_t lost = j->pairs ? pairs_given_up(j->pairs) : 0, skipped;
-	const char *first;
-
-	skipped = result_skipped(j->result, &first);
-	if (!lost && !skipped)
-		return 0;
-	if (skipped)
-		fail(why, EXIT_SOME_BAD, "%llu result%s could not be made; the first: %s",
-			(unsigned long long)skipped, skipped == 1 ? "" : "s", first);
-	else
-		fail(why, EXIT_SOME_BAD, "%llu record%s given up for the bounds of the state",
-			(unsigned long long)lost, lost == 1 ? " was" : "s were");
-	if (lost && skipped)
-		fail_within(why, "%llu record%s given up for the bounds of the state; ",
-			(unsigned long long)lost, lost == 1 ? " was" : "s were");
-	return -1;
-}
-
-static int
 join_end(void *self, bool complete, struct emit *e, struct failure *why)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	if (j->pairs && complete && pairs_end(j->pairs, e, why) < 0)
 		return -1;
-	return account(j, why);
+	return stream_account(j, why);
 }
 
 /* ---- state ------------------------------------------------------------------------- */
@@ -222,7 +121,7 @@ join_end(void *self, bool complete, struct emit *e, struct failure *why)
 static int
 join_assign(void *self, uint32_t task, struct failure *why)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	return j->pairs ? pairs_assign(j->pairs, task, why) : 0;
 }
@@ -230,7 +129,7 @@ join_assign(void *self, uint32_t task, struct failure *why)
 static int
 join_revoke(void *self, uint32_t task, struct failure *why)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	return j->pairs ? pairs_revoke(j->pairs, task, why) : 0;
 }
@@ -238,7 +137,7 @@ join_revoke(void *self, uint32_t task, struct failure *why)
 static int
 join_rollback(void *self, uint64_t epoch, struct failure *why)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	return j->pairs ? pairs_rollback(j->pairs, epoch, why) : 0;
 }
@@ -246,7 +145,7 @@ join_rollback(void *self, uint64_t epoch, struct failure *why)
 static int
 join_barrier(void *self, uint64_t epoch, struct emit *e, struct failure *why)
 {
-	struct join *j = self;
+	struct stream *j = self;
 
 	(void)e;
 	return j->pairs ? pairs_barrier(j->pairs, epoch, why) : 0;
@@ -259,6 +158,8 @@ static const struct operator join_operator = {
 	.record = join_record,
 	.note = join_note,
 	.when = join_when,
+	.run = join_run,
+	.take_run = join_take_run,
 	.watermark = join_watermark,
 	.barrier = join_barrier,
 	.rollback = join_rollback,

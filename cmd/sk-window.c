@@ -109,17 +109,15 @@ window_when(void *self, const struct record *r, int64_t *us)
 		reading_when(&((struct window *)self)->reading, r, us);
 }
 
-static size_t
-window_run(void *self, const struct block *b, size_t line, int64_t *first_us, int64_t *newest_us)
+static bool
+window_run(void *self, const struct block *b, size_t line, struct op_run *run)
 {
 	struct window *w = self;
 	const struct run *r = w->has_runs ? runs_at(&w->runs, b, line) : NULL;
 
-	if (!r)
-		return 0;
-	*first_us = r->first_us;
-	*newest_us = r->newest_us;
-	return r->n;
+	if (r)
+		*run = (struct op_run){r->n, r->n, r->first_us, r->newest_us};
+	return r;
 }
 
 static int

@@ -211,6 +211,14 @@ struct noted {
 };
 /* Record i, without its value. */
 struct record noted_record(const struct noted *);
+
+/* Records that follow one another: n of them, of which some are held and the others dropped; the
+ * event time of the first one, and the newest of all. */
+struct op_run {
+	size_t n, held;
+	int64_t first_us, newest_us;
+};
+
 enum op_coming { COMING_NOTHING, COMING_VALUE, COMING_FULL };
 
 /* What an operator is opened with; later fields add to it. */
@@ -270,13 +278,12 @@ struct operator {
 	bool (*when)(void *self, const struct record *, int64_t *us);
 	/*
 	 * Or NULL: of plain records that follow one another note() may have told all, so that they
-	 * can be taken together. run: how many there are of them from a line of the block on, 0
-	 * if it does not begin there; the event time of the first one, and the newest of all.
-	 * take_run: take them, the watermark being watermark_us behind them: 1, they are held,
-	 * and watermark() of any time up to there would do nothing; 0: they go to record(); -1.
+	 * can be taken together. run: do such begin at a line of the block? take_run: take them,
+	 * the watermark being watermark_us behind the last of them, to which watermark() moves it
+	 * next: 1, and no more happens then than would have between them; 0: they go to record();
+	 * or -1.
 	 */
-	size_t (*run)(void *self, const struct block *, size_t line, int64_t *first_us,
-		int64_t *newest_us);
+	bool (*run)(void *self, const struct block *, size_t line, struct op_run *);
 	int (*take_run)(void *self, const struct block *, size_t line, int64_t watermark_us,
 		struct failure *why);
 	/*

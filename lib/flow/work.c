@@ -664,27 +664,27 @@ take_runs(struct worker *w, size_t i)
 	const struct operator *op = f->op;
 	const struct flow_time *time = &f->opt->time;
 	struct input *in = w->block.input;
-	int64_t first_us, newest_us;
+	struct op_run run;
 	struct failure why;
-	size_t n;
 	int rc;
 
-	while (i < w->scan.nlines && (n = op->run(w->op, &w->block, i, &first_us, &newest_us))) {
+	while (i < w->scan.nlines && op->run(w->op, &w->block, i, &run)) {
 		emit_record_begin(&w->emit);
 		/* What is due before the first of them happens before all. */
-		rc = pass_time(w, in, first_us, 0, &why);
+		rc = pass_time(w, in, run.first_us, 0, &why);
 		if (rc == 0)
 			rc = op->take_run(w->op, &w->block, i, clock_foresee(&f->clock, time, in,
-				newest_us, w->taken.unread), &why);
-		if (rc > 0 && pass_time(w, in, newest_us, 0, &why) < 0)
+				run.newest_us, w->taken.unread), &why);
+		if (rc > 0 && pass_time(w, in, run.newest_us, 0, &why) < 0)
 			rc = -1;
 		if (rc < 0)
 			halt(w, &why);
 		if (rc <= 0)
 			break;
-		w->balance.in += n;
-		w->balance.held += n;
-		i += n;
+		w->balance.in += run.n;
+		w->balance.held += run.held;
+		w->balance.dropped += run.n - run.held;
+		i += run.n;
 	}
 	return i;
 }

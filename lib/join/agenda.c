@@ -43,7 +43,7 @@ add_to_ring(struct agenda *a, int64_t us, struct item *item)
 		grow_ring(a);
 	for (a->nring++; i && ring_at(a, i - 1)->us > us; i--)
 		*ring_at(a, i) = *ring_at(a, i - 1);
-	*ring_at(a, i) = (struct entry){us, item};
+	*ring_at(a, i) = (struct entry){us, item->hash, item};
 	return true;
 }
 
@@ -62,7 +62,7 @@ add_to_heap(struct agenda *a, int64_t us, struct item *item)
 			break;
 		a->heap[i] = a->heap[up];
 	}
-	a->heap[i] = (struct entry){us, item};
+	a->heap[i] = (struct entry){us, item->hash, item};
 }
 
 /* The least of the children of a node, told without a branch, which nobody could foresee. */

@@ -2,7 +2,7 @@
  * agenda: items, each at an instant. They come out by instant, and all of one instant
  * together, in their order (item_cmp), whatever the order in which they went in. Most come
  * nearly in order: they stand in a ring, sorted; one that would have to pass many of those goes
- * into a heap with four children to a node. 16 bytes an item. {0} is empty.
+ * into a heap with four children to a node. 24 bytes an item. {0} is empty.
  */
 #ifndef SK_JOIN_AGENDA_H
 #define SK_JOIN_AGENDA_H
@@ -11,6 +11,7 @@
 
 struct entry {
 	int64_t us;
+	uint64_t hash;        /* of the item's key: it need not be touched for that */
 	struct item *item;
 };
 
@@ -37,10 +38,10 @@ agenda_next(const struct agenda *a)
 }
 
 /* One that comes out soon, k before it, or NULL: nobody knows. */
-static inline const struct item *
+static inline const struct entry *
 agenda_soon(const struct agenda *a, size_t k)
 {
-	return k < a->nring ? a->ring[(a->first + k) & (a->cap_ring - 1)].item : NULL;
+	return k < a->nring ? &a->ring[(a->first + k) & (a->cap_ring - 1)] : NULL;
 }
 
 /* All of the n, in no order. */

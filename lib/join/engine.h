@@ -2,6 +2,7 @@
  * engine: what the files share that pair records. Internal to the room.
  *
  *	pairs.c   records that come, and turns that are due
+ *	run.c     records that are taken together
  *	turn.c    a turn, and the end of an item's time
  *	bounds.c  how much is kept
  *	tasks.c   tasks, and their state

@@ -21,8 +21,14 @@ struct index {
 static inline void
 index_prefetch(const struct index *x, uint64_t hash)
 {
-	if (x->slot)
-		__builtin_prefetch(&x->slot[hash & x->mask], 1);
+	const char *s;
+
+	if (!x->slot)
+		return;
+	/* It may lie in two lines of the cache, and is followed by others that are looked at. */
+	s = (const char *)&x->slot[hash & x->mask];
+	__builtin_prefetch(s, 1);
+	__builtin_prefetch(s + 2 * sizeof(struct index_slot), 1);
 }
 
 /* Some time later: the items that the slot has. */

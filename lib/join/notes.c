@@ -52,7 +52,7 @@ want_content(struct notes *n, const struct join_plan *plan, enum join_side side)
 }
 
 void
-notes_init(struct notes *n, const struct join_plan *plan, const struct expr *time, bool rows,
+notes_init(struct notes *n, const struct join_plan *plan, const struct flow_time *time, bool rows,
 	uint64_t seed)
 {
 	size_t i;
@@ -70,13 +70,16 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct expr *tim
 	/* Where the side isn't known yet the key has to be that of both. */
 	if (n->key[0] < 0 || n->key[1] < 0 || (!n->sides && n->key[0] != n->key[1]))
 		n->key[0] = n->key[1] = -1;
-	if (time)
-		n->time = want_field(n, expr_field(time));
+	if (time && time->expr)
+		n->time = want_field(n, expr_field(time->expr));
 	for (i = 0; i < plan->outline.nleaves; i++)
 		n->leaf[i] = want_field(n, plan->outline.leaf[i].field);
 	n->rows = rows;
 	for (i = 0; i < 2 && n->sides; i++)
 		want_content(n, plan, (enum join_side)i);
+	/* Who stays for how long is then known too. */
+	n->runs = plan->with == WITH_STREAM && !plan->expr[PLAN_EXPIRES] && n->time >= 0;
+	n->delay_us = n->runs ? time->delay_us : 0;
 	n->bytes = (sizeof(struct note) + n->wants.n * sizeof(uint32_t) + 7) & ~(size_t)7;
 }
 
@@ -186,6 +189,86 @@ tell_time(const struct notes *n, const struct json_doc *d, struct note *note,
 		note->us = TIME_NONE;
 }
 
+/* ---- runs -------------------------------------------------------------------------------- */
+
+static inline bool
+is_on(const struct note *note)
+{
+	return note->on[SIDE_LEFT] || note->on[SIDE_RIGHT];
+}
+
+static inline bool
+is_of_run(const struct note *note)
+{
+	return note->told && note->us != TIME_NONE && (note->text_at || !is_on(note));
+}
+
+static void
+end_run(const struct notes *n, struct buf *b, size_t first, const struct note_run *run)
+{
+	if (!run->n)
+		return;
+	((struct note *)(void *)(b->p + first * n->bytes))->run = (uint32_t)b->n;
+	buf_add(b, run, sizeof(*run));
+}
+
+static inline void
+add_to_run(struct note_run *run, const struct note *note)
+{
+	if (!run->n++)
+		run->first_us = run->newest_us = note->us;
+	else if (note->us > run->newest_us)
+		run->newest_us = note->us;
+	if (!is_on(note))
+		return;
+	run->items++;
+	run->bytes += pool_size(sizeof(struct item) + note->key_n + note->content_n);
+	if (note->us < run->least_us)
+		run->least_us = note->us;
+}
+
+/* Behind the texts. */
+static void
+make_runs(const struct notes *n, size_t nlines, struct buf *b)
+{
+	const struct note_run none = {.least_us = INT64_MAX};
+	struct note_run run = none;
+	const struct note *note;
+	size_t i, first = 0;
+	bool goes_on;
+
+	while (b->n % sizeof(int64_t))
+		buf_addc(b, '\0');
+	for (i = 0; i < nlines; i++) {
+		note = (const struct note *)(const void *)(b->p + i * n->bytes);
+		goes_on = is_of_run(note);
+		/* No difference overflows: instants are of ten thousand years. */
+		if (run.n && (!goes_on || run.newest_us - note->us > n->delay_us)) {
+			end_run(n, b, first, &run);
+			note = (const struct note *)(const void *)(b->p + i * n->bytes);
+			run = none;
+		}
+		if (!run.n)
+			first = i;
+		if (goes_on)
+			add_to_run(&run, note);
+	}
+	end_run(n, b, first, &run);
+}
+
+const struct note_run *
+notes_run(const struct notes *n, const struct block *b, size_t line)
+{
+	const struct note *note;
+
+	if (!n->runs || !b->notes.n)
+		return NULL;
+	note = notes_line(n, b, line);
+	return note->run ? (const struct note_run *)(const void *)(b->notes.p + note->run) : NULL;
+}
+
+/* ---- a block ----------------------------------------------------------------------------- */
+
 void
 notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 {
@@ -207,7 +290,7 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 		/* Of a line that may not be valid nothing is told. */
 		note->us = TIME_NONE;
 		note->told = false;
-		note->text_at = 0;
+		note->text_at = note->run = 0;
 		note->behind = (uint32_t)(s->nlines - 1 - i);
 		if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&n->wants, &d, note->at))
 			continue;
@@ -217,6 +300,8 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 		if (l->end - l->start < LONG_LINE)
 			tell_text(n, &d, i * n->bytes, b);
 	}
+	if (n->runs)
+		make_runs(n, s->nlines, b);
 }
 
 static inline const struct note *

@@ -24,10 +24,22 @@ struct note {
 	uint32_t text_at;       /* among the notes: that text again, and the content; 0: not */
 	uint32_t content_n;
 	uint32_t behind;        /* notes of the block that stand behind this one */
+	uint32_t run;           /* among the notes: the one that begins here; 0: none does */
 	int64_t us;             /* event time, or TIME_NONE: it is not told */
 	bool told;              /* what follows holds, and the key */
 	bool on[2];             /* by side; of rows of a topic and of two inputs it is not told */
 	uint32_t at[];          /* tokens of the members that are wanted, or JSON_NONE */
+};
+
+/*
+ * Lines that follow one another, of which all is told: each is on one side, with its texts, or on
+ * none. None is older than the watermark that those before it make.
+ */
+struct note_run {
+	uint32_t n, items;      /* lines, and those on a side */
+	uint64_t bytes;         /* items take of the pool */
+	int64_t first_us, newest_us;
+	int64_t least_us;       /* of the items; INT64_MAX: there is none */
 };
 
 struct notes {
@@ -41,12 +53,14 @@ struct notes {
 	bool rows;              /* all are right ones */
 	bool sides;             /* they are told */
 	int time;               /* the wanted member that --time is, or -1 */
+	int64_t delay_us;       /* of the watermark; with runs: */
+	bool runs;              /* they are told */
 	uint64_t seed;
 	size_t bytes;           /* of a note */
 };
 
-/* rows: of a table that is read from a file. time: --time, or NULL. */
-void notes_init(struct notes *, const struct join_plan *, const struct expr *time, bool rows,
+/* rows: of a table that is read from a file. time: of the stream, or NULL. */
+void notes_init(struct notes *, const struct join_plan *, const struct flow_time *time, bool rows,
 	uint64_t seed);
 void notes_release(struct notes *);
 
@@ -58,6 +72,16 @@ bool notes_when(const struct notes *, const struct record *, int64_t *us);
 
 /* The note of the record so many behind this one in its block, or NULL. */
 const struct note *notes_of(const struct notes *, const struct record *, size_t behind);
+
+/* The note of a line; only where there is one. */
+static inline const struct note *
+notes_line(const struct notes *n, const struct block *b, size_t line)
+{
+	return (const struct note *)(const void *)(b->notes.p + line * n->bytes);
+}
+
+/* The run that begins with this line, or NULL. */
+const struct note_run *notes_run(const struct notes *, const struct block *, size_t line);
 
 /* Append the value at t as compact JSON: at once where it stands so. */
 void notes_add_value(struct buf *, const struct json_doc *, uint32_t t);

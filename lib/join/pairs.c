@@ -53,14 +53,16 @@ static int
 turns_of(struct pairs *p, struct task *t, int64_t us)
 {
 	size_t n = agenda_next(&t->waiting) == us ? turn_instant(p, &t->waiting) : 0, i = 0;
-	const struct item *soon = agenda_soon(&t->waiting, SOON);
+	const struct entry *soon = agenda_soon(&t->waiting, SOON);
 	struct item *x;
 
 	if (soon) {
 		index_prefetch(&t->index, soon->hash);
-		__builtin_prefetch(agenda_soon(&t->waiting, SOON / 2), 1);
+		soon = agenda_soon(&t->waiting, SOON / 2);
+		index_prefetch_items(&t->index, soon->hash);
+		__builtin_prefetch(soon->item, 1);
+		__builtin_prefetch((const char *)soon->item + 64);
 	}
-
 	while (next_on_disk(t) == us) {
 		if (i < n && item_cmp(p->batch[i], spill_first(t->spill)) <= 0) {
 			x = p->batch[i++];

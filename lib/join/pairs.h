@@ -17,13 +17,14 @@
  * meets the row that is there in its turn, or waits for one to come.
  *
  * Memory: the records between the watermark and the newest, and those whose time is not over:
- * 64 bytes and what results take of each, 8 to 16 for its turn, 24 for its key. Beyond
+ * 64 bytes and what results take of each, 24 for its turn, 24 for its key. Beyond
  * max_memory what waits for its turn goes to disk, sorted, if there is no state that outlives
  * the run; else, and for the rest, it is an error, or the oldest are given up.
  */
 #ifndef SK_JOIN_PAIRS_H
 #define SK_JOIN_PAIRS_H
 
+#include "join/notes.h"
 #include "join/result.h"
 
 struct pairs;
@@ -44,6 +45,11 @@ bool pairs_is_late(const struct pairs *, uint32_t task, const struct item_parts 
 /* A record that is not late, to wait for its turn or to take it. */
 int pairs_add(struct pairs *, uint32_t task, const struct item_parts *, struct emit *,
 	struct failure *why);
+
+/* All records of a run (notes.h), which begins with that line: 1; 0: they are to go one by one;
+ * -1. Their turns come with the next pairs_watermark. */
+int pairs_add_run(struct pairs *, uint32_t task, const struct notes *, const struct block *,
+	size_t line, struct failure *why);
 
 /* Do turns follow soon on arrival? Then */
 bool pairs_looks_ahead(const struct pairs *, uint32_t task);

@@ -56,6 +56,15 @@ struct join_plan {
 	enum time_unit unit;         /* of --expires */
 };
 
+/* Of a record of a stream: the event time of the last partner that it may find. */
+static inline int64_t
+join_until(const struct join_plan *p, bool left, int64_t us)
+{
+	int64_t by = left ? p->after_us : p->before_us;
+
+	return us > INT64_MAX - by ? INT64_MAX : us + by;
+}
+
 /* What the plan depends on besides. */
 struct plan_around {
 	bool dead_letter, state, checkpoint, late, from, explain;

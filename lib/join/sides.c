@@ -47,7 +47,7 @@ sides_leaves(const struct join_plan *p, enum join_side side, unsigned *leaf)
 }
 
 struct sides *
-sides_new(const struct join_plan *plan, const char *stage, const struct expr *time, bool rows)
+sides_new(const struct join_plan *plan, const char *stage, const struct flow_time *time, bool rows)
 {
 	struct sides *s = mem_zalloc(sizeof(*s));
 	size_t k;
@@ -96,6 +96,12 @@ void
 sides_note(const struct sides *s, const struct json_scan *scan, struct buf *notes)
 {
 	notes_make(&s->notes, scan, notes);
+}
+
+const struct notes *
+sides_notes(const struct sides *s)
+{
+	return &s->notes;
 }
 
 bool
@@ -337,12 +343,6 @@ sides_content(struct sides *s, enum join_side side, struct slice *content, struc
 
 /* ---- all of it --------------------------------------------------------------------------- */
 
-static int64_t
-later(int64_t us, int64_t by)
-{
-	return us > INT64_MAX - by ? INT64_MAX : us + by;
-}
-
 static int
 expires(struct sides *s, int64_t *us, struct failure *why)
 {
@@ -383,7 +383,7 @@ sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct f
 		if (expires(s, &of->until_us, why) < 0)
 			return -1;
 	} else {
-		of->until_us = later(of->us, side == SIDE_LEFT ? p->after_us : p->before_us);
+		of->until_us = join_until(p, side == SIDE_LEFT, of->us);
 	}
 	return of->removes ? 0 : sides_content(s, side, &of->content, why);
 }

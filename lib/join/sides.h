@@ -13,10 +13,11 @@
 #include "join/plan.h"
 
 struct sides;
+struct notes;
 
-/* The plan is borrowed, and so is --time, where it is to be told. rows: what comes is not the
+/* The plan is borrowed, and so is how the stream gets its time, where that is to be told. rows: what comes is not the
  * stream but the rows of plan->table. */
-struct sides *sides_new(const struct join_plan *, const char *stage, const struct expr *time,
+struct sides *sides_new(const struct join_plan *, const char *stage, const struct flow_time *time,
 	bool rows);
 void sides_free(struct sides *);
 
@@ -24,6 +25,8 @@ void sides_free(struct sides *);
 void sides_note(const struct sides *, const struct json_scan *, struct buf *notes);
 /* operator.when: the event time of a record, if it is noted: true. */
 bool sides_when(const struct sides *, const struct record *, int64_t *us);
+/* What is noted. */
+const struct notes *sides_notes(const struct sides *);
 /* The hash of the key of the record so many behind this one, if it is noted: true. */
 bool sides_ahead(const struct sides *, const struct record *, size_t behind, uint64_t *hash);
 

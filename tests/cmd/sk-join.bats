@@ -340,6 +340,55 @@ two_inputs() {
 	assert_status 66
 }
 
+# Records are taken together where that can be; with --where none are.
+@test "records that are taken together give what they give one by one" {
+	python3 - >in <<-'END'
+		import json, random
+		random.seed(8)
+		keys = ["a%d" % i for i in range(40)] + [7, 7.0, "d\u00e9", "e\"f", True]
+		for i in range(4000):
+		    behind = random.choice([0, 0, 0, 0.5, 1, 3] if i % 1000 < 700 else [0, 9, 60, 200])
+		    e = {"t": round(1000 + i / 9 - behind, random.choice([0, 1, 3])),
+		         "s": random.choice("llrrxb"), "k": random.choice(keys), "v": i}
+		    if random.random() < 0.02:
+		        del e["k"]
+		    if random.random() < 0.05:
+		        e["v"] = {"deep": [i, "x" * (i % 50)]}
+		    print(json.dumps(e, ensure_ascii=i % 2 == 0))
+		    if i % 500 == 499:
+		        print('{"t":1,}' if i % 1000 == 999 else "")
+	END
+	split -n l/3 in part.
+	left='.s == "l" or .s == "b"' right='.s == "r" or .s == "b"'
+	together() {
+		local where
+		for where in '-w true' '' '--jobs 1' '--jobs 3'; do
+			rm -rf "late.$where" state
+			# shellcheck disable=SC2086  # words
+			sk-join --left "$left" --right "$right" -k .k --time .t "$@" -v $where \
+				--late "late.$where" >"out.$where" 2>"err.$where" || [ $? = 1 ]
+			cmp 'out.-w true' "out.$where"
+			cmp 'late.-w true' "late.$where"
+			cmp 'err.-w true' "err.$where"
+		done
+		[ -s 'out.-w true' ]
+	}
+	for within in 10s 0s 2s,30s; do
+		for delay in 0s 4s 1h; do
+			together --within $within --delay $delay --on-error skip \
+				--emit '[$left.t,$right.v]' in
+			[ $delay = 1h ] || [ -s late. ]
+			together --within $within --delay $delay --on-error skip --type left in
+		done
+	done
+	together --within 10s --delay 4s --on-error skip --type anti --emit .v part.aa part.ab part.ac
+	together --within 10s --delay 4s --on-error skip --emit '$left.k / $right.v' in
+	together --within 10s --delay 4s --on-error skip --emit '.v' --max-keys 70 --on-full evict in
+	right='.s == "r"' together --within 10s --delay 4s --on-error skip --emit '[$left.v,$right.v]' in
+	grep -v ',}' in | sk-map 'select(.k)' >good
+	together --within 10s --delay 4s --max-keys 4000 --state state --emit '[$left.v,$right.v]' good
+}
+
 # ---- a table in a file -----------------------------------------------------------------------
 
 users() {
