@@ -1,5 +1,5 @@
 /*
- * Escapes, base64, sizes.
+ * Escapes, base64, sizes, percents.
  *
  * base64 has two twins each way. The scalar ones do the whole job; the AVX2 ones, chosen
  * at run time, take what they can of a long input in blocks of 24 bytes or 32 characters
@@ -7,6 +7,10 @@
  * error.
  */
 #include "base/text.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -345,4 +349,40 @@ text_is_component(struct slice s)
 			return false;
 	}
 	return true;
+}
+
+/* ---- URIs -------------------------------------------------------------------------- */
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *
+text_percent_decode(const char *s, size_t n)
+{
+	char *to = mem_alloc(n + 1);
+	size_t i, at = 0;
+	int high, low;
+
+	for (i = 0; i < n; i++) {
+		if (s[i] != '%') {
+			to[at++] = s[i];
+			continue;
+		}
+		high = n - i > 2 ? hex(s[i + 1]) : -1;
+		low = n - i > 2 ? hex(s[i + 2]) : -1;
+		if (high < 0 || low < 0 || (high | low) == 0) {
+			free(to);
+			return NULL;
+		}
+		to[at++] = (char)(high << 4 | low);
+		i += 2;
+	}
+	to[at] = '\0';
+	return to;
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "capture/capture.h"
 
 static const char prefix[] = "capture:";
@@ -12,41 +13,6 @@ bool
 capture_is(const char *uri)
 {
 	return strncmp(uri, prefix, sizeof(prefix) - 1) == 0;
-}
-
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A copy with its %HH taken for bytes; NULL if one is none, or is NUL. */
-static char *
-decoded(const char *s, size_t n)
-{
-	char *to = mem_alloc(n + 1);
-	size_t i, at = 0;
-	int high, low;
-
-	for (i = 0; i < n; i++) {
-		if (s[i] != '%') {
-			to[at++] = s[i];
-			continue;
-		}
-		high = n - i > 2 ? hex(s[i + 1]) : -1;
-		low = n - i > 2 ? hex(s[i + 2]) : -1;
-		if (high < 0 || low < 0 || (high | low) == 0) {
-			free(to);
-			return NULL;
-		}
-		to[at++] = (char)(high << 4 | low);
-		i += 2;
-	}
-	to[at] = '\0';
-	return to;
 }
 
 static int
@@ -68,8 +34,8 @@ add_option(struct capture_uri *u, size_t *cap, const char *s, size_t n,
 		return fail(why, EXIT_USAGE, "'%.*s' is no option: NAME=VALUE", (int)n, s);
 	u->option = mem_grow(u->option, cap, u->noptions + 1, sizeof(*u->option));
 	o = &u->option[u->noptions++];
-	o->name = decoded(s, (size_t)(equals - s));
-	o->value = decoded(equals + 1, n - (size_t)(equals + 1 - s));
+	o->name = text_percent_decode(s, (size_t)(equals - s));
+	o->value = text_percent_decode(equals + 1, n - (size_t)(equals + 1 - s));
 	return o->name && o->value ? 0 : bad_percent(s, n, why);
 }
 
@@ -78,7 +44,7 @@ parse(const char *at, struct capture_uri *u, struct failure *why)
 {
 	size_t n = strcspn(at, "?"), cap = 0;
 
-	u->dir = decoded(at, n);
+	u->dir = text_percent_decode(at, n);
 	if (!u->dir)
 		return bad_percent(at, n, why);
 	if (!*u->dir)

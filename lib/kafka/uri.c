@@ -5,41 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A copy of s with its %HH taken for bytes; NULL if one is none, or is NUL. */
-static char *
-decoded(const char *s, size_t n)
-{
-	char *to = mem_alloc(n + 1);
-	size_t i, at = 0;
-	int high, low;
-
-	for (i = 0; i < n; i++) {
-		if (s[i] != '%') {
-			to[at++] = s[i];
-			continue;
-		}
-		high = n - i > 2 ? hex(s[i + 1]) : -1;
-		low = n - i > 2 ? hex(s[i + 2]) : -1;
-		if (high < 0 || low < 0 || (high | low) == 0) {
-			free(to);
-			return NULL;
-		}
-		to[at++] = (char)(high << 4 | low);
-		i += 2;
-	}
-	to[at] = '\0';
-	return to;
-}
+#include "base/text.h"
 
 static int
 add_topics(struct kafka_uri *u, const char *list, struct failure *why)
@@ -68,8 +34,8 @@ add_option(struct kafka_uri *u, size_t *cap, const char *s, size_t n, struct fai
 
 	if (!equals || equals == s)
 		return fail(why, EXIT_USAGE, "'%.*s' is no option: NAME=VALUE", (int)n, s);
-	o.name = decoded(s, (size_t)(equals - s));
-	o.value = decoded(equals + 1, n - (size_t)(equals + 1 - s));
+	o.name = text_percent_decode(s, (size_t)(equals - s));
+	o.value = text_percent_decode(equals + 1, n - (size_t)(equals + 1 - s));
 	if (!o.name || !o.value) {
 		free(o.name);
 		free(o.value);
@@ -88,7 +54,7 @@ kafka_uri_parse(const char *uri, struct kafka_uri *u, struct failure *why)
 {
 	const char *at = uri + strlen("kafka:"), *options = strchr(at, '?');
 	size_t n = options ? (size_t)(options - at) : strlen(at), cap = 0;
-	char *topics = decoded(at, n);
+	char *topics = text_percent_decode(at, n);
 	int rc;
 
 	*u = (struct kafka_uri){0};

@@ -20,9 +20,8 @@
 
 #include "sink/sink.h"
 #include "source/source.h"
+#include "sinks.h"
 #include "test.h"
-
-static struct failure why;
 
 /* ---- system calls that kill ------------------------------------------------------- */
 
@@ -78,35 +77,6 @@ int unlink(const char *path) { CALL(unlinkat, AT_FDCWD, path, 0); }
 int mkdir(const char *path, mode_t mode) { CALL(mkdirat, AT_FDCWD, path, mode); }
 
 /* ---- helpers ------------------------------------------------------------------------ */
-
-static struct sink *
-opened(const char *uri)
-{
-	struct sink *s;
-
-	why = (struct failure){0};
-	s = sink_open(uri, &why);
-	if (!s)
-		printf("# %s: %d %s\n", uri, why.status, why.text);
-	return s;
-}
-
-static int
-say(struct sink *s, const char *text)
-{
-	struct iovec v = {(void *)(uintptr_t)text, strlen(text)};
-
-	return s->write(s, &v, 1, &why);
-}
-
-static int
-commit(struct sink *s)
-{
-	int rc = s->prepare(s, &why) < 0 || s->commit(s, &why) < 0 ? -1 : 0;
-
-	s->close(s);
-	return rc;
-}
 
 static const char *
 line_of(const char *topic, int partition, int64_t offset, const char *value)

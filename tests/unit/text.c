@@ -271,9 +271,34 @@ test_number(void)
 	buf_release(&b);
 }
 
+static void
+test_percent(void)
+{
+	static const struct {
+		const char *s, *want; /* NULL: no text */
+	} cases[] = {
+		{"", ""}, {"plain", "plain"}, {"a%20b%2fc%2F", "a b/c/"}, {"%25", "%"},
+		{"%ff", "\xff"}, {"%", NULL}, {"%2", NULL}, {"a%2g", NULL}, {"%00", NULL},
+		{"%%41", NULL}, {"%-1", NULL},
+	};
+	char *got;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		got = text_percent_decode(cases[i].s, strlen(cases[i].s));
+		ok(cases[i].want ? got && strcmp(got, cases[i].want) == 0 : !got,
+			"percent: '%s'", cases[i].s);
+		free(got);
+	}
+	got = text_percent_decode("%4142", 3);
+	ok(got && strcmp(got, "A") == 0, "percent: n bytes, and no more");
+	free(got);
+}
+
 int
 main(void)
 {
+	test_percent();
 	test_number();
 	test_safe();
 	test_base64();
