@@ -14,6 +14,8 @@ enum { AT_FIRST = RD_KAFKA_OFFSET_BEGINNING, AT_END = RD_KAFKA_OFFSET_END };
 
 #define LOOK_NS 500000000LL   /* how often a member looks at what others have committed */
 #define ENDS_NS 5000000000LL  /* and whether what they have not can be reached at all */
+#define DOUBT_NS 500000000LL  /* how often an end that is in doubt is asked for */
+enum { DOUBT_MS = 1000 };     /* and how long an answer may take, while nothing is read */
 
 /* ---- where to begin and to end ----------------------------------------------------- */
 
@@ -228,14 +230,16 @@ locate_asked(struct kafka_consumer *c, rd_kafka_topic_partition_t *e, const stru
 	struct kafka_place *p = consumer_place(c, e->topic, e->partition, true);
 	int64_t committed = k->committed ? k->committed->elems[i].offset : -1;
 	int64_t first = k->first ? k->first->elems[i].offset : p->first;
-	int64_t end = k->end ? k->end->elems[i].offset : p->end;
+	/* Where nobody has asked, the first end that is told is asked for. */
+	int64_t end = k->end ? k->end->elems[i].offset :
+		c->ask.until == KAFKA_ENDLESS ? INT64_MAX : p->end;
 
 	if (c->at && kafka_position_of(c->at, e->topic, e->partition) >= 0)
 		committed = kafka_position_of(c->at, e->topic, e->partition);
 	p->assigned = true;
 	p->ended = p->at_end = p->held = false;
 	p->end = end;
-	p->eof_ns = 0;
+	p->doubted = false;
 	p->next = p->done = -1;
 	p->committed = committed < 0 ? -1 : committed;
 	e->offset = RD_KAFKA_OFFSET_BEGINNING;
@@ -359,6 +363,77 @@ consumer_take(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list, s
 out:
 	coming_release(&k);
 	return status;
+}
+
+/* ---- whether an end is one ---------------------------------------------------------- */
+
+static void
+believe_end(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
+{
+	p->at_end = true;
+	p->doubted = false;
+	if (p->assigned && c->ask.until != KAFKA_ENDLESS)
+		consumer_end_place(c, p, offset);
+}
+
+void
+consumer_at_end(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
+{
+	if (offset >= least(p->bound, p->end)) {
+		believe_end(c, p, offset);
+		return;
+	}
+	p->doubted = true;
+	p->eof = offset;
+	c->ndoubts++;
+}
+
+static rd_kafka_topic_partition_list_t *
+list_of_doubts(const struct kafka_consumer *c)
+{
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new((int)c->nplaces);
+	const struct kafka_place *p;
+	size_t i;
+
+	for (i = 0; i < c->nplaces; i++) {
+		p = c->place[i];
+		if (p->assigned && p->doubted)
+			rd_kafka_topic_partition_list_add(list, p->input.name,
+				p->input.partition)->offset = AT_END;
+	}
+	return list;
+}
+
+void
+consumer_ask_ends(struct kafka_consumer *c)
+{
+	rd_kafka_topic_partition_list_t *list;
+	const rd_kafka_topic_partition_t *e;
+	struct kafka_place *p;
+	rd_kafka_resp_err_t err;
+	int i;
+
+	if (!c->ndoubts || time_monotonic_ns() < c->doubt_ns)
+		return;
+	c->ndoubts = 0;
+	list = list_of_doubts(c);
+	err = list->cnt ? rd_kafka_offsets_for_times(c->client.rk, list, DOUBT_MS) : 0;
+	for (i = 0; i < list->cnt; i++) {
+		e = &list->elems[i];
+		p = consumer_place(c, e->topic, e->partition, false);
+		if (err || e->err || e->offset < 0) {
+			c->ndoubts++;
+			continue;
+		}
+		p->end = e->offset;
+		if (p->eof >= p->end)
+			believe_end(c, p, p->eof);
+		else
+			c->ndoubts++;
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	c->doubt_ns = time_monotonic_ns() + (err ? 4 : 1) * DOUBT_NS;
 }
 
 /* ---- what others have read --------------------------------------------------------- */

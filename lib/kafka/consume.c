@@ -22,8 +22,6 @@ enum { COMMIT_MS = 20000, CLOSE_MS = 10000 };
 /* How long the reader may stay away before another thread polls. A group that wants to be
  * shared out anew waits so long at the most. */
 #define PATIENCE_NS 10000000000LL
-/* So long without a message, an end that came too early is one. */
-#define DOUBT_NS 3000000000LL
 /* Merged partitions have a queue each, and this bounds each of them. */
 #define MERGE_KBYTES "4096"
 
@@ -468,7 +466,7 @@ consumer_hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_plac
 	c->unwoken += m->len + m->key_len;
 	place->next = m->offset + 1;
 	place->at_end = false;
-	place->eof_ns = 0;
+	place->doubted = false;
 	/* The headers stand behind the value, in memory that another thread has filled: by
 	 * the time that the batch is described they will be here. */
 	if (value)
@@ -518,32 +516,6 @@ place_of_message(struct kafka_consumer *c, const rd_kafka_message_t *m)
 	return c->last;
 }
 
-static void
-believe_end(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
-{
-	p->at_end = true;
-	p->eof_ns = 0;
-	if (p->assigned && c->ask.until != KAFKA_ENDLESS)
-		consumer_end_place(c, p, offset);
-}
-
-/* An end before what was there at opening: either all that was committed then has come, and
- * markers of transactions or records of one that is open lie behind it; or the leader is new,
- * and does not know yet how far it may hand out. Then more comes soon. */
-static void
-believe_ends(struct kafka_consumer *c)
-{
-	int64_t now = time_monotonic_ns();
-	struct kafka_place *p;
-	size_t i;
-
-	for (i = 0; i < c->nplaces; i++) {
-		p = c->place[i];
-		if (p->eof_ns && now - p->eof_ns > DOUBT_NS)
-			believe_end(c, p, p->eof);
-	}
-}
-
 /* An event that is no message. 0: go on. */
 int
 consumer_event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct failure *why)
@@ -553,12 +525,8 @@ consumer_event(struct kafka_consumer *c, const rd_kafka_message_t *m, struct fai
 
 	switch (m->err) {
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-		if (p && m->offset >= (p->bound < p->end ? p->bound : p->end))
-			believe_end(c, p, m->offset);
-		else if (p && !p->eof_ns) {
-			p->eof = m->offset;
-			p->eof_ns = time_monotonic_ns();
-		}
+		if (p)
+			consumer_at_end(c, p, m->offset);
 		return 0;
 	case RD_KAFKA_RESP_ERR__FATAL:
 		return kafka_fail(&c->client, why,
@@ -705,7 +673,7 @@ kafka_consumer_read(struct kafka_consumer *c, struct kafka_batch *batch, size_t 
 	}
 	status = c->ask.merge ? lanes_read(c, max, max_bytes, wait_ms, why) :
 		read_batch(c, max, max_bytes, wait_ms, why);
-	believe_ends(c);
+	consumer_ask_ends(c);
 	if (c->unwoken >= c->wake_at) {
 		c->unwoken = 0;
 		kafka_client_wake(&c->client);

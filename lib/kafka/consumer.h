@@ -44,6 +44,8 @@ struct kafka_consumer {
 	uint64_t batch_era;     /* when the batch that is out was read */
 	int64_t looked_ns, ends_ns; /* when others were looked at last */
 	size_t behind;          /* partitions that a bounded read still waits for */
+	size_t ndoubts;         /* ends that were told and not yet believed, at the most */
+	int64_t doubt_ns;       /* when they are asked for next */
 	uint64_t moved;         /* counts what has come nearer, and assignments */
 
 	pthread_mutex_t lock;   /* guards all of the above while there is a keeper */
@@ -86,6 +88,15 @@ int consumer_bounds(struct kafka_consumer *, const rd_kafka_topic_partition_list
 /* Give every partition its beginning, take them all, end those that hold nothing. */
 int consumer_take(struct kafka_consumer *, rd_kafka_topic_partition_list_t *,
 	struct failure *why);
+
+/*
+ * An end of a partition was told. One before what is known to be there is not believed: all that
+ * is committed may have come, and markers of transactions, or records of one that is open, lie
+ * behind it; or the leader is new, and does not know yet how far it may hand records out.
+ */
+void consumer_at_end(struct kafka_consumer *, struct kafka_place *, int64_t offset);
+/* Ask for ends that are in doubt, every so often: a leader tells the true one, or none. */
+void consumer_ask_ends(struct kafka_consumer *);
 
 /* The partitions have been shared out: with epochs they wait to be taken. */
 void consumer_given(struct kafka_consumer *, const rd_kafka_topic_partition_list_t *);
