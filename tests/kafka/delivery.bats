@@ -82,7 +82,7 @@ values() {
 		values "$topic" | sort -n | cmp - <(seq 20000)
 		assert_all_committed "$group" "$from" 20000
 	done
-	[[ ! -s said ]] || fail "$(<said)"
+	! grep -v ': waiting ' said || fail "$(<said)"
 }
 
 @test "of two members of a bounded read one is killed, and the other one reads the rest" {
@@ -169,7 +169,7 @@ values() {
 	done
 	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic"
 	assert_success
-	[[ ! -s said ]] || fail "$(<said)"
+	! grep -v ': waiting ' said || fail "$(<said)"
 	values "$topic" | sort -n | cmp - <(seq 100000)
 }
 
@@ -255,7 +255,7 @@ values() {
 	wait "$feeder"
 	run_tool sk-cat "kafka:$from?group=$group&until=end" -o "kafka:$topic?partition=\$partition"
 	assert_success
-	[[ ! -s said ]] || fail "$(<said)"
+	! grep -v ': waiting ' said || fail "$(<said)"
 	# Whoever had to let go had committed first: what it did is not done again.
 	values "$topic" | sort -n | cmp - <(seq 400000)
 	for p in 0 1 2 3 4 5; do

@@ -185,7 +185,7 @@ EOF
 	sleep 1
 	kill -TERM "$pid"
 	wait "$pid"
-	[[ ! -s said ]]
+	! grep -v ': waiting ' said || fail "$(<said)"
 	run_tool sk-cat "kafka:$topic-out?until=end"
 	assert_output $'"a"\n"b"'
 }
