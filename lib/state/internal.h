@@ -12,7 +12,8 @@
  *	log.c       changes and marks, written
  *	snapshot.c  the table, written while it changes; compaction
  *	ways.c      which logs and snapshots lead to an epoch
- *	replay.c    their records, taken into the table
+ *	replay.c    their blocks, gone over in order
+ *	hand.c      the records of these, taken into the table
  *	recover.c   the table as it was then, and what is void behind it
  */
 #ifndef SK_STATE_INTERNAL_H

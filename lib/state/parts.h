@@ -116,6 +116,7 @@ parts_prefetch(const struct parts *t, struct key128 key)
 	/* A function that but prefetches has no effect, thinks gcc 12, and drops its calls. */
 	__asm__ volatile("" : : "r"(slot));
 	__builtin_prefetch(slot, 1);
+	__builtin_prefetch(slot + 3 * t->entry, 1); /* it may be some slots on */
 }
 
 /* Put key into the slot that parts_look gave; the rest of it is the caller's to fill. */
