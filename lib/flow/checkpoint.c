@@ -289,11 +289,11 @@ control_line(struct worker *w, struct slice line, struct failure *why)
 {
 	const struct operator *op = w->flow->op;
 	struct flow *f = w->flow;
-	struct control c;
+	struct control c = {.kind = CONTROL_WATERMARK};
 
 	w->balance.control++;
 	emit_record_begin(&w->emit);
-	if (control_parse(line, &w->scratch, &c, why) < 0)
+	if (!control_is_watermark(line, buf_slice(&f->run), &c.us) && control_parse(line, &w->scratch, &c, why) < 0)
 		return -1;
 	if (f->ended)
 		return fail(why, EXIT_DATA, "a control record follows 'end'");

@@ -40,7 +40,8 @@ of_value(const struct value *v, enum time_unit unit, struct arena *arena, int64_
 
 /* As it mostly is: one field, and a string that holds a time. */
 static bool
-by_member(const struct flow_time *t, const struct record *r, int64_t *us)
+by_member(const struct flow_time *t, struct time_memo *memo, const struct record *r,
+	int64_t *us)
 {
 	const struct json_doc *d = r->doc;
 	uint32_t at;
@@ -49,12 +50,12 @@ by_member(const struct flow_time *t, const struct record *r, int64_t *us)
 		json_doc_tokens(r->doc);
 	return expr_member(t->expr, d, r->root, &at) && at != JSON_NONE &&
 		json_type_at(d, at) == JSON_STRING &&
-		time_of_rfc3339(json_string_raw(d, at), us) == 0;
+		time_of_rfc3339_near(memo, json_string_raw(d, at), us) == 0;
 }
 
 static int
-by_expression(const struct flow_time *t, struct expr_run *run, const char *stage,
-	const struct record *r, int64_t *us, struct failure *why)
+by_expression(const struct flow_time *t, struct expr_run *run, struct time_memo *memo,
+	const char *stage, const struct record *r, int64_t *us, struct failure *why)
 {
 	struct arena *arena = expr_run_arena(run);
 	struct record_vars vars = {.record = r, .stage = stage, .arena = arena};
@@ -64,7 +65,7 @@ by_expression(const struct flow_time *t, struct expr_run *run, const char *stage
 	ptrdiff_t n;
 	int rc;
 
-	if (by_member(t, r, us))
+	if (by_member(t, memo, r, us))
 		return 0;
 	root = record_value(r);
 	n = expr_all(run, &root, &env, &v, why);
@@ -78,8 +79,8 @@ by_expression(const struct flow_time *t, struct expr_run *run, const char *stage
 }
 
 int
-clock_time(const struct flow_time *t, struct expr_run *run, const char *stage,
-	const struct record *r, int64_t *us, struct failure *why)
+clock_time(const struct flow_time *t, struct expr_run *run, struct time_memo *memo,
+	const char *stage, const struct record *r, int64_t *us, struct failure *why)
 {
 	const struct meta *m = r->meta;
 	int64_t got = m ? m->time_us : TIME_NONE, kafka_us = TIME_NONE;
@@ -92,7 +93,7 @@ clock_time(const struct flow_time *t, struct expr_run *run, const char *stage,
 		return -1;
 	}
 	if (t->expr) {
-		if (by_expression(t, run, stage, r, &got, why) < 0)
+		if (by_expression(t, run, memo, stage, r, &got, why) < 0)
 			return -1;
 	} else if (got == TIME_NONE) {
 		got = kafka_us != TIME_NONE ? kafka_us : time_now_us();

@@ -60,8 +60,8 @@ int clock_restore(struct clock *, struct slice json, struct failure *why);
 
 /* The event time of a record by --time, else by what came with it, else by its arrival. -1:
  * a bad record. */
-int clock_time(const struct flow_time *, struct expr_run *, const char *stage,
-	const struct record *, int64_t *us, struct failure *why);
+int clock_time(const struct flow_time *, struct expr_run *, struct time_memo *,
+	const char *stage, const struct record *, int64_t *us, struct failure *why);
 
 /* An input that was there before tells its time as of then, and holds the watermark back. */
 void clock_enter(struct clock *, struct input *);

@@ -22,33 +22,58 @@ static const struct {
 
 #define NKINDS (sizeof(kinds) / sizeof(kinds[0]))
 
+static const struct slice open_line = SLICE_INIT("{\"$sk\":\""),
+	open_run = SLICE_INIT("\",\"run\":\"");
+
+static inline bool
+in_run(char c)
+{
+	return (unsigned char)((c | 0x20) - 'a') < 26 || (unsigned char)(c - '0') < 10 || c == '-';
+}
+
+/* {"$sk":"KIND","run":" at the beginning of line: the kind's number, and what follows. */
+static bool
+head_kind(struct slice line, size_t *kind, struct slice *rest)
+{
+	struct slice name;
+	size_t k, n;
+
+	if (!slice_starts(line, open_line) || line.n == open_line.n)
+		return false;
+	line = slice_of(line.p + open_line.n, line.n - open_line.n);
+	for (k = 0; k < NKINDS; k++) {
+		name = kinds[k].name;
+		if (line.p[0] != name.p[0] || !slice_starts(line, name) ||
+			!slice_starts(slice_of(line.p + name.n, line.n - name.n), open_run))
+			continue;
+		n = name.n + open_run.n;
+		*kind = k;
+		*rest = slice_of(line.p + n, line.n - n);
+		return true;
+	}
+	return false;
+}
+
+/* Does the run that rest begins with end after n bytes? */
+static inline bool
+ends_run(struct slice rest, size_t n)
+{
+	return n + 1 < rest.n && rest.p[n] == '"' && (rest.p[n + 1] == ',' || rest.p[n + 1] == '}');
+}
+
 /* {"$sk":"KIND","run":"RUN" at the beginning of line: the kind's number and the run id. */
 static bool
 head(struct slice line, size_t *kind, struct slice *run)
 {
-	static const struct slice open = {"{\"$sk\":\"", 8}, mid = {"\",\"run\":\"", 9};
 	struct slice rest;
-	size_t k, n;
+	size_t n;
 
-	if (!slice_starts(line, open))
+	if (!head_kind(line, kind, &rest))
 		return false;
-	rest = slice_of(line.p + open.n, line.n - open.n);
-	for (k = 0; k < NKINDS; k++) {
-		n = kinds[k].name.n;
-		if (slice_starts(rest, kinds[k].name) &&
-			slice_starts(slice_of(rest.p + n, rest.n - n), mid))
-			break;
-	}
-	if (k == NKINDS)
-		return false;
-	*kind = k;
-	rest = slice_of(rest.p + n + mid.n, rest.n - n - mid.n);
-	for (n = 0; n < rest.n && n <= RUN_MAX; n++)
-		if (!isalnum((unsigned char)rest.p[n]) && rest.p[n] != '-')
-			break;
+	for (n = 0; n < rest.n && n <= RUN_MAX && in_run(rest.p[n]); n++)
+		;
 	*run = slice_of(rest.p, n);
-	return n >= RUN_MIN && n <= RUN_MAX && n + 1 < rest.n && rest.p[n] == '"' &&
-		(rest.p[n + 1] == ',' || rest.p[n + 1] == '}');
+	return n >= RUN_MIN && n <= RUN_MAX && ends_run(rest, n);
 }
 
 bool
@@ -57,7 +82,9 @@ control_is(struct slice line, struct slice run)
 	struct slice found;
 	size_t kind;
 
-	return head(line, &kind, &found) && (!run.p || slice_eq(run, found));
+	if (!run.p)
+		return head(line, &kind, &found);
+	return head_kind(line, &kind, &found) && slice_starts(found, run) && ends_run(found, run.n);
 }
 
 struct slice
@@ -261,46 +288,19 @@ read_kind(const struct json_doc *d, struct control *c, struct failure *why)
 	return 0;
 }
 
-/* As control_add_watermark() writes it, rest being what follows the run. */
-static bool
-usual_watermark(struct slice rest, int64_t *us)
-{
-	static const struct slice open = SLICE_INIT("\",\"ts\":");
-	const char *p = rest.p + open.n, *end = rest.p + rest.n;
-	bool negative;
-	int64_t v = 0;
-
-	if (!slice_starts(rest, open) || end[-1] != '}')
-		return false;
-	negative = *p == '-';
-	p += negative;
-	/* No digit may be missing, none may be too many, and 0 may not begin more of them. */
-	if (end - p < 2 || end - p > 19 || (*p == '0' && end - p > 2))
-		return false;
-	for (; p < end - 1; p++) {
-		if (*p < '0' || *p > '9')
-			return false;
-		v = v * 10 + (*p - '0');
-	}
-	*us = negative ? -v : v;
-	return true;
-}
-
 int
 control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 	struct failure *why)
 {
 	struct json_doc d;
 	struct control got = {0};
-	struct slice run, rest;
+	struct slice run;
 	size_t kind;
 
 	if (!head(line, &kind, &run))
 		return fail(why, EXIT_DATA, "not a control record");
 	got.kind = kinds[kind].kind;
-	rest = slice_of(run.p + run.n, line.n - (size_t)(run.p + run.n - line.p));
-	if (got.kind == CONTROL_STATE ||
-		(got.kind == CONTROL_WATERMARK && usual_watermark(rest, &got.us))) {
+	if (got.kind == CONTROL_STATE) {
 		*c = got;
 		return 0;
 	}
@@ -318,6 +318,34 @@ control_parse(struct slice line, struct json_scan *scratch, struct control *c,
 	relocate(&got.clock, &d, line);
 	*c = got;
 	return 0;
+}
+
+/* As control_add_watermark() writes it. */
+bool
+control_is_watermark(struct slice line, struct slice run, int64_t *us)
+{
+	static const struct slice kind = SLICE_INIT("{\"$sk\":\"watermark\",\"run\":\""),
+		ts = SLICE_INIT("\",\"ts\":");
+	size_t n = kind.n + run.n + ts.n;
+	const char *p = line.p + n, *end = line.p + line.n - 1;
+	bool negative;
+	int64_t v = 0;
+
+	if (line.n <= n || !slice_starts(line, kind) || memcmp(line.p + kind.n, run.p, run.n) != 0 ||
+		memcmp(line.p + kind.n + run.n, ts.p, ts.n) != 0 || *end != '}')
+		return false;
+	negative = *p == '-';
+	p += negative;
+	/* No digit may be missing, none may be too many, and 0 may not begin more of them. */
+	if (end - p < 1 || end - p > 18 || (*p == '0' && end - p > 1))
+		return false;
+	for (; p < end; p++) {
+		if (*p < '0' || *p > '9')
+			return false;
+		v = v * 10 + (*p - '0');
+	}
+	*us = negative ? -v : v;
+	return true;
 }
 
 /* ---- writing --------------------------------------------------------------------------- */

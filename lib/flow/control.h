@@ -65,6 +65,10 @@ struct slice control_run(struct slice line);
 int control_parse(struct slice line, struct json_scan *scratch, struct control *,
 	struct failure *why);
 
+/* The same for most watermarks, in a moment; false: it may be one all the same. For a run of its
+ * own, with task 0. */
+bool control_is_watermark(struct slice line, struct slice run, int64_t *us);
+
 /* Append a start that is line with one stage more and the given sinks added to its list;
  * changed: with the control's format and timed. */
 void control_add_start(struct buf *, struct slice line, const struct control *, bool changed,

@@ -38,6 +38,9 @@ struct envelope_writer {
 	size_t topic_n;
 	bool has_topic;
 	int32_t partition;
+	int64_t ts_ms;
+	char ts[20];               /* its digits, */
+	size_t ts_n;               /* and how many; 0: none is known */
 	struct time_memo memo;
 };
 

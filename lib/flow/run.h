@@ -156,6 +156,7 @@ struct worker {
 	struct envelope_reader envelope;
 	void *op;
 	struct expr_run *where, *time;
+	struct time_memo time_memo;
 	struct emit emit;
 	struct bad *bad;
 	size_t nbad, cap_bad;

@@ -311,7 +311,8 @@ tell_time(struct worker *w, struct record *r, struct failure *why)
 	struct flow *f = w->flow;
 
 	if (!(f->op->when && !r->meta && f->op->when(w->op, r, &r->time_us)) &&
-		clock_time(&f->opt->time, w->time, f->opt->stage, r, &r->time_us, why) < 0)
+		clock_time(&f->opt->time, w->time, &w->time_memo, f->opt->stage, r, &r->time_us,
+			why) < 0)
 		return why->status == EXIT_DATA ? 0 : -1;
 	if (pass_time(w, record_input(r), r->time_us, r->task, why) < 0)
 		return -1;

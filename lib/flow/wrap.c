@@ -98,6 +98,26 @@ add_known_head(struct envelope_writer *w, struct buf *b, struct slice topic, int
 	buf_add(b, w->head.p + w->topic_n, w->head.n - w->topic_n);
 }
 
+/* Messages that were produced together have the same. */
+static void
+add_ts(struct envelope_writer *w, struct buf *b, int64_t ms)
+{
+	size_t at = b->n;
+
+	if (ms == TIME_NONE) {
+		buf_add_slice(b, SLICE("null"));
+	} else if (w && w->ts_n && w->ts_ms == ms) {
+		buf_add(b, w->ts, w->ts_n);
+	} else {
+		buf_addi(b, ms);
+		if (w) {
+			w->ts_ms = ms;
+			w->ts_n = b->n - at;
+			memcpy(w->ts, b->p + at, w->ts_n);
+		}
+	}
+}
+
 static void
 add_time(struct envelope_writer *w, struct buf *b, int64_t us)
 {
@@ -158,10 +178,7 @@ envelope_add_prefix(struct envelope_writer *w, struct buf *b, const struct recor
 	else
 		buf_add_slice(b, SLICE("null"));
 	buf_add_slice(b, SLICE(",\"ts\":"));
-	if (m->ts_ms == TIME_NONE)
-		buf_add_slice(b, SLICE("null"));
-	else
-		buf_addi(b, m->ts_ms);
+	add_ts(w, b, m->ts_ms);
 	buf_add_slice(b, SLICE(",\"time\":"));
 	add_time(w, b, time_us);
 	add_key(b, m->key);

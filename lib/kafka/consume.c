@@ -473,6 +473,13 @@ consumer_hold(struct kafka_consumer *c, rd_kafka_message_t *m, struct kafka_plac
 		__builtin_prefetch(value + (m->payload ? m->len : m->key_len));
 }
 
+static bool
+is_headless(const struct kafka_consumer *c, size_t i)
+{
+	return i + 1 < c->nheld && c->message[i + 1].place == c->message[i].place &&
+		consumer_is_headless(c->held[i], c->held[i + 1]);
+}
+
 static void
 describe(struct kafka_consumer *c, size_t i)
 {
@@ -486,7 +493,7 @@ describe(struct kafka_consumer *c, size_t i)
 	size_t n, first = c->nheaders;
 	int64_t ts = rd_kafka_message_timestamp(m, &type);
 
-	if (!rd_kafka_message_headers(m, &list))
+	if (!is_headless(c, i) && !rd_kafka_message_headers(m, &list))
 		while (!rd_kafka_header_get_all(
 			list, c->nheaders - first, &name, &value, &n)) {
 			c->header = mem_grow(c->header, &c->header_cap, c->nheaders + 1,

@@ -1,7 +1,7 @@
 /*
  * What the files of a consumer share; nobody else includes it. consume.c reads, and is a
  * member of the group; bounds.c knows where partitions begin and end; lanes.c merges them
- * by time.
+ * by time; headless.c looks behind a message.
  */
 #ifndef SK_KAFKA_CONSUMER_H
 #define SK_KAFKA_CONSUMER_H
@@ -110,6 +110,9 @@ void consumer_notes(const rd_kafka_topic_partition_list_t *, struct kafka_notes 
 
 /* Hand a message out with the batch in the making, which owns it then. */
 void consumer_hold(struct kafka_consumer *, rd_kafka_message_t *, struct kafka_place *);
+/* True: it has no headers, as the message behind it in the same partition shows; false: who
+ * knows. */
+bool consumer_is_headless(const rd_kafka_message_t *, const rd_kafka_message_t *next);
 /* An event that is no message. -1: it ends the read. */
 int consumer_event(struct kafka_consumer *, const rd_kafka_message_t *,
 	struct failure *why);

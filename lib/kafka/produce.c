@@ -21,6 +21,8 @@ enum {
 	DEFAULT_MAX_BYTES = 1048588, /* a broker's, where it won't tell */
 	RECORD_OVERHEAD = 100, /* of a batch's and a record's own fields, at the most */
 	HEADER_OVERHEAD = 10,
+	LINGER_MS = 50,        /* within a transaction. librdkafka turns in circles while a batch
+				  is ready and the one before it is not answered */
 	LARGEST = 1000000000, /* that librdkafka can send */
 };
 
@@ -287,6 +289,10 @@ name_transactions(struct kafka_producer *p, rd_kafka_conf_t *conf, struct failur
 		set_number(conf, name, (uint32_t)p->ask.transaction_ms, why) < 0)
 		return -1;
 	p->transaction_ms = (int)get_number(conf, name);
+	/* What is sent is seen with the commit, and the flush before that waits for nothing. */
+	if (!kafka_config_get(p->client.config, "linger.ms") &&
+		!kafka_config_get(p->client.config, "queue.buffering.max.ms"))
+		return set_number(conf, "linger.ms", LINGER_MS, why);
 	return 0;
 }
 

@@ -507,15 +507,21 @@ sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
 	return check(s->out, why);
 }
 
-/* A key that is a plain string is found in the bytes of a line without tokens. */
+/* A key that is a plain string is found by its token, or in the bytes of a line without tokens. */
 static struct slice
 find_key(struct kafka_sink *s, const struct record *r)
 {
 	const struct json_doc *d = r->doc;
 	const char *p, *end, *quote;
+	uint32_t t;
 
-	if (!d || d->pos || d->flags & JSON_LINE_ESCAPE ||
-		json_find(&s->finder, d, &p) != JSON_FOUND || *p != '"')
+	if (!d || d->flags & JSON_LINE_ESCAPE)
+		return (struct slice){0};
+	if (d->pos)
+		return expr_member(s->key.expr, d, r->root, &t) && t != JSON_NONE &&
+			json_type_at(d, t) == JSON_STRING ? json_string_raw(d, t) :
+			(struct slice){0};
+	if (json_find(&s->finder, d, &p) != JSON_FOUND || *p != '"')
 		return (struct slice){0};
 	end = d->base + d->scan->line[d->line].end;
 	quote = memchr(p + 1, '"', (size_t)(end - p - 1));

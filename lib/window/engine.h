@@ -57,6 +57,7 @@ struct windows {
 	struct failure *why;
 	struct json_scan scan;
 	struct buf key, room, order;
+	struct time_memo start, end; /* of the result written last */
 	struct pane **list;
 	size_t cap_list;
 	struct arena arena;       /* of one closing */

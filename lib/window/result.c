@@ -2,17 +2,14 @@
 #include "window/engine.h"
 
 static void
-add_time(const struct windows *w, struct buf *b, int64_t us)
+add_time(const struct windows *w, struct time_memo *memo, struct buf *b, int64_t us)
 {
 	if (w->plan->in_ms) {
-		us = us / 1000 - (us % 1000 < 0);
-		if (us < 0)
-			buf_addc(b, '-');
-		buf_addu(b, (uint64_t)(us < 0 ? -us : us));
+		buf_addi(b, us / 1000 - (us % 1000 < 0));
 		return;
 	}
 	buf_addc(b, '"');
-	time_add_rfc3339(b, us);
+	time_add_rfc3339_near(memo, b, us);
 	buf_addc(b, '"');
 }
 
@@ -24,9 +21,9 @@ result_add(struct windows *w, struct buf *b, const struct span *window, struct s
 	unsigned i;
 
 	buf_adds(b, "{\"start\":");
-	add_time(w, b, window->start_us);
+	add_time(w, &w->start, b, window->start_us);
 	buf_adds(b, ",\"end\":");
-	add_time(w, b, window->end_us);
+	add_time(w, &w->end, b, window->end_us);
 	if (key_text.n) {
 		buf_adds(b, ",\"key\":");
 		buf_add_slice(b, key_text);

@@ -54,6 +54,21 @@ EOF
 	admin dump "$topic" | diff want -
 }
 
+@test "messages with and without headers, with keys and values of all lengths" {
+	# What follows a value in its batch may be the next message, headers, or nothing.
+	jq -nc 'range(3000) | {partition:(.%2), offset:., ts:1700000000000, key:(if .%5==0 then null
+		else "k"*(.%70)//"" end), headers:[range(if .%3==0 then (./3)%67 else 0 end) |
+		["h", (if .%4==0 then null else "v"*(.%3)//"" end)]], value:(if .%11==0 then null
+		else "s"*(.*7%130)//"" end)}' >want
+	for codec in none zstd; do
+		fresh_topic 2
+		sk-cat -e want -X compression.codec=$codec -o "kafka:$topic?partition=\$partition"
+		sk-cat -e "kafka:$topic?until=end" >got
+		diff <(jq -sc 'sort_by(.ts, .partition)[] | [.key, .headers, .value]' want) \
+			<(jq -sc 'sort_by(.partition)[] | [.key, .headers, .value]' got)
+	done
+}
+
 @test "envelopes are lossless through a file" {
 	odd_topic
 	admin dump "$topic" >want
