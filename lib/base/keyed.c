@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/failure.h"
+#include "base/keyed_eight.h"
 
 static inline uint64_t
 rotate(uint64_t x, int n)
@@ -145,6 +146,40 @@ keyed_hash(const struct keyed *k, struct slice bytes)
 	s.v1 ^= 0xdd;
 	h.hi = sip_give(&s);
 	return h;
+}
+
+/* Are they all short, and of as many words? */
+static bool
+are_alike(const struct slice *s)
+{
+	size_t i, words = s[0].n / 8, unlike = 0;
+
+	for (i = 0; i < KEYED_LANES; i++)
+		unlike |= ((s[i].n / 8) ^ words) | (s[i].n > KEYED_SHORT);
+	return !unlike;
+}
+
+void
+keyed_hash_all(const struct keyed *k, const struct slice *s, size_t n, struct key128 *out)
+{
+	uint64_t word[KEYED_WORDS][KEYED_LANES];
+	size_t i, j;
+
+	for (; n >= KEYED_LANES; n -= KEYED_LANES, s += KEYED_LANES, out += KEYED_LANES) {
+		if (!are_alike(s)) {
+			for (i = 0; i < KEYED_LANES; i++)
+				out[i] = keyed_hash(k, s[i]);
+			continue;
+		}
+		for (i = 0; i < KEYED_LANES; i++) {
+			for (j = 0; j < s[i].n / 8; j++)
+				word[j][i] = load(s[i].p + 8 * j);
+			word[j][i] = last_word(s[i]);
+		}
+		keyed_eight(k, (const uint64_t (*)[KEYED_LANES])word, s[0].n / 8 + 1, out);
+	}
+	for (i = 0; i < n; i++)
+		out[i] = keyed_hash(k, s[i]);
 }
 
 struct keyed

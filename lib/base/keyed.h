@@ -35,6 +35,8 @@ struct keyed keyed_of(uint64_t k0, uint64_t k1);
 struct keyed keyed_draw(void);
 
 struct key128 keyed_hash(const struct keyed *, struct slice);
+/* The same of n inputs: faster, where short ones of about one length stand together. */
+void keyed_hash_all(const struct keyed *, const struct slice *, size_t n, struct key128 *out);
 
 static inline bool
 key128_eq(struct key128 a, struct key128 b)

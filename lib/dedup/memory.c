@@ -115,6 +115,13 @@ memory_key(const struct memory *m, struct slice identity)
 }
 
 void
+memory_key_all(const struct memory *m, const struct slice *identity, size_t n,
+	struct key128 *keys)
+{
+	state_key_all(m->state, identity, n, keys);
+}
+
+void
 memory_prefetch(const struct memory *m, uint32_t task, struct key128 key)
 {
 	if (m->approx)

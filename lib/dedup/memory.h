@@ -22,6 +22,8 @@ struct memory *memory_new(const struct dedup_plan *, size_t value_bytes,
 void memory_free(struct memory *);
 
 struct key128 memory_key(const struct memory *, struct slice identity);
+void memory_key_all(const struct memory *, const struct slice *identity, size_t n,
+	struct key128 *);
 void memory_prefetch(const struct memory *, uint32_t task, struct key128);
 
 /* us: event time; matters with a window only. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #define NEAR 16 /* lines ahead */
+#define AT_ONCE 32 /* keys that are hashed together */
 
 void
 verdicts_release(struct verdicts *v)
@@ -32,20 +33,26 @@ key_at(const struct buf *notes, size_t i)
 void
 verdicts_note(const struct verdicts *v, const struct json_scan *s, struct buf *notes)
 {
-	struct key128 key, none = {0, 0};
+	struct key128 key[AT_ONCE];
+	struct slice bytes[AT_ONCE];
 	const uint32_t *value;
-	struct slice bytes;
-	size_t i;
+	size_t i, k, n;
 
 	if (!identity_is_bytes(v->identity))
 		return;
-	buf_reserve(notes, s->nlines * sizeof(key));
+	buf_reserve(notes, s->nlines * sizeof(*key));
 	value = identity_look(v->identity, s);
-	for (i = 0; i < s->nlines; i++) {
-		key = none;
-		if (identity_ask(v->identity, s, value, i, &bytes))
-			key = memory_key(v->memory, bytes);
-		buf_add(notes, &key, sizeof(key));
+	for (i = 0; i < s->nlines; i += n) {
+		n = s->nlines - i < AT_ONCE ? s->nlines - i : AT_ONCE;
+		for (k = 0; k < n; k++)
+			if (!identity_ask(v->identity, s, value, i + k, &bytes[k]))
+				bytes[k] = (struct slice){"", 0};
+		memory_key_all(v->memory, bytes, n, key);
+		/* Nothing has that few bytes. */
+		for (k = 0; k < n; k++)
+			if (!bytes[k].n)
+				key[k] = (struct key128){0, 0};
+		buf_add(notes, key, n * sizeof(*key));
 	}
 }
 

@@ -15,6 +15,7 @@
 #define PART_MOST 65536  /* bytes of an object that is noted */
 #define NOTES_MOST ((size_t)1 << 31)
 #define TEXT_EXPECTED 96 /* bytes of a line's texts */
+#define AT_ONCE 32       /* keys that are hashed together */
 
 struct notes_head {
 	uint64_t assigned;  /* of the groups, when the keys were hashed */
@@ -31,6 +32,41 @@ number_of(const struct slice *name, size_t n, struct slice wanted)
 	for (i = 0; i < n && !slice_eq(name[i], wanted); i++)
 		;
 	return i;
+}
+
+static inline bool
+is_true(struct slice text)
+{
+	return *text.p != 'n' && *text.p != 'f';
+}
+
+/* All members have their texts. */
+static uint64_t
+add_fields(struct buf *b, const struct pick_object *o, const struct slice *text)
+{
+	uint64_t truths = 0;
+	size_t i;
+
+	for (i = 0; i < o->n; i++) {
+		field_add(b, o->member[i].name, o->member[i].plain, text[i]);
+		truths |= (uint64_t)is_true(text[i]) << o->member[i].name_at;
+	}
+	return truths;
+}
+
+static void
+init_fixed(struct glance_fixed *f, const struct pick_object *o)
+{
+	struct slice text[NAMES];
+	struct buf b = {0};
+	size_t i;
+
+	for (i = 0; i < o->n && o->member[i].want < 0; i++)
+		text[i] = o->member[i].text;
+	if (i < o->n)
+		return;
+	f->truths = add_fields(&b, o, text);
+	f->fields = buf_slice(&b);
 }
 
 /* --part as objects, but where a rule is for one of their fields. */
@@ -53,6 +89,9 @@ init_parts(struct glance *g, const struct plan *plan)
 		return;
 	}
 	g->names = mem_array(pick_objects(g->pick) + 1, sizeof(*g->names));
+	g->fixed = mem_zalloc((pick_objects(g->pick) + 1) * sizeof(*g->fixed));
+	for (i = 0; i < pick_objects(g->pick); i++)
+		init_fixed(&g->fixed[i], pick_object(g->pick, i));
 	for (i = 0; i < pick_objects(g->pick); i++)
 		for (k = 0; k < pick_object(g->pick, i)->n; k++)
 			g->names[i] |= UINT64_C(1) << pick_object(g->pick, i)->member[k].name_at;
@@ -82,45 +121,59 @@ glance_init(struct glance *g, const struct plan *plan, const struct groups *grou
 void
 glance_release(struct glance *g)
 {
+	size_t i;
+
+	for (i = 0; g->fixed && i < pick_objects(g->pick); i++)
+		if (g->fixed[i].fields.n)
+			free((void *)(uintptr_t)g->fixed[i].fields.p);
+	free(g->fixed);
 	free(g->names);
 	pick_free(g->pick);
 }
 
 /* ---- ahead ----------------------------------------------------------------------------- */
 
-/* The object's fields, as a group has them, go behind the notes. */
+/* The object's fields, as a group has them, go behind the notes. key: the text of the first
+ * member that is looked for. */
 static bool
-note_part(const struct glance *g, const struct json_doc *d, const uint32_t *at,
+note_part(const struct glance *g, const struct json_doc *d, const uint32_t *at, struct slice key,
 	struct glance_note *note, struct buf *notes)
 {
 	const struct pick_object *o = pick_object(g->pick, (size_t)note->object);
+	const struct glance_fixed *fixed = &g->fixed[note->object];
 	struct slice text[NAMES];
-	uint64_t truths = 0;
-	size_t i, n = 0, from;
+	size_t i, n = 0, from = notes->n;
 
+	if (fixed->fields.n) {
+		buf_reserve(notes, fixed->fields.n);
+		copy_short(notes->p + from, fixed->fields.p, fixed->fields.n);
+		notes->n += fixed->fields.n;
+		note->part_n = (uint32_t)fixed->fields.n;
+		note->truths = fixed->truths;
+		return true;
+	}
 	for (i = 0; i < o->n; i++) {
 		const struct pick_member *m = &o->member[i];
 
-		text[i] = m->text;
-		if (m->want >= 0)
+		if (m->want < 0)
+			text[i] = m->text;
+		else if (m->want == 0)
+			text[i] = key;
+		else
 			text[i] = at[m->want] == JSON_NONE ? SLICE("null") :
 				json_plain_text(d, at[m->want]);
 		if (!text[i].n)
 			return false;
 		n += text[i].n;
-		if (*text[i].p != 'n' && *text[i].p != 'f')
-			truths |= UINT64_C(1) << m->name_at;
 	}
 	if (n > PART_MOST)
 		return false;
-	from = notes->n;
-	for (i = 0; i < o->n; i++)
-		field_add(notes, o->member[i].name, o->member[i].plain, text[i]);
+	note->truths = add_fields(notes, o, text);
 	note->part_n = (uint32_t)(notes->n - from);
-	note->truths = truths;
 	return true;
 }
 
+/* All but the hash of its key. */
 static void
 note_line(const struct glance *g, const struct json_scan *s, size_t i, struct glance_note *note,
 	struct buf *notes)
@@ -139,15 +192,32 @@ note_line(const struct glance *g, const struct json_scan *s, size_t i, struct gl
 	key = json_plain_text(&d, at[0]);
 	if (!json_plain_is_canonical(key) || notes->n > NOTES_MOST)
 		return;
-	note->key = groups_key(g->groups, key);
 	note->key_n = (uint32_t)key.n;
 	note->at = (uint32_t)notes->n;
-	buf_add_slice(notes, key);
+	buf_reserve(notes, key.n);
+	copy_short(notes->p + notes->n, key.p, key.n);
+	notes->n += key.n;
 	if (!g->pick)
 		return;
 	note->object = pick_choose(g->pick, &d, at);
-	if (note->object >= 0 && !note_part(g, &d, at, note, notes))
+	if (note->object >= 0 && !note_part(g, &d, at, key, note, notes))
 		note->object = PICK_UNSURE;
+}
+
+/* The keys of some lines, whose notes begin there; where nothing is told it doesn't matter. */
+static void
+hash_keys(const struct glance *g, struct buf *notes, size_t at, size_t n)
+{
+	struct glance_note *note = (struct glance_note *)(void *)(notes->p + at);
+	struct key128 key[AT_ONCE];
+	struct slice text[AT_ONCE];
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		text[i] = slice_of(notes->p + note[i].at, note[i].key_n);
+	groups_key_all(g->groups, text, n, key);
+	for (i = 0; i < n; i++)
+		note[i].key = key[i];
 }
 
 void
@@ -166,6 +236,8 @@ glance_block(const struct glance *g, const struct json_scan *s, struct buf *note
 	for (i = 0; i < s->nlines; i++, at += sizeof(note)) {
 		note_line(g, s, i, &note, notes);
 		memcpy(notes->p + at, &note, sizeof(note));
+		if (i % AT_ONCE == AT_ONCE - 1 || i + 1 == s->nlines)
+			hash_keys(g, notes, at - i % AT_ONCE * sizeof(note), i % AT_ONCE + 1);
 	}
 }
 

@@ -24,6 +24,12 @@ struct glance_note {
 	int32_t object;         /* pick.h; PICK_UNSURE where --part is none or of no such kind */
 };
 
+/* The fields of an object of constants; n 0: it is no such one. */
+struct glance_fixed {
+	struct slice fields;
+	uint64_t truths;
+};
+
 struct glance {
 	const struct groups *groups;
 	struct pick_wants wants;
@@ -31,6 +37,7 @@ struct glance {
 	/* Of --part, or NULL: */
 	struct pick *pick;
 	uint64_t *names;            /* of each object, a bit each */
+	struct glance_fixed *fixed; /* of each object, if it is always the same */
 	uint64_t required;          /* by --require, as bits; 0: it is not told by them */
 };
 

@@ -114,6 +114,13 @@ groups_key(const struct groups *g, struct slice canonical)
 	return state_key(g->state, canonical);
 }
 
+void
+groups_key_all(const struct groups *g, const struct slice *canonical, size_t n,
+	struct key128 *keys)
+{
+	state_key_all(g->state, canonical, n, keys);
+}
+
 uint64_t
 groups_assigned(const struct groups *g)
 {

@@ -29,8 +29,10 @@ int groups_revoke(struct groups *, uint32_t task, struct failure *why);
 int groups_rollback(struct groups *, uint64_t epoch, struct failure *why);
 int groups_barrier(struct groups *, uint64_t epoch, struct failure *why);
 
-/* The key under which the group with this canonical form of a key lies. */
+/* The key under which the group with this canonical form of a key lies; the same of n. */
 struct key128 groups_key(const struct groups *, struct slice canonical);
+void groups_key_all(const struct groups *, const struct slice *canonical, size_t n,
+	struct key128 *);
 
 /* How often a task was assigned: keys that were hashed before the last time are void. */
 uint64_t groups_assigned(const struct groups *);

@@ -5,6 +5,10 @@
 #ifndef SK_JSON_PLAIN_H
 #define SK_JSON_PLAIN_H
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "json/json.h"
 
 /* The high bit of each byte that is, or the bit above one that is, a backslash or a DEL, which
@@ -21,21 +25,49 @@ json_odd_among(const char *p)
 	return (((del - ones) & ~del) | ((slash - ones) & ~slash)) & ones << 7;
 }
 
+#if defined(__SSE2__)
+static inline int
+json_odd_among_16(const char *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+
+	return _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F)),
+		_mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+}
+#endif
+
+/* Is there one from p up to end, 8 bytes and more? */
+static inline bool
+json_is_odd(const char *p, const char *end)
+{
+	uint64_t odd = 0;
+#if defined(__SSE2__)
+	int among = 0;
+
+	if (end - p >= 16) {
+		for (; end - p > 16; p += 16)
+			among |= json_odd_among_16(p);
+		return among | json_odd_among_16(end - 16);
+	}
+#endif
+	for (; end - p > 8; p += 8)
+		odd |= json_odd_among(p);
+	return odd | json_odd_among(end - 8);
+}
+
 /* The scalar at token t as it stands, if that is how compact JSON has it; else of 0 bytes. */
 static inline struct slice
 json_plain_text(const struct json_doc *d, uint32_t t)
 {
 	const char *p = d->base + d->pos[t], *end = d->base + d->pos[t + 1], *q;
-	uint64_t odd = 0;
+	bool odd = false;
 
 	if (json_opens(d, t))
 		return slice_of(p, 0);
 	while (end > p + 1 && (unsigned char)end[-1] <= ' ')
 		end--;
 	if (*p == '"' && end - p >= 8) {
-		for (q = p; end - q > 8; q += 8)
-			odd |= json_odd_among(q);
-		odd |= json_odd_among(end - 8);
+		odd = json_is_odd(p, end);
 	} else if (*p == '"') {
 		for (q = p; q < end; q++)
 			odd |= *q == 0x7F || *q == '\\';

@@ -79,6 +79,12 @@ state_key(const struct state *s, struct slice bytes)
 	return keyed_hash(&s->secret, bytes);
 }
 
+void
+state_key_all(const struct state *s, const struct slice *bytes, size_t n, struct key128 *keys)
+{
+	keyed_hash_all(&s->secret, bytes, n, keys);
+}
+
 /* ---- values ---------------------------------------------------------------------------- */
 
 static inline void

@@ -81,6 +81,8 @@ int state_barrier(struct state *, uint64_t epoch, struct failure *why);
 
 /* The key of some bytes. Before the first assign a process's own secret is used. */
 struct key128 state_key(const struct state *, struct slice bytes);
+/* The keys of n byte strings. */
+void state_key_all(const struct state *, const struct slice *bytes, size_t n, struct key128 *);
 
 /*
  * Values that are handed out lie in the table and are valid until the next call that changes

@@ -72,6 +72,35 @@ values(const struct keyed *k)
 	ok(good, "wherever they lie");
 }
 
+/* Of lengths that are alike and not, so many at a time. */
+static void
+together(const struct keyed *k)
+{
+	struct slice s[40];
+	struct key128 h[40];
+	bool good = true;
+	char *moved[40];
+	size_t n, round, i, j, spread;
+
+	for (n = 0; n <= KEYED_SHORT + 8; n++)
+		for (spread = 1; spread <= 9; spread += 4)
+			for (round = 0; round < 40; round += 13) {
+				for (i = 0; i < round + 1; i++) {
+					s[i].n = n + i % spread;
+					moved[i] = malloc(s[i].n + 1);
+					for (j = 0; j < s[i].n; j++)
+						moved[i][j + 1] = (char)(31 * i + j * n);
+					s[i].p = moved[i] + 1;
+				}
+				keyed_hash_all(k, s, round + 1, h);
+				for (i = 0; i < round + 1; i++) {
+					good &= key128_eq(h[i], keyed_hash(k, s[i]));
+					free(moved[i]);
+				}
+			}
+	ok(good, "several at once");
+}
+
 static unsigned
 bits(struct key128 a, struct key128 b)
 {
@@ -116,6 +145,7 @@ main(void)
 	for (i = 0; i < MOST; i++)
 		text[i] = (char)(7 * i + i / 256);
 	values(&k);
+	together(&k);
 	every_bit(&k);
 	for (i = 0; i < 200; i += 66)
 		ok(bits(keyed_hash(&k, slice_of(zeros, i)),
