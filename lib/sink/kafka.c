@@ -45,6 +45,7 @@ struct kafka_output {
 	bool plain;                      /* sinks send by producers of their own */
 	struct buf last;                 /* the position that came last, as text */
 	bool looked;                     /* for another copy */
+	bool alone;                      /* nobody else had committed of this stream */
 };
 
 struct found {
@@ -980,6 +981,31 @@ commit_at(struct kafka_output *out, const struct kafka_position *position,
 	return not_committed(out, false, why);
 }
 
+/* Two sinks of one stream: the one that began first may have come to its end before it could
+ * be fenced. Once we have the transactions, nobody else commits: what the group knows now is
+ * what was committed before us. */
+static int
+check_first(struct kafka_output *out, const struct kafka_position *position,
+	const struct source_commit *done, struct failure *why)
+{
+	struct source_commit found = {0};
+	bool taken;
+
+	if (out->alone)
+		return 0;
+	if (kafka_committed(out->opt.config, position, &found, why) < 0)
+		return -1;
+	taken = found.epoch >= done->epoch && strcmp(found.run, done->run) == 0;
+	buf_release(&found.clock);
+	out->alone = !taken;
+	if (!taken)
+		return 0;
+	fail(why, EXIT_FENCED, "another process has taken over: it has committed epoch %" PRIu64
+		" of this very stream", found.epoch);
+	fail_hint(why, "one process commits, the last of the pipeline; others take --no-commit");
+	return -1;
+}
+
 static int
 committer_commit(struct committer *c, struct slice text, const struct source_commit *done,
 	struct failure *why)
@@ -996,7 +1022,8 @@ committer_commit(struct committer *c, struct slice text, const struct source_com
 	rc = sync_all(out, why);
 	c->refused = false;
 	if (rc == 0 && text.n && (kafka_position_read(&position, text, why) < 0 ||
-			kafka_position_note(&position, done, why) < 0))
+			kafka_position_note(&position, done, why) < 0 ||
+			check_first(out, &position, done, why) < 0))
 		rc = -1;
 	if (rc == 0 && text.n) {
 		rc = commit_at(out, &position, done, why);
