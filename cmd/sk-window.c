@@ -126,7 +126,7 @@ window_take_run(void *self, const struct block *b, size_t line, int64_t watermar
 {
 	struct window *w = self;
 
-	return windows_take_run(w->windows, 0, b, runs_at(&w->runs, b, line), watermark_us, why);
+	return windows_take_run(w->windows, 0, &w->runs, b, line, watermark_us, why);
 }
 
 static int

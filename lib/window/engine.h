@@ -49,6 +49,7 @@ struct windows {
 	struct fold_scratch sum;  /* cells put together */
 	struct fold_scratch part; /* a partial result */
 	struct fold_room *no_room;/* of a cell without any */
+	struct reading_input *inputs; /* of a record of a run */
 	bool evicts;              /* where the state is full, what was touched last stays */
 	struct fold_work work;
 	struct windows_task *task;/* by id */

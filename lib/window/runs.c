@@ -8,6 +8,7 @@
 #define SLOTS 256          /* of a run's table, which is no more than half full */
 #define REST 64            /* blocks */
 #define WORTH 4            /* records a cell */
+#define LONG_TEXT ((uint32_t)1 << 20) /* bytes of a value, of which a function may not take more */
 
 /* A block's, while it is looked at. Places are those in the notes; 0: none. */
 struct making {
@@ -38,11 +39,14 @@ bool
 runs_init(struct runs_plan *p, const struct window_shape *shape, const struct fold *fold,
 	size_t nfolds, size_t fixed, const struct seen_plan *seen, int *value, int64_t behind_us)
 {
+	/* Between hops that are further apart than they are long is no window. */
+	bool gaps = shape->kind == WINDOW_HOPPING && shape->step_us > shape->size_us;
 	size_t i;
 
 	for (i = 0; i < nfolds && is_fixed(fold[i].func); i++)
 		;
-	if (i < nfolds || !window_is_grid(shape) || seen->time < 0 || behind_us > TIME_US_MAX) {
+	p->folds = i == nfolds;
+	if ((!p->folds && gaps) || !window_is_grid(shape) || seen->time < 0 || behind_us > TIME_US_MAX) {
 		free(value);
 		return false;
 	}
@@ -183,7 +187,8 @@ begin(struct making *m, size_t line)
 	m->run = (uint32_t)m->notes->n;
 	m->notes->n += sizeof(*r);
 	r = run_in_hand(m);
-	*r = (struct run){.assigned = m->assigned, .first_us = seen->us, .newest_us = seen->us};
+	*r = (struct run){.assigned = m->assigned, .first_us = seen->us, .newest_us = seen->us,
+		.least_us = seen->us};
 	m->edge_us = window_pane(m->plan->shape, seen->us - m->plan->behind_us).end_us +
 		m->plan->behind_us;
 }
@@ -220,18 +225,36 @@ is_foldable(const struct making *m, const struct seen *seen)
 		return false;
 	for (i = 0; i < p->nfolds; i++) {
 		v = p->value[i] < 0 ? NULL : &seen->value[p->value[i]];
-		if (v && (!v->told || (v->there && !v->small &&
-				fold_takes_numbers(&p->fold[i]))))
+		if (!v || (v->told && (!v->there || v->small)))
+			continue;
+		if (!v->told || v->n > LONG_TEXT || fold_takes_numbers(&p->fold[i]))
 			return false;
 	}
 	return true;
+}
+
+/* -1: the run has come to nothing. */
+static int
+fold_line(struct making *m, size_t line)
+{
+	struct run_cell *c = cell_for(m, seen_at(m, line));
+
+	if (!c) {
+		end(m, line);
+		buf_reserve(m->notes, sizeof(struct run) + run_cell_bytes(m->plan->fixed));
+		begin(m, line);
+		c = cell_for(m, seen_at(m, line));
+	}
+	if (fold_into(m, c, seen_at(m, line)) == 0)
+		return 0;
+	undo(m, line);
+	return -1;
 }
 
 static void
 take_line(struct making *m, size_t line)
 {
 	const struct seen *seen;
-	struct run_cell *c;
 	struct run *r;
 
 	/* Memory for a run and a cell, so that nothing moves while it is in hand. */
@@ -245,19 +268,12 @@ take_line(struct making *m, size_t line)
 		end(m, line);
 	if (!m->run)
 		begin(m, line);
-	c = cell_for(m, seen);
-	if (!c) {
-		end(m, line);
-		buf_reserve(m->notes, sizeof(*r) + run_cell_bytes(m->plan->fixed));
-		seen = seen_at(m, line);
-		begin(m, line);
-		c = cell_for(m, seen);
-	}
-	if (fold_into(m, c, seen) < 0) {
-		undo(m, line);
+	if (m->plan->folds && fold_line(m, line) < 0)
 		return;
-	}
+	seen = seen_at(m, line);
 	r = run_in_hand(m);
+	if (seen->us < r->least_us)
+		r->least_us = seen->us;
 	if (seen->us > r->newest_us)
 		r->newest_us = seen->us;
 }
@@ -300,6 +316,6 @@ runs_at(const struct runs_plan *p, const struct block *b, size_t line)
 
 	if (!p->seen || line * p->seen->bytes >= b->notes.n)
 		return NULL;
-	seen = (const struct seen *)(const void *)(b->notes.p + line * p->seen->bytes);
+	seen = seen_line(p->seen, b, line);
 	return seen->run ? (const struct run *)(const void *)(b->notes.p + seen->run) : NULL;
 }

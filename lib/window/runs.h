@@ -6,6 +6,9 @@
  * of its own: one for each key and pane. In their turn these are merged, and no record of them
  * is looked at again.
  *
+ * Of functions that keep more than some bytes of a cell there is little to merge. Their records
+ * are not folded ahead, but put into their windows by what was seen of them alone.
+ *
  * That holds as long as no window closes among them. A run is cut where its own times would
  * close one, and in its turn it is taken only if none does, and no record of it is late; else
  * its records go one by one. So do all of which something has to be evaluated, or checked.
@@ -30,7 +33,7 @@ struct run {
 	uint32_t ncells;          /* which follow */
 	uint32_t assigned;        /* cell_keys, when their owners were made */
 	uint32_t unused;
-	int64_t first_us, newest_us;
+	int64_t first_us, newest_us, least_us;
 };
 
 struct runs_plan {
@@ -40,6 +43,7 @@ struct runs_plan {
 	const struct seen_plan *seen;
 	int *value;               /* of each fold: which value of a line it is given; -1: none */
 	int64_t behind_us;        /* what closes is so far behind the newest */
+	bool folds;               /* ahead; else runs have no cells */
 	struct fold_room *room;   /* none, nfolds times */
 	atomic_uint rest;         /* blocks that it is left for */
 };

@@ -27,9 +27,10 @@ windows_runs(const struct windows *w, const struct reading *r, struct runs_plan 
 static bool
 may_take(const struct windows *w, const struct windows_task *t, const struct run *r, int64_t closed_us)
 {
+	const struct window_shape *shape = &w->plan->shape;
 	const struct run_cell *c = run_cells(r);
+	struct span least = window_pane(shape, r->least_us), window;
 	const struct pane *p;
-	struct span window;
 	uint32_t i;
 
 	if (t->panes.n) {
@@ -37,12 +38,15 @@ may_take(const struct windows *w, const struct windows_task *t, const struct run
 		if (p->next.end_us <= closed_us)
 			return false;
 	}
+	if (!window_of(shape, &least, t->closed_us, &window) || window.end_us <= closed_us)
+		return false;
 	for (i = 0; i < r->ncells; i++, c = run_cell_after(c, w->plan->fixed))
-		if (!window_of(&w->plan->shape, &c->span, t->closed_us, &window) ||
-			window.end_us <= closed_us)
+		if (!window_of(shape, &c->span, t->closed_us, &window))
 			return false;
 	return true;
 }
+
+/* ---- folded ahead ------------------------------------------------------------------------ */
 
 static int
 take_cell(struct windows *w, struct windows_task *t, const struct block *b,
@@ -63,20 +67,83 @@ take_cell(struct windows *w, struct windows_task *t, const struct block *b,
 	return windows_merge(w, &c->fold, &fold);
 }
 
-int
-windows_take_run(struct windows *w, uint32_t task, const struct block *b, const struct run *r,
-	int64_t watermark_us, struct failure *why)
+static int
+take_cells(struct windows *w, struct windows_task *t, const struct block *b, const struct run *r)
 {
-	struct windows_task *t = windows_task_of(w, task);
 	const struct run_cell *c = run_cells(r);
 	uint32_t i;
+
+	for (i = 0; i < r->ncells; i++, c = run_cell_after(c, w->plan->fixed))
+		if (take_cell(w, t, b, c) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- as they were seen ------------------------------------------------------------------- */
+
+/* What the functions are given of a line. */
+static void
+read_inputs(const struct runs_plan *p, const struct block *b, const struct seen *seen,
+	struct reading *r)
+{
+	const struct seen_value *v;
+	struct reading_input *in;
+	unsigned i;
+
+	r->n = 0;
+	for (i = 0; i < p->nfolds; i++) {
+		v = p->value[i] < 0 ? NULL : &seen->value[p->value[i]];
+		if (v && !v->there)
+			continue;
+		in = &r->input[r->n++];
+		in->fold = i;
+		in->in.us = seen->us;
+		if (v)
+			in->in.value = seen_value_of(v, b);
+	}
+}
+
+static int
+take_lines(struct windows *w, struct windows_task *t, const struct runs_plan *p,
+	const struct block *b, size_t line, size_t n)
+{
+	struct reading r = {.plain = true, .input = w->inputs};
+	const struct seen_value *key;
+	enum windows_became became;
+	const struct seen *seen;
+	size_t i;
+
+	if (p->seen->key < 0)
+		r.owner = cells_owner(w->cells, r.identity);
+	for (i = 0; i < n; i++) {
+		seen = seen_line(p->seen, b, line + i);
+		r.us = seen->us;
+		if (p->seen->key >= 0) {
+			key = &seen->value[p->seen->key];
+			r.key = r.identity = slice_of(b->p + key->at, key->n);
+			r.owner = seen->owner;
+		}
+		read_inputs(p, b, seen, &r);
+		became = panes_add(w, t, &r);
+		if (became != WINDOWS_HELD)
+			return became == WINDOWS_FAILED ? -1 : fail(w->why, EXIT_INTERNAL,
+				"a record was late among others that are not");
+	}
+	return 0;
+}
+
+int
+windows_take_run(struct windows *w, uint32_t task, const struct runs_plan *p,
+	const struct block *b, size_t line, int64_t watermark_us, struct failure *why)
+{
+	struct windows_task *t = windows_task_of(w, task);
+	const struct run *r = runs_at(p, b, line);
 
 	w->why = why;
 	if (r->assigned != atomic_load_explicit(&windows_keys(w)->assigned, memory_order_relaxed) ||
 		!may_take(w, t, r, windows_closed(w, watermark_us)))
 		return 0;
-	for (i = 0; i < r->ncells; i++, c = run_cell_after(c, w->plan->fixed))
-		if (take_cell(w, t, b, c) < 0)
-			return -1;
+	if ((p->folds ? take_cells(w, t, b, r) : take_lines(w, t, p, b, line, r->n)) < 0)
+		return -1;
 	return cells_tidy(w->cells, why) < 0 ? -1 : 1;
 }

@@ -52,15 +52,27 @@ void seen_release(struct seen_plan *);
 
 void seen_make(const struct seen_plan *, const struct json_scan *, struct buf *notes);
 
+/* Of a line of a block of which something was noted. */
+static inline const struct seen *
+seen_line(const struct seen_plan *p, const struct block *b, size_t line)
+{
+	return (const struct seen *)(const void *)(b->notes.p + line * p->bytes);
+}
+
 /* Of a record; NULL: nothing was noted. */
 static inline const struct seen *
 seen_of(const struct seen_plan *p, const struct record *r)
 {
-	size_t at = r->index * p->bytes;
+	return r->meta || r->index * p->bytes >= r->block->notes.n ? NULL :
+		seen_line(p, r->block, r->index);
+}
 
-	if (r->meta || at >= r->block->notes.n)
-		return NULL;
-	return (const struct seen *)(const void *)(r->block->notes.p + at);
+/* A value that is there, of a line of that block. */
+static inline struct fold_value
+seen_value_of(const struct seen_value *v, const struct block *b)
+{
+	return (struct fold_value){.text = slice_of(b->p + v->at, v->n),
+		.type = (enum json_type)v->type, .small = v->small, .scale = v->scale, .m = v->m};
 }
 
 /* Is a value as all equal ones stand: a string without escapes, a short whole number? */

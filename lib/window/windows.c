@@ -67,6 +67,7 @@ windows_new(const struct windows_plan *plan, const struct state_options *options
 	w->view = cell_new(w->cells);
 	fold_scratch_init(&w->sum, plan->fixed, plan->nfolds);
 	fold_scratch_init(&w->part, plan->fixed, plan->nfolds);
+	w->inputs = mem_zalloc((plan->nfolds + 1) * sizeof(*w->inputs));
 	w->no_room = mem_zalloc((plan->nfolds + 1) * sizeof(*w->no_room));
 	w->evicts = ctx->place->evict;
 	return w;
@@ -104,6 +105,7 @@ windows_free(struct windows *w)
 	fold_scratch_release(&w->sum);
 	fold_scratch_release(&w->part);
 	free(w->no_room);
+	free(w->inputs);
 	fold_work_release(&w->work);
 	json_scan_release(&w->scan);
 	buf_release(&w->key);

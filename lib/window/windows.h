@@ -59,10 +59,10 @@ enum windows_became windows_add(struct windows *, uint32_t task, const struct re
 /* Records may be folded before their turn: true. The plan is to be released. */
 bool windows_runs(const struct windows *, const struct reading *, struct runs_plan *);
 
-/* All records of a run go into their windows, watermark_us being what it is behind them: 1; 0: they
- * are to go one by one; -1. */
-int windows_take_run(struct windows *, uint32_t task, const struct block *, const struct run *,
-	int64_t watermark_us, struct failure *why);
+/* All records of the run that begins with that line go into their windows, watermark_us being what
+ * it is behind them: 1; 0: they are to go one by one; -1. */
+int windows_take_run(struct windows *, uint32_t task, const struct runs_plan *,
+	const struct block *, size_t line, int64_t watermark_us, struct failure *why);
 
 /* A partial result does. A record that is none is a bad record. */
 enum windows_became windows_take(struct windows *, uint32_t task, const struct record *,

@@ -483,12 +483,14 @@ gives() {
 		         "v": random.choice(values[:4] if i % 1000 < 700 else values)}
 		    if random.random() < 0.1:
 		        del e["v"]
+		    e["n"] = random.choice([i, i / 4, -i] if i % 1000 < 950 else [1e30, "x", None])
 		    print(json.dumps(e, ensure_ascii=i % 2 == 0))
 		    if i % 500 == 499:
 		        print("{\"t\":1,}" if i % 1000 == 999 else "")
 	END
 	split -n l/3 in part.
 	sum='-a s=sum(.v) -a m=avg(.v) -a d=stddev(.v)'
+	rooms='-a q=quantile(.n;0.9) -a n=count -a d=distinct(.v) -a l=list(.n)'
 	any='-a lo=min(.v) -a hi=max(.v) -a f=first(.v) -a l=last(.v) -a k=last(.k)'
 	folded() {
 		local where
@@ -506,8 +508,10 @@ gives() {
 		'--hopping 5s/20s' '--cumulate 60s/10s' '--tumbling 1d --tz Europe/Berlin'; do
 		folded $w -k .k $sum in
 		folded $w -k .k $any in
+		folded $w -k .k $rooms in
 	done
-	for how in "-k .k|. $any" "$sum" "-a n=count" "-k .v -a n=count" "-k .k -a x=topk(.v;2)"; do
+	for how in "-k .k|. $any" "$sum" "$rooms" "-a n=count" "-k .v -a n=count" \
+		"-k .k -a x=topk(.v;2)" "-a h=approx_distinct(.t) -a s=set(.k)"; do
 		folded --tumbling 10s $how in
 		[ -s late. ]
 		folded --tumbling 10s $how part.aa part.ab part.ac
