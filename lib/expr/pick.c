@@ -223,13 +223,15 @@ static inline bool
 is_string(const struct test *t, const struct json_doc *d, uint32_t at)
 {
 	const char *p = d->base + d->pos[at];
+	size_t n = t->text.n;
 
 	if (__builtin_expect(d->flags & JSON_LINE_ESCAPE, 0))
 		return is_string_escaped(t, d, at) != t->differs;
 	if (((load8(p) ^ t->word[0]) & t->mask[0]) | ((load8(p + 8) ^ t->word[1]) & t->mask[1]))
 		return t->differs;
-	return (t->text.n <= sizeof(t->word) || slice_eq(json_text(d, at), t->text)) !=
-		t->differs;
+	return (n <= sizeof(t->word) || (d->pos[at + 1] - d->pos[at] >= n &&
+		load8(p + n - 8) == load8(t->text.p + n - 8) &&
+		memcmp(p + 16, t->text.p + 16, n > 24 ? n - 24 : 0) == 0)) != t->differs;
 }
 
 static int
