@@ -202,8 +202,9 @@ int group_check_size(const struct group *, size_t bytes, struct failure *why);
 /* work->next becomes the group, one part richer; or it is too large. */
 int group_take(struct group_work *, struct group *, enum whole_kind, struct failure *why);
 
-/* Append an element of a list. */
+/* Append an element of a list, and the whole of one as JSON: list.c. */
 void group_add_element(struct buf *, const struct value *part);
+int group_add_list(struct buf *, const struct group *, struct failure *why);
 
 #define NAME_PLAIN UINT32_C(0x80000000)
 #define IN_PIECES UINT32_C(0x40000000) /* struct field_pieces comes before the name */
