@@ -2,57 +2,18 @@
  * Topics as sinks. The expressions of the URI are asked of each record, and the producer
  * copies the bytes; where nothing is asked, the value is not looked at. An envelope line is
  * taken apart where it lies. A record is done by its delivery report; the first report that
- * tells of a failure fails every sink of the run. Sinks share a producer; a topic that takes
- * less at a time than its batches gets another one.
- *
- * Where the run commits for a source, all of them share one producer with transactions, which
- * is replaced by a new one where nobody knows what its requests will yet do. What is found out
- * about topics stays where it is, and points to the new one.
+ * tells of a failure fails every sink of the run.
  */
 #include "sink/kafka.h"
 
 #include <fnmatch.h>
-#include <inttypes.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/mem.h"
-#include "base/table.h"
 #include "base/text.h"
 #include "flow/envelope.h"
-#include "kafka/transact.h"
 #include "kafka/uri.h"
-
-#define CONNECT_MS 30000
-#define MADE_TRIES 100 /* of 100 ms: until a topic that was made is known */
-#define DELIVERY_MS 300000 /* as long as librdkafka itself goes on trying */
-#define COPY_MS 5000              /* so long another copy may need to join the group */
-#define TRANSACTION_MS 30000      /* at the least, */
-#define TRANSACTION_MAX_MS 900000 /* and what a broker takes at the most by default */
-
-struct kafka_output {
-	struct kafka_output_options opt;
-	struct kafka_producer **producer;
-	size_t nproducers, cap_producers;
-	struct table topics;             /* name -> struct found * */
-	bool failed;
-	struct failure why;              /* with failed */
-	struct committer committer;
-	struct kafka_producer *commits;  /* with transactions; NULL before its begin */
-	char *app;
-	int transaction_ms;
-	bool plain;                      /* sinks send by producers of their own */
-	struct buf last;                 /* the position that came last, as text */
-	bool looked;                     /* for another copy */
-	bool alone;                      /* nobody else had committed of this stream */
-};
-
-struct found {
-	const struct kafka_topic *topic; /* NULL: why it is not to be had */
-	struct kafka_producer *producer;
-	struct failure why;
-};
+#include "sink/topics.h"
 
 struct asked {
 	struct expr *expr;               /* NULL: not asked */
@@ -83,170 +44,6 @@ struct kafka_sink {
 	struct kafka_send *run;          /* records in hand that can go together */
 	size_t nrun, cap_run;
 };
-
-/* ---- the producers that all share ----------------------------------------------------------- */
-
-struct kafka_output *
-kafka_output_new(const struct kafka_output_options *opt)
-{
-	struct kafka_output *out = mem_zalloc(sizeof(*out));
-
-	out->opt = *opt;
-	return out;
-}
-
-void
-kafka_output_free(struct kafka_output *out)
-{
-	struct table_entry *e;
-	size_t i;
-
-	if (!out)
-		return;
-	for (e = table_next(&out->topics, NULL); e; e = table_next(&out->topics, e))
-		free(e->v.ptr);
-	for (i = 0; i < out->nproducers; i++)
-		kafka_producer_close(out->producer[i]);
-	if (out->plain)
-		kafka_producer_close(out->commits);
-	free(out->producer);
-	buf_release(&out->last);
-	free(out->app);
-	table_release(&out->topics);
-	free(out);
-}
-
-static void
-delivered(void *arg, void *opaque, const struct failure *why)
-{
-	struct kafka_output *out = arg;
-
-	(void)opaque;
-	if (!why || out->failed)
-		return;
-	out->failed = true;
-	out->why = *why;
-}
-
-/* Fenced: if the group knows no other copy, it was the brokers, and the job may go on from its
- * last commit. */
-static void
-look_for_copy(struct kafka_output *out, struct failure *why)
-{
-	struct kafka_position last = {0};
-	struct failure ignored;
-
-	if (why->status != EXIT_FENCED || !out->last.n || out->looked || !out->commits ||
-			!kafka_transaction_overdue(out->commits))
-		return;
-	out->looked = true;
-	if (kafka_position_read(&last, buf_slice(&out->last), &ignored) == 0 &&
-		kafka_is_alone(out->opt.config, &last, COPY_MS)) {
-		fail(why, EXIT_TRY_AGAIN, "the brokers have ended the transaction of %s, which "
-			"stood open for more than transaction.timeout.ms", out->app);
-		fail_hint(why, "a stage stood still, or brokers were away");
-	}
-	kafka_position_release(&last);
-}
-
-static int
-check(struct kafka_output *out, struct failure *why)
-{
-	if (!out->failed)
-		return 0;
-	look_for_copy(out, &out->why);
-	*why = out->why;
-	return -1;
-}
-
-/* A topic that isn't there, may not be written to, or has no room for the producer's batches:
- * whoever names it is to blame, others go on. */
-static bool
-is_refusal(const struct failure *why)
-{
-	return why->status == EXIT_CANTCREATE || why->status == EXIT_NOPERM ||
-		why->status == EXIT_CONFIG;
-}
-
-static struct kafka_producer *
-new_producer(struct kafka_output *out, const char *topic, struct failure *why)
-{
-	struct kafka_produce produce = {
-		.topics = &topic, .ntopics = 1, .connect_ms = CONNECT_MS,
-		.delivered = delivered, .arg = out,
-	};
-	struct kafka_producer *p = kafka_producer_open(out->opt.config, &produce, why);
-
-	if (!p)
-		return NULL;
-	out->producer = mem_grow(out->producer, &out->cap_producers, out->nproducers + 1,
-		sizeof(*out->producer));
-	out->producer[out->nproducers++] = p;
-	return p;
-}
-
-/* By one of the producers, or by another one if the topic has no room for their batches. */
-static void
-look_for(struct kafka_output *out, const char *name, struct found *found, struct failure *why)
-{
-	size_t i;
-
-	why->status = EXIT_CONFIG;
-	for (i = 0; i < out->nproducers && !found->topic && why->status == EXIT_CONFIG; i++) {
-		found->producer = out->producer[i];
-		found->topic = kafka_producer_topic(found->producer, name, why);
-	}
-	if (found->topic || why->status != EXIT_CONFIG || (out->commits && !out->plain))
-		return;
-	found->producer = new_producer(out, name, why);
-	if (found->producer)
-		found->topic = kafka_producer_topic(found->producer, name, why);
-}
-
-/* One broker may have made it before another one knows of it. */
-static void
-make_topic(struct kafka_output *out, const char *name, struct found *found,
-	struct failure *why)
-{
-	struct kafka_new_topic wanted = *out->opt.create;
-	int tries;
-
-	wanted.name = name;
-	if (kafka_admin_create(out->opt.config, &wanted, 1, why) < 0)
-		return;
-	for (tries = 0; tries < MADE_TRIES; tries++) {
-		if (tries)
-			nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-		look_for(out, name, found, why);
-		if (found->topic || why->status != EXIT_CANTCREATE)
-			return;
-	}
-}
-
-/* Whether a topic is there and for us is asked once. */
-static const struct found *
-find_topic(struct kafka_output *out, const char *name, struct failure *why)
-{
-	struct table_entry *e = table_get(&out->topics, slice_str(name));
-	struct found found = {0}, *kept;
-
-	if (e) {
-		kept = e->v.ptr;
-		*why = kept->why;
-		return kept->topic ? kept : NULL;
-	}
-	look_for(out, name, &found, why);
-	if (!found.topic && why->status == EXIT_CANTCREATE && out->opt.create)
-		make_topic(out, name, &found, why);
-	if (!found.topic && !is_refusal(why))
-		return NULL;
-	if (!found.topic)
-		found.why = *why;
-	kept = mem_alloc(sizeof(*kept));
-	*kept = found;
-	table_put(&out->topics, slice_str(name), NULL)->v.ptr = kept;
-	return kept->topic ? kept : NULL;
-}
 
 /* ---- one record ------------------------------------------------------------------------------- */
 
@@ -392,7 +189,7 @@ ask_topic(struct kafka_sink *s, const struct record *r, const struct found **top
 			break;
 	if (i == s->out->opt.nallow)
 		return fail_record(why, "unmatched", "topic %s is not allowed", name);
-	*topic = find_topic(s->out, name, why);
+	*topic = output_find_topic(s->out, name, why);
 	return *topic ? 0 : -1;
 }
 
@@ -483,7 +280,7 @@ scan_lines(struct kafka_sink *s)
 static int
 not_sent(struct kafka_sink *s, size_t i, struct failure *why)
 {
-	s->base.refused = why->status == EXIT_DATA || (!s->topic && is_refusal(why));
+	s->base.refused = why->status == EXIT_DATA || (!s->topic && output_is_refusal(why));
 	s->base.taken = i;
 	return fail_within(why, "%s: ", s->name);
 }
@@ -496,7 +293,7 @@ sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
 	int i;
 
 	base->refused = false;
-	if (check(s->out, why) < 0)
+	if (output_check(s->out, why) < 0)
 		return -1;
 	buf_reset(&s->lines);
 	for (i = 0; i < n; i++)
@@ -505,7 +302,7 @@ sink_write(struct sink *base, const struct iovec *v, int n, struct failure *why)
 	for (line = 0; line < s->scan.nlines; line++)
 		if (send_line(s, line, why) < 0)
 			return not_sent(s, line, why);
-	return check(s->out, why);
+	return output_check(s->out, why);
 }
 
 /* A key that is a plain string is found by its token, or in the bytes of a line without tokens. */
@@ -585,7 +382,7 @@ sink_put(struct sink *base, const struct record *v, size_t n, struct failure *wh
 	size_t i, line = 0;
 
 	base->refused = false;
-	if (check(s->out, why) < 0)
+	if (output_check(s->out, why) < 0)
 		return -1;
 	if (s->asks)
 		look_at(s, v, n);
@@ -604,7 +401,7 @@ sink_put(struct sink *base, const struct record *v, size_t n, struct failure *wh
 		if (send_asked(s, &v[i], &line, why) < 0)
 			return not_sent(s, i, why);
 	}
-	return send_run(s, n, why) < 0 ? -1 : check(s->out, why);
+	return send_run(s, n, why) < 0 ? -1 : output_check(s->out, why);
 }
 
 static int
@@ -616,26 +413,14 @@ sink_flush(struct sink *base, struct failure *why)
 	for (i = 0; i < out->nproducers; i++)
 		if (kafka_producer_poll(out->producer[i], why) < 0)
 			return -1;
-	return check(out, why);
-}
-
-/* Every record that was sent is reported. */
-static int
-sync_all(struct kafka_output *out, struct failure *why)
-{
-	size_t i;
-
-	for (i = 0; i < out->nproducers && check(out, why) == 0; i++)
-		if (kafka_producer_flush(out->producer[i], DELIVERY_MS, why) < 0)
-			return check(out, why) < 0 ? -1 : -2;
-	return check(out, why);
+	return output_check(out, why);
 }
 
 static int
 sink_sync(struct sink *base, struct failure *why)
 {
 	struct kafka_sink *s = (struct kafka_sink *)base;
-	int rc = sync_all(s->out, why);
+	int rc = output_sync(s->out, why);
 
 	return rc == -2 ? fail_within(why, "%s: ", s->name) : rc;
 }
@@ -734,7 +519,7 @@ take_topic(struct kafka_sink *s, struct failure *why)
 	if (s->uri.ntopics != 1 || topic[0] == '^')
 		return fail(why, EXIT_USAGE, "a sink is one topic");
 	if (!open) {
-		s->topic = find_topic(s->out, topic, why);
+		s->topic = output_find_topic(s->out, topic, why);
 		return s->topic ? 0 : -1;
 	}
 	close = strrchr(open, '}');
@@ -786,267 +571,4 @@ kafka_sink_open(struct kafka_output *out, const char *uri, struct failure *why)
 	}
 	sink_close(&s->base);
 	return NULL;
-}
-
-/* ---- who commits --------------------------------------------------------------------------- */
-
-/* A producer with transactions that knows all topics that were found. */
-static struct kafka_producer *
-transactional(struct kafka_output *out, struct failure *why)
-{
-	const char **names = mem_array(out->topics.n + 1, sizeof(*names));
-	struct kafka_produce produce = {
-		.topics = names, .connect_ms = CONNECT_MS, .delivered = delivered, .arg = out,
-		.transaction = out->app, .transaction_ms = out->transaction_ms,
-	};
-	const struct found *found;
-	struct table_entry *e;
-	struct kafka_producer *p;
-
-	for (e = table_next(&out->topics, NULL); e && !out->plain;
-		e = table_next(&out->topics, e)) {
-		found = e->v.ptr;
-		if (found->topic)
-			names[produce.ntopics++] = found->topic->name;
-	}
-	p = kafka_producer_open(out->opt.config, &produce, why);
-	free(names);
-	if (p && kafka_transactions_open(p, why) == 0)
-		return p;
-	kafka_producer_close(p);
-	return NULL;
-}
-
-/* Whoever has found a topic sends to it by this producer from now on, if it takes them all. */
-static int
-hand_topics_to(struct kafka_output *out, struct kafka_producer *p, struct failure *why)
-{
-	struct table_entry *e;
-	struct found *found;
-
-	for (e = table_next(&out->topics, NULL); e; e = table_next(&out->topics, e)) {
-		found = e->v.ptr;
-		if (found->topic && !kafka_producer_topic(p, found->topic->name, why))
-			return -1;
-	}
-	for (e = table_next(&out->topics, NULL); e; e = table_next(&out->topics, e)) {
-		found = e->v.ptr;
-		if (!found->topic)
-			continue;
-		found->topic = kafka_producer_topic(p, found->topic->name, why);
-		found->producer = p;
-	}
-	return 0;
-}
-
-/* Another producer takes over, and the transaction that was open is finished or aborted. */
-static int
-renew(struct kafka_output *out, struct failure *why)
-{
-	struct kafka_producer *p = transactional(out, why);
-	size_t i;
-
-	if (!p)
-		return -1;
-	if (!out->plain) {
-		if (hand_topics_to(out, p, why) < 0) {
-			kafka_producer_close(p);
-			return -1;
-		}
-		for (i = 0; i < out->nproducers; i++)
-			kafka_producer_close(out->producer[i]);
-		out->producer = mem_grow(out->producer, &out->cap_producers, 1,
-			sizeof(*out->producer));
-		out->producer[0] = p;
-		out->nproducers = 1;
-	} else {
-		kafka_producer_close(out->commits);
-	}
-	out->commits = p;
-	return 0;
-}
-
-static struct kafka_output *
-output_of(struct committer *c)
-{
-	return (struct kafka_output *)(void *)((char *)c - offsetof(struct kafka_output, committer));
-}
-
-static int
-committer_begin(struct committer *c, const char *app, int64_t every_us, bool plain,
-	struct failure *why)
-{
-	struct kafka_output *out = output_of(c);
-	int64_t ms = every_us / 1000 * 3;
-
-	free(out->app);
-	out->app = mem_strdup(app);
-	out->plain = plain;
-	out->transaction_ms = (int)(ms < TRANSACTION_MS ? TRANSACTION_MS :
-		ms > TRANSACTION_MAX_MS ? TRANSACTION_MAX_MS : ms);
-	return renew(out, why) < 0 ? -1 : kafka_transaction_begin(out->commits, why);
-}
-
-static int
-begin_next(struct kafka_output *out, struct failure *why)
-{
-	if (kafka_producer_spent(out->commits) && renew(out, why) < 0)
-		return -1;
-	if (!out->plain)
-		out->failed = false;
-	return kafka_transaction_begin(out->commits, why);
-}
-
-static int
-committer_abort(struct committer *c, struct failure *why)
-{
-	struct kafka_output *out = output_of(c);
-
-	c->refused = false;
-	if (kafka_transaction_abort(out->commits, why) < 0)
-		return -1;
-	return begin_next(out, why);
-}
-
-/* This one is committed; if there can't be another one, that is told when something is sent. */
-static void
-go_on(struct kafka_output *out)
-{
-	struct failure why;
-
-	if (begin_next(out, &why) < 0)
-		delivered(out, NULL, &why);
-}
-
-/* Nothing of the epoch is committed, and why says so: who can go on begins anew. */
-static int
-not_committed(struct kafka_output *out, bool refused, struct failure *why)
-{
-	struct failure worse;
-
-	out->committer.refused = refused;
-	if (why->status == EXIT_UNAVAILABLE)
-		why->status = EXIT_TRY_AGAIN;
-	if (!refused || begin_next(out, &worse) == 0)
-		return -1;
-	out->committer.refused = false;
-	*why = worse;
-	return -1;
-}
-
-/* The commit was not answered. Once another producer has taken over, the group says what
- * became of it. */
-static int
-find_out(struct kafka_output *out, const struct kafka_position *position,
-	const struct source_commit *wanted, struct failure *why)
-{
-	struct source_commit found = {0};
-	struct failure unanswered = *why;
-	bool done;
-
-	if (renew(out, why) < 0 ||
-		kafka_committed(out->opt.config, position, &found, why) < 0) {
-		fail_within(why, "whether epoch %" PRIu64 " is committed is not known: ",
-			wanted->epoch);
-		return not_committed(out, false, why);
-	}
-	done = found.epoch == wanted->epoch && strcmp(found.run, wanted->run) == 0;
-	buf_release(&found.clock);
-	if (done) {
-		go_on(out);
-		return 0;
-	}
-	*why = unanswered;
-	why->status = EXIT_TRY_AGAIN;
-	return -1;
-}
-
-static int
-commit_at(struct kafka_output *out, const struct kafka_position *position,
-	const struct source_commit *done, struct failure *why)
-{
-	switch (kafka_transaction_commit(out->commits, position, why)) {
-	case KAFKA_COMMITTED:
-		go_on(out);
-		return 0;
-	case KAFKA_UNKNOWN:
-		return find_out(out, position, done, why);
-	case KAFKA_REFUSED:
-		return not_committed(out, true, why);
-	case KAFKA_ABORTED:
-	case KAFKA_DEAD:
-		break;
-	}
-	look_for_copy(out, why);
-	return not_committed(out, false, why);
-}
-
-/* Two sinks of one stream: the one that began first may have come to its end before it could
- * be fenced. Once we have the transactions, nobody else commits: what the group knows now is
- * what was committed before us. */
-static int
-check_first(struct kafka_output *out, const struct kafka_position *position,
-	const struct source_commit *done, struct failure *why)
-{
-	struct source_commit found = {0};
-	bool taken;
-
-	if (out->alone)
-		return 0;
-	if (kafka_committed(out->opt.config, position, &found, why) < 0)
-		return -1;
-	taken = found.epoch >= done->epoch && strcmp(found.run, done->run) == 0;
-	buf_release(&found.clock);
-	out->alone = !taken;
-	if (!taken)
-		return 0;
-	fail(why, EXIT_FENCED, "another process has taken over: it has committed epoch %" PRIu64
-		" of this very stream", found.epoch);
-	fail_hint(why, "one process commits, the last of the pipeline; others take --no-commit");
-	return -1;
-}
-
-static int
-committer_commit(struct committer *c, struct slice text, const struct source_commit *done,
-	struct failure *why)
-{
-	struct kafka_output *out = output_of(c);
-	struct kafka_position position = {0};
-	struct failure worse;
-	int rc;
-
-	if (text.n) {
-		buf_reset(&out->last);
-		buf_add_slice(&out->last, text);
-	}
-	rc = sync_all(out, why);
-	c->refused = false;
-	if (rc == 0 && text.n && (kafka_position_read(&position, text, why) < 0 ||
-			kafka_position_note(&position, done, why) < 0 ||
-			check_first(out, &position, done, why) < 0))
-		rc = -1;
-	if (rc == 0 && text.n) {
-		rc = commit_at(out, &position, done, why);
-		kafka_position_release(&position);
-		return rc;
-	}
-	if (rc == 0)
-		fail(why, EXIT_TRY_AGAIN, "epoch %" PRIu64 " cannot be committed: the group has "
-			"shut its source out", done->epoch);
-	kafka_position_release(&position);
-	if (kafka_transaction_abort(out->commits, &worse) < 0) {
-		*why = worse;
-		rc = -1;
-	}
-	look_for_copy(out, why);
-	return not_committed(out, rc == 0, why);
-}
-
-struct committer *
-kafka_output_committer(struct kafka_output *out)
-{
-	out->committer.begin = committer_begin;
-	out->committer.commit = committer_commit;
-	out->committer.abort = committer_abort;
-	return &out->committer;
 }
