@@ -331,7 +331,8 @@ control_is_watermark(struct slice line, struct slice run, int64_t *us)
 	bool negative;
 	int64_t v = 0;
 
-	if (line.n <= n || !slice_starts(line, kind) || memcmp(line.p + kind.n, run.p, run.n) != 0 ||
+	if (line.n <= n || !slice_starts(line, kind) ||
+		memcmp(line.p + kind.n, run.p, run.n) != 0 ||
 		memcmp(line.p + kind.n + run.n, ts.p, ts.n) != 0 || *end != '}')
 		return false;
 	negative = *p == '-';
