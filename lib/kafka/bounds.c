@@ -379,13 +379,34 @@ believe_end(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
 void
 consumer_at_end(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)
 {
+	p->eof = offset;
 	if (offset >= least(p->bound, p->end)) {
 		believe_end(c, p, offset);
 		return;
 	}
 	p->doubted = true;
-	p->eof = offset;
 	c->ndoubts++;
+}
+
+/* A broker was lost: of what came to be there since, nothing has been heard. */
+static void
+doubt_all(struct kafka_consumer *c)
+{
+	uint64_t stumbles = kafka_client_stumbles(&c->client);
+	struct kafka_place *p;
+	size_t i;
+
+	if (stumbles == c->stumbles)
+		return;
+	c->stumbles = stumbles;
+	for (i = 0; i < c->nplaces; i++) {
+		p = c->place[i];
+		if (!p->assigned || p->ended || !p->at_end)
+			continue;
+		p->at_end = false;
+		p->doubted = true;
+		c->ndoubts++;
+	}
 }
 
 static rd_kafka_topic_partition_list_t *
@@ -414,6 +435,7 @@ consumer_ask_ends(struct kafka_consumer *c)
 	rd_kafka_resp_err_t err;
 	int i;
 
+	doubt_all(c);
 	if (!c->ndoubts || time_monotonic_ns() < c->doubt_ns)
 		return;
 	c->ndoubts = 0;

@@ -443,3 +443,14 @@ kafka_fail_error(struct kafka_client *c, struct failure *why, rd_kafka_error_t *
 	rd_kafka_error_destroy(error);
 	return -1;
 }
+
+uint64_t
+kafka_client_stumbles(struct kafka_client *c)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->stumbles;
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}

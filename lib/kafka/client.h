@@ -56,6 +56,9 @@ int kafka_client_connect(struct kafka_client *c, int wait_ms, struct failure *wh
  * process, and so must be c and its config. */
 int kafka_client_stop(struct kafka_client *c, int wait_ms);
 
+/* How many connections were lost, and answers late, so far; from any thread. */
+uint64_t kafka_client_stumbles(struct kafka_client *c);
+
 /* A consumer's fetchers look again at once whether there is room in the queue. */
 void kafka_client_wake(struct kafka_client *c);
 

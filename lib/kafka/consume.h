@@ -66,8 +66,8 @@ struct kafka_place {
 	int64_t next;        /* offset after the newest message in hand, or -1 */
 	int64_t out;         /* with epochs: after the newest one that was handed out */
 	int64_t first, end;  /* what was there when it was asked last; else 0, and INT64_MAX */
-	int64_t eof;         /* an end that was told before that, and is doubted: */
-	bool doubted;
+	int64_t eof;         /* the end that was told last */
+	bool doubted;        /* and it is not believed */
 	int64_t need;        /* what others must have committed; before bound was taken */
 	int64_t bound;       /* of what is read here; INT64_MAX: none */
 	int64_t reached;     /* with ended: nothing before this is missing */

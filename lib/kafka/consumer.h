@@ -46,6 +46,7 @@ struct kafka_consumer {
 	size_t behind;          /* partitions that a bounded read still waits for */
 	size_t ndoubts;         /* ends that were told and not yet believed, at the most */
 	int64_t doubt_ns;       /* when they are asked for next */
+	uint64_t stumbles;      /* of the client, when ends were doubted last */
 	uint64_t moved;         /* counts what has come nearer, and assignments */
 
 	pthread_mutex_t lock;   /* guards all of the above while there is a keeper */
@@ -95,7 +96,8 @@ int consumer_take(struct kafka_consumer *, rd_kafka_topic_partition_list_t *,
  * behind it; or the leader is new, and does not know yet how far it may hand records out.
  */
 void consumer_at_end(struct kafka_consumer *, struct kafka_place *, int64_t offset);
-/* Ask for ends that are in doubt, every so often: a leader tells the true one, or none. */
+/* Ask for ends that are in doubt, every so often: a leader tells the true one, or none. Where a
+ * broker was lost, all are. */
 void consumer_ask_ends(struct kafka_consumer *);
 
 /* The partitions have been shared out: with epochs they wait to be taken. */

@@ -257,27 +257,16 @@ end_transaction(struct kafka_producer *p, struct failure *why)
 	return KAFKA_COMMITTED;
 }
 
-static uint64_t
-stumbles(struct kafka_producer *p)
-{
-	uint64_t n;
-
-	pthread_mutex_lock(&p->client.lock);
-	n = p->client.stumbles;
-	pthread_mutex_unlock(&p->client.lock);
-	return n;
-}
-
 enum kafka_verdict
 kafka_transaction_commit(struct kafka_producer *p, const struct kafka_position *position,
 	struct failure *why)
 {
-	uint64_t before = stumbles(p);
+	uint64_t before = kafka_client_stumbles(&p->client);
 	enum kafka_verdict verdict = send_offsets(p, position, why);
 
 	if (verdict == KAFKA_COMMITTED)
 		verdict = end_transaction(p, why);
-	p->spent |= stumbles(p) != before;
+	p->spent |= kafka_client_stumbles(&p->client) != before;
 	return verdict;
 }
 

@@ -507,8 +507,10 @@ tell_inputs(struct kafka_source *s)
 	s->base.unread = 0;
 	for (i = 0; i < n; i++) {
 		in = &place[i]->input;
-		in->ended = place[i]->ended || !place[i]->assigned;
-		in->at_end = place[i]->at_end;
+		/* Of a pipeline that owns all of them, one that a stranger has comes back. */
+		in->ended = place[i]->ended || (!place[i]->assigned &&
+			(!s->app || (place[i]->bound != INT64_MAX && place[i]->content)));
+		in->at_end = place[i]->at_end && place[i]->assigned;
 		s->base.unread += !in->ended && !in->at_end && !in->seen;
 	}
 }
