@@ -2,7 +2,7 @@
  * machine: preloaded, a machine that stops. What a process has written to files and not made
  * durable is lost at that moment, and so are names in folders that were not synced: files that
  * were made, renamed or removed since. Then the process is killed, and others that share the
- * folder lose what is theirs at their next call.
+ * folder lose what is theirs at their next call, or have lost it if they ended before.
  *
  *	SK_CRASH=N       before the Nth call that changes a file; "end": at the end of the process
  *	SK_CRASH_DIR=D   on the same file system: D/crashed says that it has happened
@@ -14,6 +14,7 @@
  * POSIX promises. A file that is cut is cut at once.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -82,7 +83,7 @@ lose(void)
 	int i;
 
 	for (i = 0; i < nfiles; i++)
-		if (fstat(file[i].fd, &st) == 0 && st.st_size > file[i].durable)
+		if (file[i].fd >= 0 && fstat(file[i].fd, &st) == 0 && st.st_size > file[i].durable)
 			(void)!REAL(ftruncate)(file[i].fd, file[i].durable +
 				(st.st_size - file[i].durable) * keep / 100);
 	for (i = nnames; i--;) {
@@ -95,16 +96,71 @@ lose(void)
 	}
 }
 
+/* What this process has not made durable, for a machine that stops after its end. */
+static void
+leave(const char *path)
+{
+	char link_name[64], at[PATH_MAX];
+	FILE *f = fopen(path, "w");
+	int i;
+
+	if (!f)
+		abort();
+	fwrite(&nfiles, sizeof(nfiles), 1, f);
+	fwrite(&nnames, sizeof(nnames), 1, f);
+	fwrite(file, sizeof(file[0]), (size_t)nfiles, f);
+	fwrite(name, sizeof(name[0]), (size_t)nnames, f);
+	for (i = 0; i < nfiles; i++) {
+		memset(at, 0, sizeof(at));
+		snprintf(link_name, sizeof(link_name), "/proc/self/fd/%d", file[i].fd);
+		(void)!readlink(link_name, at, sizeof(at) - 1);
+		fwrite(at, sizeof(at), 1, f);
+	}
+	if (ferror(f) || fclose(f) != 0)
+		abort();
+}
+
+/* What one that has ended left is lost: it takes the place of our own. */
+static void
+lose_left(const char *path)
+{
+	char at[PATH_MAX];
+	FILE *f = fopen(path, "r");
+	bool ok = f && REAL(unlink)(path) == 0; /* one process does it */
+	int i;
+
+	ok = ok && fread(&nfiles, sizeof(nfiles), 1, f) == 1 &&
+		fread(&nnames, sizeof(nnames), 1, f) == 1 &&
+		fread(file, sizeof(file[0]), (size_t)nfiles, f) == (size_t)nfiles &&
+		fread(name, sizeof(name[0]), (size_t)nnames, f) == (size_t)nnames;
+	for (i = 0; ok && i < nfiles; i++) {
+		ok = fread(at, sizeof(at), 1, f) == 1;
+		file[i].fd = REAL(open)(at, O_WRONLY | O_CLOEXEC);
+	}
+	if (ok)
+		lose();
+	if (f)
+		fclose(f);
+}
+
 static void
 crash(void)
 {
 	char path[PATH_MAX];
+	struct dirent *e;
+	DIR *d;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/crashed", dir);
 	fd = REAL(open)(path, O_WRONLY | O_CREAT, 0600);
 	(void)fd;
 	lose();
+	d = opendir(dir);
+	while (d && (e = readdir(d)))
+		if (strncmp(e->d_name, "ended.", 6) == 0) {
+			snprintf(path, sizeof(path), "%s/%.60s", dir, e->d_name);
+			lose_left(path);
+		}
 	raise(SIGKILL);
 }
 
@@ -134,9 +190,18 @@ count(void)
 __attribute__((destructor)) static void
 finish(void)
 {
+	char path[PATH_MAX], whole[PATH_MAX];
+
+	if (!dir[0])
+		return;
 	crash_with_others();
 	if (at_end)
 		crash();
+	snprintf(path, sizeof(path), "%s/left.%d", dir, (int)getpid());
+	snprintf(whole, sizeof(whole), "%s/ended.%d", dir, (int)getpid());
+	leave(path);
+	REAL(rename)(path, whole);
+	crash_with_others();
 }
 
 /* ---- what is durable ------------------------------------------------------------------- */
