@@ -95,27 +95,43 @@ nh(const uint64_t *k, const char *p, size_t n, uint128 *a, uint128 *b)
 	*b = y;
 }
 
-/* No hash of a short input ends with a word like this one's last. */
+/* Up to KEYED_BLOCK bytes to four words; there are sixteen in front of their end. */
+static inline void
+compress(const struct keyed *k, const char *p, size_t n, uint64_t word[4])
+{
+	uint128 a = 0, b = 0;
+
+	nh(k->nh, p, n & ~(size_t)15, &a, &b);
+	/* Of the last sixteen bytes some were in it already. */
+	if (n & 15)
+		nh(k->nh + (n / 16) * 2, p + n - 16, 16, &a, &b);
+	word[0] = (uint64_t)a;
+	word[1] = (uint64_t)(a >> 64);
+	word[2] = (uint64_t)b;
+	word[3] = (uint64_t)(b >> 64);
+}
+
+/* No hash of a short input ends with a word like this. */
+static inline uint64_t
+long_word(size_t n)
+{
+	return UINT64_C(0xff) << 56 | n;
+}
+
 static void
 take_long(struct sip *s, const struct keyed *k, struct slice bytes)
 {
 	const char *p = bytes.p, *end = bytes.p + bytes.n;
-	size_t n;
-	uint128 a, b;
+	uint64_t word[4];
+	size_t n, i;
 
 	for (; p < end; p += KEYED_BLOCK) {
-		a = b = 0;
 		n = (size_t)(end - p) < KEYED_BLOCK ? (size_t)(end - p) : KEYED_BLOCK;
-		nh(k->nh, p, n & ~(size_t)15, &a, &b);
-		/* Of the last sixteen bytes some were in it already. */
-		if (n & 15)
-			nh(k->nh + (n / 16) * 2, end - 16, 16, &a, &b);
-		sip_take(s, (uint64_t)a);
-		sip_take(s, (uint64_t)(a >> 64));
-		sip_take(s, (uint64_t)b);
-		sip_take(s, (uint64_t)(b >> 64));
+		compress(k, p, n, word);
+		for (i = 0; i < 4; i++)
+			sip_take(s, word[i]);
 	}
-	sip_take(s, UINT64_C(0xff) << 56 | bytes.n);
+	sip_take(s, long_word(bytes.n));
 }
 
 static struct sip
@@ -148,38 +164,80 @@ keyed_hash(const struct keyed *k, struct slice bytes)
 	return h;
 }
 
-/* Are they all short, and of as many words? */
-static bool
-are_alike(const struct slice *s)
-{
-	size_t i, words = s[0].n / 8, unlike = 0;
+/* Inputs of one number of words that wait until there are eight of them. */
+struct lot {
+	size_t n, at[KEYED_LANES];
+	uint64_t word[KEYED_WORDS][KEYED_LANES];
+};
 
-	for (i = 0; i < KEYED_LANES; i++)
-		unlike |= ((s[i].n / 8) ^ words) | (s[i].n > KEYED_SHORT);
-	return !unlike;
+/* The words that SipHash takes of so many bytes. */
+static inline size_t
+words_of(size_t n)
+{
+	return n <= KEYED_SHORT ? n / 8 + 1 : (n + KEYED_BLOCK - 1) / KEYED_BLOCK * 4 + 1;
+}
+
+static inline void
+join(struct lot *l, const struct keyed *k, struct slice s, size_t at)
+{
+	size_t i, j, n, left, lane = l->n++;
+	uint64_t four[4];
+
+	l->at[lane] = at;
+	if (s.n <= KEYED_SHORT) {
+		for (i = 0; i < s.n / 8; i++)
+			l->word[i][lane] = load(s.p + 8 * i);
+		l->word[i][lane] = last_word(s);
+		return;
+	}
+	for (i = 0, left = s.n; left; s.p += n, left -= n) {
+		n = left < KEYED_BLOCK ? left : KEYED_BLOCK;
+		compress(k, s.p, n, four);
+		for (j = 0; j < 4; j++)
+			l->word[i++][lane] = four[j];
+	}
+	l->word[i][lane] = long_word(s.n);
+}
+
+static void
+hash_lot(struct lot *l, const struct keyed *k, size_t words, struct key128 *out)
+{
+	struct key128 h[KEYED_LANES];
+	size_t i, j;
+
+	/* Of a lane without an input whatever is in there is hashed: better something. */
+	for (i = l->n; i < KEYED_LANES; i++)
+		for (j = 0; j < words; j++)
+			l->word[j][i] = 0;
+	keyed_eight(k, (const uint64_t (*)[KEYED_LANES])l->word, words, h);
+	for (i = 0; i < l->n; i++)
+		out[l->at[i]] = h[i];
+	l->n = 0;
 }
 
 void
 keyed_hash_all(const struct keyed *k, const struct slice *s, size_t n, struct key128 *out)
 {
-	uint64_t word[KEYED_WORDS][KEYED_LANES];
-	size_t i, j;
+	struct lot lot[KEYED_WORDS];
+	size_t i, words;
 
-	for (; n >= KEYED_LANES; n -= KEYED_LANES, s += KEYED_LANES, out += KEYED_LANES) {
-		if (!are_alike(s)) {
-			for (i = 0; i < KEYED_LANES; i++)
-				out[i] = keyed_hash(k, s[i]);
+	for (i = 0; i < KEYED_WORDS; i++)
+		lot[i].n = 0;
+	for (i = 0; i < n; i++) {
+		words = words_of(s[i].n);
+		if (words > KEYED_WORDS) {
+			out[i] = keyed_hash(k, s[i]);
 			continue;
 		}
-		for (i = 0; i < KEYED_LANES; i++) {
-			for (j = 0; j < s[i].n / 8; j++)
-				word[j][i] = load(s[i].p + 8 * j);
-			word[j][i] = last_word(s[i]);
-		}
-		keyed_eight(k, (const uint64_t (*)[KEYED_LANES])word, s[0].n / 8 + 1, out);
+		join(&lot[words - 1], k, s[i], i);
+		if (lot[words - 1].n == KEYED_LANES)
+			hash_lot(&lot[words - 1], k, words, out);
 	}
-	for (i = 0; i < n; i++)
-		out[i] = keyed_hash(k, s[i]);
+	for (i = 0; i < KEYED_WORDS; i++)
+		if (lot[i].n == 1)
+			out[lot[i].at[0]] = keyed_hash(k, s[lot[i].at[0]]);
+		else if (lot[i].n)
+			hash_lot(&lot[i], k, i + 1, out);
 }
 
 struct keyed

@@ -35,7 +35,7 @@ struct keyed keyed_of(uint64_t k0, uint64_t k1);
 struct keyed keyed_draw(void);
 
 struct key128 keyed_hash(const struct keyed *, struct slice);
-/* The same of n inputs: faster, where short ones of about one length stand together. */
+/* The same of n inputs: faster, where those of about one length are many, and not long. */
 void keyed_hash_all(const struct keyed *, const struct slice *, size_t n, struct key128 *out);
 
 static inline bool

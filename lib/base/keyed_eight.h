@@ -1,4 +1,4 @@
-/* What keyed_hash_all does of short inputs, eight at a time; nobody else includes it. */
+/* What keyed_hash_all does of inputs of few words, eight at a time; nobody else includes it. */
 #ifndef SK_BASE_KEYED_EIGHT_H
 #define SK_BASE_KEYED_EIGHT_H
 

@@ -82,8 +82,8 @@ together(const struct keyed *k)
 	char *moved[40];
 	size_t n, round, i, j, spread;
 
-	for (n = 0; n <= KEYED_SHORT + 8; n++)
-		for (spread = 1; spread <= 9; spread += 4)
+	for (n = 0; n <= 3 * KEYED_BLOCK; n += n <= KEYED_SHORT + 8 ? 1 : 61)
+		for (spread = 1; spread <= 201; spread = spread < 9 ? spread + 4 : spread + 192)
 			for (round = 0; round < 40; round += 13) {
 				for (i = 0; i < round + 1; i++) {
 					s[i].n = n + i % spread;
