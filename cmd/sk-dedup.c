@@ -5,7 +5,7 @@
  * to 128 bits, and these are remembered: for ever or for a window of event time, exactly or
  * in a filter that can be wrong. To keep the last of equal events instead of the first, they
  * are held. What only needs a line's bytes is done before anything is made of the line.
- * Memory: 21 to 27 bytes a key; the held events.
+ * Memory: 21 to 32 bytes a key; the held events.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-#define LARGE ((size_t)2 << 20)
+#define LARGE PAGES_LARGE
 
 /* A range of addresses that begins where a large page can. NULL: there is none. */
 static char *

@@ -9,12 +9,16 @@
 
 #include <stddef.h>
 
+/* What is no multiple of these ends in small pages, and keeps them when it grows. */
+#define PAGES_LARGE ((size_t)2 << 20)
+
 /* Round up to what pages_new and pages_grow take: whole pages. */
 static inline size_t
 pages_round(size_t bytes)
 {
 	return (bytes + 4095) & ~(size_t)4095;
 }
+
 
 char *pages_new(size_t bytes);
 /* The same memory with more behind it; it may lie elsewhere. */

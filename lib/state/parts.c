@@ -8,6 +8,7 @@
 
 #define LEAST 8             /* slots of a part */
 #define REGION (4u << 20)   /* bytes from which a table is one region */
+#define MUCH (64u << 20)    /* bytes from which a table grows by less */
 #define AT_ONCE 4           /* parts that move together */
 
 void
@@ -39,13 +40,57 @@ put(struct part *p, const char *from, size_t entry)
 	p->n++;
 }
 
-/* The same for all of some slots. Both are walked in order. */
+/*
+ * The same for all of some slots, in order, into a part that has nothing yet. Most entries come
+ * in the order of their homes, so that each goes home or behind the last one, and nothing is
+ * looked for: run is where the full slots in front of next begin, and only where the home of an
+ * entry lies before them there may be a free one sooner. No other step depends on what is in a
+ * slot, for what is free is written too, to where the next entry may go.
+ */
+static inline __attribute__((always_inline)) void
+put_in_order(struct part *p, const char *slot, const char *end, size_t entry)
+{
+	char *const to = p->slot;
+	const uint64_t slots = p->slots;
+	uint64_t next = 0, run = 0, home, at, full, before;
+	uint32_t n = 0;
+	struct key128 key;
+
+	for (; slot < end; slot += entry) {
+		key = slot_key(slot);
+		full = (key.hi | key.lo) != 0;
+		home = part_home(p, key);
+		at = home > next ? home : next;
+		before = full & (home < run);
+		if (__builtin_expect(before | (at >= slots), 0)) {
+			if (!full)
+				continue;
+			put(p, slot, entry);
+			next += next < slots && !slot_free(to + next * entry);
+			continue;
+		}
+		memcpy(to + at * entry, slot, entry);
+		run = at > next ? at : run;
+		next = at + full;
+		n += (uint32_t)full;
+	}
+	p->n += n;
+}
+
+/* The first slots may have entries from the end of the part, that went round it. */
 static void
 put_all(struct part *p, const char *slot, uint64_t slots, size_t entry)
 {
-	for (; slots; slots--, slot += entry)
-		if (!slot_free(slot))
-			put(p, slot, entry);
+	const char *first = slot, *end = slot + slots * entry;
+
+	while (slot < end && !slot_free(slot))
+		slot += entry;
+	if (entry == sizeof(struct key128))
+		put_in_order(p, slot, end, sizeof(struct key128));
+	else
+		put_in_order(p, slot, end, entry);
+	for (; first < slot; first += entry)
+		put(p, first, entry);
 }
 
 /* ---- a region -------------------------------------------------------------------------- */
@@ -174,7 +219,7 @@ refit(struct parts *t, uint64_t n)
 static uint64_t
 next_size(const struct part *p)
 {
-	uint64_t slots = p->slots + p->slots / 4 + LEAST / 2;
+	uint64_t slots = p->slots + p->slots / 2 + LEAST / 2;
 
 	return slots < UINT32_MAX ? slots : UINT32_MAX;
 }
@@ -202,14 +247,19 @@ parts_growth(const struct parts *t, struct key128 key)
 	return bytes > t->memory ? bytes - t->memory : 0;
 }
 
-/* Up to a quarter more, of a part or of the region. */
+/* Up to a half more, or a quarter where that is much: in whole large pages, if that is not much
+ * less. */
 static void
 begin(struct parts *t, uint64_t most)
 {
-	uint64_t least = t->slots + t->slots / 16, slots = t->slots + t->slots / 4;
+	uint64_t least = t->slots + t->slots / 16, slots = t->slots, large;
 
+	slots += t->reach < MUCH ? slots / 2 : slots / 4;
 	while (slots > least && bytes_of(t, slots) - t->reach > most)
 		slots -= slots / 64;
+	large = bytes_of(t, slots) / PAGES_LARGE * PAGES_LARGE / PARTS / t->entry;
+	if (large >= least)
+		slots = large;
 	widen(t, slots > least ? slots : least);
 }
 

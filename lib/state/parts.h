@@ -11,8 +11,9 @@
  * Parts of a small table grow one by one. Those of a larger one lie side by side in one
  * region of large pages, each of the same size, for their keys are spread by a hash. A region
  * grows where it is: its end moves out, and the parts move to their new places, the last one
- * first, a few at a time. A part is full at three quarters and grows by a quarter, so 16 bytes
- * of key cost 21 to 27, and growing takes what is added and one part.
+ * first, a few at a time. A part is full at three quarters and grows by a half, from 64 MiB of
+ * table on by a quarter, so 16 bytes of key cost 21 to 32, or 27, and growing takes what is added
+ * and one part. A key is moved twice on the way to 64 MiB.
  */
 #ifndef SK_STATE_PARTS_H
 #define SK_STATE_PARTS_H
