@@ -8,6 +8,7 @@
 #include "dedup/approx.h"
 
 #define FORGET_STEPS 64 /* a key is kept for this part of a window too long */
+#define NEAR 16         /* keys ahead that are brought near */
 
 struct task {
 	uint32_t id;
@@ -188,6 +189,28 @@ memory_take(struct memory *m, uint32_t task, struct key128 key, int64_t us,
 			NULL, why);
 	rc = approx_add(m->approx, key);
 	return (enum memory_says)(rc < 0 ? full(m, why) : rc);
+}
+
+size_t
+memory_take_all(struct memory *m, uint32_t task, const struct key128 *key, size_t n,
+	uint8_t *fresh, struct failure *why)
+{
+	size_t i;
+	int rc;
+
+	if (!m->approx)
+		return state_add_all(m->state, task, key, n, fresh, why);
+	for (i = 0; i < n; i++) {
+		if (i + NEAR < n)
+			approx_prefetch(m->approx, key[i + NEAR]);
+		rc = approx_add(m->approx, key[i]);
+		if (rc < 0) {
+			full(m, why);
+			break;
+		}
+		fresh[i] = (uint8_t)rc;
+	}
+	return i;
 }
 
 /* ---- callbacks --------------------------------------------------------------------- */

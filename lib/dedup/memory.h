@@ -31,6 +31,11 @@ enum memory_says { MEMORY_FAILED = -1, MEMORY_SEEN, MEMORY_NEW, MEMORY_LATE };
 enum memory_says memory_take(struct memory *, uint32_t task, struct key128, int64_t us,
 	struct failure *why);
 
+/* The same of n keys in order, without a window: fresh[i] is 1 where one is new, else 0. Returns
+ * how many were taken before that failed. */
+size_t memory_take_all(struct memory *, uint32_t task, const struct key128 *, size_t n,
+	uint8_t *fresh, struct failure *why);
+
 bool memory_is_late(const struct memory *, uint32_t task, int64_t us);
 
 /* The operator's callbacks. */

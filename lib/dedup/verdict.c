@@ -72,13 +72,35 @@ read_key(struct verdicts *v, struct json_scan *s, size_t i, struct key128 *key)
 	return true;
 }
 
+/* Keys up to one that bytes don't tell; from i on. */
+static size_t
+told(const struct json_scan *s, const struct key128 *key, size_t i)
+{
+	while (i < s->nlines && is_noted(key[i]) && !s->line[i].flags)
+		i++;
+	return i;
+}
+
+/* Returns the first line that failed. */
+static size_t
+take_told(struct verdicts *v, const struct key128 *key, size_t i, size_t n)
+{
+	struct failure ignored;
+	size_t end = i + memory_take_all(v->memory, 0, key + i, n - i, v->is + i, &ignored);
+
+	for (; i < end; i++)
+		v->is[i] = v->is[i] ? VERDICT_NEW : VERDICT_SEEN;
+	return end;
+}
+
 void
 verdicts_take(struct verdicts *v, struct json_scan *s, const struct buf *notes)
 {
+	const struct key128 *noted = (const void *)notes->p;
 	enum memory_says says;
 	struct failure ignored;
 	struct key128 key;
-	size_t i, n = s->nlines;
+	size_t i, end, n = s->nlines;
 
 	v->scan = s;
 	v->number = s->number;
@@ -86,11 +108,15 @@ verdicts_take(struct verdicts *v, struct json_scan *s, const struct buf *notes)
 	v->is = mem_grow(v->is, &v->cap, n + 1, 1);
 	memset(v->is, VERDICT_NONE, n);
 	for (i = 0; i < n; i++) {
-		if (i + NEAR < n)
-			memory_prefetch(v->memory, 0, key_at(notes, i + NEAR));
-		key = key_at(notes, i);
-		if (__builtin_expect(!is_noted(key) || s->line[i].flags, 0) &&
-			!read_key(v, s, i, &key))
+		end = told(s, noted, i);
+		i = take_told(v, noted, i, end);
+		if (i < end) {
+			memset(v->is + i, VERDICT_NONE, n - i);
+			return;
+		}
+		if (i == n)
+			return;
+		if (!read_key(v, s, i, &key))
 			continue;
 		says = memory_take(v->memory, 0, key, TIME_NONE, &ignored);
 		if (says == MEMORY_FAILED)

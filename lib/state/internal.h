@@ -3,6 +3,7 @@
  * calls another.
  *
  *	state.c     keys and values
+ *	batch.c     keys that come together
  *	value.c     values of no fixed size, where they lie
  *	bounds.c    memory and number of keys, and what gives way
  *	life.c      assign, revoke, rollback, barrier
