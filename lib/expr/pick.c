@@ -410,6 +410,28 @@ pick_names(const struct pick *p, const struct slice **name)
 	return p->nnames;
 }
 
+static uint32_t
+tested_by(const struct test *t)
+{
+	if (t->kind == TEST_NOT)
+		return tested_by(t->a);
+	if (t->kind == TEST_AND || t->kind == TEST_OR)
+		return tested_by(t->a) | tested_by(t->b);
+	return UINT32_C(1) << t->want;
+}
+
+static uint32_t
+chosen_by(const struct choice *c)
+{
+	return c->test ? tested_by(c->test) | chosen_by(c->then) | chosen_by(c->otherwise) : 0;
+}
+
+uint32_t
+pick_tested(const struct pick *p)
+{
+	return chosen_by(p->root);
+}
+
 int
 pick_choose(const struct pick *p, const struct json_doc *d, const uint32_t *at)
 {

@@ -60,6 +60,9 @@ const struct pick_object *pick_object(const struct pick *, size_t i);
 /* The names of the members of all objects, each once. */
 size_t pick_names(const struct pick *, const struct slice **name);
 
+/* The members that a condition looks at, a bit each. */
+uint32_t pick_tested(const struct pick *);
+
 /* The number of the object that the document makes. PICK_UNSURE: evaluation has to tell;
  * PICK_NOTHING: there is no output. */
 enum { PICK_UNSURE = -1, PICK_NOTHING = -2 };

@@ -16,10 +16,11 @@
 #define NOTES_MOST ((size_t)1 << 31)
 #define TEXT_EXPECTED 96 /* bytes of a line's texts */
 #define AT_ONCE 32       /* keys that are hashed together */
+#define SOON 3           /* lines ahead of the one that is looked at */
 
 struct notes_head {
 	uint64_t assigned;  /* of the groups, when the keys were hashed */
-	size_t n;           /* notes behind this; behind them texts */
+	size_t n;           /* keys behind this; behind them notes, and then texts */
 };
 
 /* ---- init ------------------------------------------------------------------------------ */
@@ -32,41 +33,6 @@ number_of(const struct slice *name, size_t n, struct slice wanted)
 	for (i = 0; i < n && !slice_eq(name[i], wanted); i++)
 		;
 	return i;
-}
-
-static inline bool
-is_true(struct slice text)
-{
-	return *text.p != 'n' && *text.p != 'f';
-}
-
-/* All members have their texts. */
-static uint64_t
-add_fields(struct buf *b, const struct pick_object *o, const struct slice *text)
-{
-	uint64_t truths = 0;
-	size_t i;
-
-	for (i = 0; i < o->n; i++) {
-		field_add(b, o->member[i].name, o->member[i].plain, text[i]);
-		truths |= (uint64_t)is_true(text[i]) << o->member[i].name_at;
-	}
-	return truths;
-}
-
-static void
-init_fixed(struct glance_fixed *f, const struct pick_object *o)
-{
-	struct slice text[NAMES];
-	struct buf b = {0};
-	size_t i;
-
-	for (i = 0; i < o->n && o->member[i].want < 0; i++)
-		text[i] = o->member[i].text;
-	if (i < o->n)
-		return;
-	f->truths = add_fields(&b, o, text);
-	f->fields = buf_slice(&b);
 }
 
 /* --part as objects, but where a rule is for one of their fields. */
@@ -89,9 +55,7 @@ init_parts(struct glance *g, const struct plan *plan)
 		return;
 	}
 	g->names = mem_array(pick_objects(g->pick) + 1, sizeof(*g->names));
-	g->fixed = mem_zalloc((pick_objects(g->pick) + 1) * sizeof(*g->fixed));
-	for (i = 0; i < pick_objects(g->pick); i++)
-		init_fixed(&g->fixed[i], pick_object(g->pick, i));
+	g->npieces = forms_make(g->pick, &g->form);
 	for (i = 0; i < pick_objects(g->pick); i++)
 		for (k = 0; k < pick_object(g->pick, i)->n; k++)
 			g->names[i] |= UINT64_C(1) << pick_object(g->pick, i)->member[k].name_at;
@@ -116,161 +80,253 @@ glance_init(struct glance *g, const struct plan *plan, const struct groups *grou
 	if (g->sees_keys && plan->expr[PLAN_PART] && !plan->expr[PLAN_WHEN] &&
 		plan->merge <= MERGE_DEEP)
 		init_parts(g, plan);
+	g->spare = mem_zalloc(GLANCE_SPARE * sizeof(*g->spare));
 }
 
 void
 glance_release(struct glance *g)
 {
+	struct alike *a;
 	size_t i;
 
-	for (i = 0; g->fixed && i < pick_objects(g->pick); i++)
-		if (g->fixed[i].fields.n)
-			free((void *)(uintptr_t)g->fixed[i].fields.p);
-	free(g->fixed);
+	for (i = 0; g->spare && i < GLANCE_SPARE; i++)
+		if ((a = atomic_load(&g->spare[i]))) {
+			alike_release(a);
+			free(a);
+		}
+	free(g->spare);
+	free(g->form);
 	free(g->names);
 	pick_free(g->pick);
 }
 
 /* ---- ahead ----------------------------------------------------------------------------- */
 
-/* The object's fields, as a group has them, go behind the notes. key: the text of the first
- * member that is looked for. */
-static bool
-note_part(const struct glance *g, const struct json_doc *d, const uint32_t *at, struct slice key,
-	struct glance_note *note, struct buf *notes)
+static struct alike *
+take_memory(const struct glance *g)
 {
-	const struct pick_object *o = pick_object(g->pick, (size_t)note->object);
-	const struct glance_fixed *fixed = &g->fixed[note->object];
-	struct slice text[NAMES];
-	size_t i, n = 0, from = notes->n;
+	struct alike *a = NULL;
+	size_t i;
 
-	if (fixed->fields.n) {
-		buf_reserve(notes, fixed->fields.n);
-		copy_short(notes->p + from, fixed->fields.p, fixed->fields.n);
-		notes->n += fixed->fields.n;
-		note->part_n = (uint32_t)fixed->fields.n;
-		note->truths = fixed->truths;
-		return true;
+	for (i = 0; i < GLANCE_SPARE && !a; i++)
+		a = atomic_exchange(&g->spare[i], NULL);
+	if (!a) {
+		a = mem_alloc(sizeof(*a));
+		alike_init(a, &g->wants, g->pick ? pick_tested(g->pick) : 0);
 	}
+	alike_begin(a);
+	return a;
+}
+
+static void
+give_memory(const struct glance *g, struct alike *a)
+{
+	struct alike *none = NULL;
+	size_t i;
+
+	for (i = 0; i < GLANCE_SPARE; i++, none = NULL)
+		if (atomic_compare_exchange_strong(&g->spare[i], &none, a))
+			return;
+	alike_release(a);
+	free(a);
+}
+
+/* The fields of any object go behind the notes, which don't count them yet. Returns their bytes;
+ * 0: there are none, or it can't be told. */
+static uint32_t
+add_fields(const struct glance *g, const struct json_doc *d, const uint32_t *at, int object,
+	struct buf *notes, uint64_t *truths)
+{
+	const struct pick_object *o = pick_object(g->pick, (size_t)object);
+	struct slice text;
+	size_t i, n, from = notes->n;
+
+	*truths = 0;
 	for (i = 0; i < o->n; i++) {
 		const struct pick_member *m = &o->member[i];
 
-		if (m->want < 0)
-			text[i] = m->text;
-		else if (m->want == 0)
-			text[i] = key;
-		else
-			text[i] = at[m->want] == JSON_NONE ? SLICE("null") :
-				json_plain_text(d, at[m->want]);
-		if (!text[i].n)
-			return false;
-		n += text[i].n;
+		text = m->want < 0 ? m->text : at[m->want] == JSON_NONE ? SLICE("null") :
+			json_plain_text(d, at[m->want]);
+		if (!text.n || text.n > PART_MOST)
+			break;
+		field_add(notes, m->name, m->plain, text);
+		*truths |= (uint64_t)form_is_true(text) << m->name_at;
 	}
-	if (n > PART_MOST)
+	n = notes->n - from;
+	notes->n = from;
+	return i < o->n || n > PART_MOST ? 0 : (uint32_t)n;
+}
+
+/* Where the members are that are looked for, and the object that the line makes; false: it is
+ * no object. */
+static inline bool
+look(const struct glance *g, struct alike *a, const struct json_doc *d, const uint32_t **at,
+	int *object, uint32_t *room)
+{
+	const struct likeness *like = d->flags ? NULL : alike_find(a, d);
+
+	if (__builtin_expect(like != NULL, 1)) {
+		*at = like->at;
+		*object = like->chosen;
+		return true;
+	}
+	if (!pick_look(&g->wants, d, room))
 		return false;
-	note->truths = add_fields(notes, o, text);
-	note->part_n = (uint32_t)(notes->n - from);
+	*at = room;
+	*object = g->pick ? pick_choose(g->pick, d, room) : PICK_UNSURE;
+	if (!d->flags)
+		alike_learn(a, d, room, *object);
 	return true;
 }
 
-/* All but the hash of its key. */
-static void
-note_line(const struct glance *g, const struct json_scan *s, size_t i, struct glance_note *note,
-	struct buf *notes)
+/* The key's text goes behind the notes, where FORM_WIDE bytes fit. 0: it is not told. */
+static inline uint32_t
+note_key(const struct json_doc *d, uint32_t t, struct buf *notes)
+{
+	unsigned odd = d->flags | (d->first[t] != '"');
+	struct slice key;
+	uint32_t n;
+
+	if (notes->n > NOTES_MOST)
+		return 0;
+	n = form_put_plain(notes->p + notes->n, d, t, &odd);
+	if (__builtin_expect(!odd, 1))
+		return n;
+	key = json_plain_text(d, t);
+	if (!json_plain_is_canonical(key))
+		return 0;
+	buf_reserve(notes, key.n);
+	copy_short(notes->p + notes->n, key.p, key.n);
+	return (uint32_t)key.n;
+}
+
+/* All but the hash of its key. The texts go behind the notes; the note, written word by word, to
+ * a place among them. */
+static inline void
+note_line(const struct glance *g, struct alike *a, const struct json_scan *s, size_t i,
+	struct buf *notes, size_t note_at)
 {
 	const struct json_line *l = s->line + i;
 	struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok, l->ntok,
 		l->flags};
-	uint32_t at[PICK_WANTS];
-	struct slice key;
+	uint32_t room[PICK_WANTS], key_n = 0, part_n = 0, from = (uint32_t)notes->n;
+	uint64_t truths = 0;
+	struct glance_note *note;
+	const uint32_t *at;
+	int object = PICK_UNSURE;
 
 	/* Of a line that may not be valid nothing is told. */
-	*note = (struct glance_note){.object = PICK_UNSURE};
-	if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&g->wants, &d, at) ||
+	if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !look(g, a, &d, &at, &object, room) ||
 		at[0] == JSON_NONE)
-		return;
-	key = json_plain_text(&d, at[0]);
-	if (!json_plain_is_canonical(key) || notes->n > NOTES_MOST)
-		return;
-	note->key_n = (uint32_t)key.n;
-	note->at = (uint32_t)notes->n;
-	buf_reserve(notes, key.n);
-	copy_short(notes->p + notes->n, key.p, key.n);
-	notes->n += key.n;
-	if (!g->pick)
-		return;
-	note->object = pick_choose(g->pick, &d, at);
-	if (note->object >= 0 && !note_part(g, &d, at, key, note, notes))
-		note->object = PICK_UNSURE;
+		object = PICK_UNSURE;
+	else
+		key_n = note_key(&d, at[0], notes);
+	notes->n += key_n;
+	if (key_n && object >= 0) {
+		buf_reserve(notes, FORM_ROOM);
+		if (!d.flags && g->npieces)
+			part_n = form_put(&g->form[object], g->npieces, &d, at,
+				notes->p + notes->n, &truths);
+		if (__builtin_expect(!part_n, 0))
+			part_n = add_fields(g, &d, at, object, notes, &truths);
+		if (!part_n && pick_object(g->pick, (size_t)object)->n)
+			object = PICK_UNSURE;
+		notes->n += part_n;
+	}
+	note = (struct glance_note *)(void *)(notes->p + note_at);
+	note->truths = truths;
+	note->at = from;
+	note->key_n = key_n;
+	note->part_n = part_n;
+	note->object = object;
 }
 
-/* The keys of some lines, whose notes begin there; where nothing is told it doesn't matter. */
-static void
-hash_keys(const struct glance *g, struct buf *notes, size_t at, size_t n)
+/* A line that comes soon, and its first tokens. */
+static inline void
+bring_near(const struct json_scan *s, size_t i)
 {
-	struct glance_note *note = (struct glance_note *)(void *)(notes->p + at);
-	struct key128 key[AT_ONCE];
-	struct slice text[AT_ONCE];
-	size_t i;
+	const struct json_line *l = s->line + (i < s->nlines ? i : 0);
 
-	for (i = 0; i < n; i++)
-		text[i] = slice_of(notes->p + note[i].at, note[i].key_n);
-	groups_key_all(g->groups, text, n, key);
-	for (i = 0; i < n; i++)
-		note[i].key = key[i];
+	__builtin_prefetch(s->pos + l->tok);
+	__builtin_prefetch(s->pos + l->tok + 16);
+	__builtin_prefetch(s->first + l->tok);
+	__builtin_prefetch(s->p + l->start);
+	__builtin_prefetch(s->p + l->start + 64);
+	__builtin_prefetch(s->p + l->start + 128);
+}
+
+/* Lines from i on, of which there are n, a few. Where nothing is told the hash doesn't matter. */
+static void
+note_lines(const struct glance *g, struct alike *a, const struct json_scan *s, size_t i, size_t n,
+	struct buf *notes)
+{
+	size_t at_keys = sizeof(struct notes_head), k;
+	size_t at = at_keys + s->nlines * sizeof(struct key128) + i * sizeof(struct glance_note);
+	const struct glance_note *note;
+	struct slice text[AT_ONCE];
+
+	for (k = 0; k < n; k++) {
+		buf_reserve(notes, 2 * FORM_WIDE);
+		bring_near(s, i + k + SOON);
+		note_line(g, a, s, i + k, notes, at + k * sizeof(*note));
+	}
+	note = (const struct glance_note *)(const void *)(notes->p + at);
+	for (k = 0; k < n; k++)
+		text[k] = slice_of(notes->p + note[k].at, note[k].key_n);
+	groups_key_all(g->groups, text, n, (struct key128 *)(void *)(notes->p + at_keys) + i);
 }
 
 void
 glance_block(const struct glance *g, const struct json_scan *s, struct buf *notes)
 {
 	struct notes_head head = {groups_assigned(g->groups), s->nlines};
-	struct glance_note note;
-	size_t i, at = sizeof(head), n = s->nlines * sizeof(note);
+	size_t each = sizeof(struct glance_note) + sizeof(struct key128);
+	size_t n = sizeof(head) + s->nlines * each;
+	struct alike *a;
+	size_t i;
 
 	buf_reset(notes);
 	if (!g->sees_keys || !s->nlines || s->lazy)
 		return;
-	buf_reserve(notes, at + n + s->nlines * TEXT_EXPECTED);
+	buf_reserve(notes, n + s->nlines * TEXT_EXPECTED);
 	memcpy(notes->p, &head, sizeof(head));
-	notes->n = at + n;
-	for (i = 0; i < s->nlines; i++, at += sizeof(note)) {
-		note_line(g, s, i, &note, notes);
-		memcpy(notes->p + at, &note, sizeof(note));
-		if (i % AT_ONCE == AT_ONCE - 1 || i + 1 == s->nlines)
-			hash_keys(g, notes, at - i % AT_ONCE * sizeof(note), i % AT_ONCE + 1);
-	}
+	notes->n = n;
+	a = take_memory(g);
+	for (i = 0; i < s->nlines; i += AT_ONCE)
+		note_lines(g, a, s, i, s->nlines - i < AT_ONCE ? s->nlines - i : AT_ONCE, notes);
+	give_memory(g, a);
 }
 
 /* ---- records --------------------------------------------------------------------------- */
 
-const struct glance_note *
-glance_notes(const struct glance *g, const struct buf *notes, size_t *n)
+bool
+glance_notes(const struct glance *g, const struct buf *notes, struct glance_notes *all)
 {
 	struct notes_head head;
 
 	if (!notes->n)
-		return NULL;
+		return false;
 	memcpy(&head, notes->p, sizeof(head));
-	*n = head.n;
-	return head.assigned == groups_assigned(g->groups) ?
-		(const struct glance_note *)(const void *)(notes->p + sizeof(head)) : NULL;
+	all->n = head.n;
+	all->key = (const struct key128 *)(const void *)(notes->p + sizeof(head));
+	all->note = (const struct glance_note *)(const void *)(all->key + head.n);
+	return head.assigned == groups_assigned(g->groups);
 }
 
 const struct glance_note *
-glance_note(const struct glance *g, const struct record *r)
+glance_note(const struct glance *g, const struct record *r, struct key128 *key)
 {
-	const struct glance_note *note;
-	size_t n;
+	struct glance_notes all;
+	size_t i = r->index;
 
-	if (r->meta || !(note = glance_notes(g, &r->block->notes, &n)) || r->index >= n)
+	if (r->meta || !glance_notes(g, &r->block->notes, &all) || i >= all.n)
 		return NULL;
-	note += r->index;
-	n -= r->index;
-	if (n > GLANCE_SLOTS && note[GLANCE_SLOTS].key_n)
-		groups_prefetch(g->groups, r->task, note[GLANCE_SLOTS].key);
-	if (n > GLANCE_VALUES && note[GLANCE_VALUES].key_n)
-		groups_near(g->groups, r->task, note[GLANCE_VALUES].key);
-	return note->key_n ? note : NULL;
+	if (all.n - i > GLANCE_SLOTS && all.note[i + GLANCE_SLOTS].key_n)
+		groups_prefetch(g->groups, r->task, all.key[i + GLANCE_SLOTS]);
+	if (all.n - i > GLANCE_VALUES && all.note[i + GLANCE_VALUES].key_n)
+		groups_near(g->groups, r->task, all.key[i + GLANCE_VALUES]);
+	*key = all.key[i];
+	return all.note[i].key_n ? &all.note[i] : NULL;
 }
 
 int

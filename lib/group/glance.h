@@ -9,25 +9,29 @@
 #ifndef SK_GROUP_GLANCE_H
 #define SK_GROUP_GLANCE_H
 
-#include "expr/pick.h"
+#include <stdatomic.h>
+
+#include "expr/alike.h"
+#include "group/form.h"
 #include "group/groups.h"
 #include "group/plan.h"
 
 #define GLANCE_SLOTS 16 /* records ahead: where they lie is brought near; */
 #define GLANCE_VALUES 8 /* what lies there */
+#define GLANCE_SPARE 4  /* memories of lines, of threads that have no block in hand */
 
 struct glance_note {
-	struct key128 key;
 	uint64_t truths;        /* of the object's names, a bit each: those that are true */
 	uint32_t at;            /* in the notes: the key's JSON text, behind it the fields */
 	uint32_t key_n, part_n; /* bytes; key_n 0: nothing is told */
 	int32_t object;         /* pick.h; PICK_UNSURE where --part is none or of no such kind */
 };
 
-/* The fields of an object of constants; n 0: it is no such one. */
-struct glance_fixed {
-	struct slice fields;
-	uint64_t truths;
+/* The notes of a block: of each of its lines one, and the key, if that is told. */
+struct glance_notes {
+	const struct glance_note *note;
+	const struct key128 *key;
+	size_t n;
 };
 
 struct glance {
@@ -37,8 +41,10 @@ struct glance {
 	/* Of --part, or NULL: */
 	struct pick *pick;
 	uint64_t *names;            /* of each object, a bit each */
-	struct glance_fixed *fixed; /* of each object, if it is always the same */
+	struct form *form;          /* of each object */
+	uint32_t npieces;           /* of each form; 0: there are none */
 	uint64_t required;          /* by --require, as bits; 0: it is not told by them */
+	_Atomic(struct alike *) *spare;
 };
 
 void glance_init(struct glance *, const struct plan *, const struct groups *);
@@ -47,12 +53,13 @@ void glance_release(struct glance *);
 /* Make the notes of a block. */
 void glance_block(const struct glance *, const struct json_scan *, struct buf *notes);
 
-/* The notes of a block, one for each of *n lines; NULL: there are none, or they are void. */
-const struct glance_note *glance_notes(const struct glance *, const struct buf *notes, size_t *n);
+/* The notes of a block; false: there are none, or they are void. */
+bool glance_notes(const struct glance *, const struct buf *notes, struct glance_notes *);
 
-/* What was noted of a record, or NULL. What the records behind it will look at in the state is
- * brought near. */
-const struct glance_note *glance_note(const struct glance *, const struct record *);
+/* What was noted of a record, and its key; or NULL. What the records behind it will look at in
+ * the state is brought near. */
+const struct glance_note *glance_note(const struct glance *, const struct record *,
+	struct key128 *key);
 
 /* The key's text, and the noted object as fields of a group. */
 static inline struct slice

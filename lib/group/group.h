@@ -284,6 +284,15 @@ field_end(struct buf *b, size_t begin)
 	memcpy(b->p + begin, &sizes, sizeof(sizes));
 }
 
+/* The bytes of the value of a field that is made at a place. */
+static inline void
+field_set_size(char *field, size_t n)
+{
+	uint32_t value_n = (uint32_t)n;
+
+	memcpy(field + offsetof(struct field_sizes, value_n), &value_n, sizeof(value_n));
+}
+
 /* Append a whole field. */
 static inline void
 field_add(struct buf *b, struct slice name, bool plain, struct slice value)

@@ -4,6 +4,7 @@
 /* A part, and the record that it is of: in hand, or the next one of a block. */
 struct part {
 	const struct glance_note *note;
+	struct key128 hash;
 	struct slice key, fields;
 	struct state_near near;
 	const struct record *record;
@@ -55,7 +56,7 @@ begin(const struct quick *q, const struct part *p, struct state_spot *spot, stru
 	count(q, p, &h);
 	if (is_complete(q, &h))
 		return LONG_WAY;
-	to = groups_make(q->groups, spot, p->note->key, &h, p->key.n + p->fields.n, why);
+	to = groups_make(q->groups, spot, p->hash, &h, p->key.n + p->fields.n, why);
 	if (!to)
 		return FAILED;
 	copy_short(to, p->key.p, p->key.n);
@@ -98,7 +99,7 @@ take(const struct quick *q, const struct part *p, struct emit *e, struct failure
 	struct state_spot spot;
 	struct group_head h;
 
-	if (!groups_spot(q->groups, task_of(p), p->note->key, p->near, &spot))
+	if (!groups_spot(q->groups, task_of(p), p->hash, p->near, &spot))
 		return begin(q, p, &spot, why);
 	h = group_head_of(spot.value);
 	if (h.e.is != ENTRY_OPEN || !glance_fits(q->glance, &h, p->note) || h.spilled ||
@@ -114,7 +115,7 @@ int
 quick_take(const struct quick *q, const struct rules *r, struct emit *e, struct failure *why)
 {
 	const struct block *b = r->record->block;
-	struct part p = {.note = r->note, .key = glance_key(r->note, b),
+	struct part p = {.note = r->note, .hash = r->noted, .key = glance_key(r->note, b),
 		.fields = glance_part(r->note, b), .record = r->record};
 	enum became rc = take(q, &p, e, why);
 
@@ -137,22 +138,23 @@ quick_take_all(const struct quick *q, struct noted *noted, struct emit *e, struc
 {
 	struct state_near near[GLANCE_VALUES] = {{NULL, 0}};
 	const struct block *b = noted->block;
-	const struct glance_note *note;
+	struct glance_notes all;
 	enum became rc = HELD;
 	struct part p;
-	size_t n, i;
+	size_t i;
 
-	note = glance_notes(q->glance, &b->notes, &n);
-	if (!note)
+	if (!glance_notes(q->glance, &b->notes, &all))
 		return 0;
-	for (; (i = noted->i) < n && is_known(noted->scan, i, &note[i]); noted->i++) {
-		p = (struct part){&note[i], glance_key(&note[i], b), glance_part(&note[i], b),
+	for (; (i = noted->i) < all.n && is_known(noted->scan, i, &all.note[i]); noted->i++) {
+		const struct glance_note *note = &all.note[i];
+
+		p = (struct part){note, all.key[i], glance_key(note, b), glance_part(note, b),
 			near[i % GLANCE_VALUES], NULL, noted};
-		if (i + GLANCE_SLOTS < n)
-			groups_prefetch(q->groups, 0, note[i + GLANCE_SLOTS].key);
-		if (i + GLANCE_VALUES < n)
+		if (i + GLANCE_SLOTS < all.n)
+			groups_prefetch(q->groups, 0, all.key[i + GLANCE_SLOTS]);
+		if (i + GLANCE_VALUES < all.n)
 			near[i % GLANCE_VALUES] = groups_near(q->groups, 0,
-				note[i + GLANCE_VALUES].key);
+				all.key[i + GLANCE_VALUES]);
 		rc = take(q, &p, e, why);
 		if (rc != HELD && rc != OUTPUT)
 			break;

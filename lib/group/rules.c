@@ -35,7 +35,7 @@ void
 rules_begin(struct rules *r, const struct record *record, struct failure *why)
 {
 	r->record = record;
-	r->note = glance_note(&r->glance, record);
+	r->note = glance_note(&r->glance, record, &r->noted);
 	r->looked = false;
 	r->why = why;
 }
@@ -97,7 +97,7 @@ rules_key(struct rules *r, struct key128 *key)
 	uint32_t t;
 
 	if (r->note) {
-		*key = r->note->key;
+		*key = r->noted;
 		return 0;
 	}
 	root = look(r);

@@ -17,6 +17,7 @@ struct rules {
 	/* Of the record in hand: */
 	const struct record *record;
 	const struct glance_note *note; /* NULL: nothing is known of it */
+	struct key128 noted;           /* its key */
 	struct value root, part;
 	bool looked;                   /* root is there */
 	const struct value *key;

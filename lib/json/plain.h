@@ -55,6 +55,25 @@ json_is_odd(const char *p, const char *end)
 	return odd | json_odd_among(end - 8);
 }
 
+/* Is there one in p[0..n)? n is at most 32, and so many bytes are readable. */
+static inline bool
+json_is_odd_within(const char *p, size_t n)
+{
+#if defined(__SSE2__)
+	uint64_t among = (uint32_t)json_odd_among_16(p) |
+		(uint64_t)(uint32_t)json_odd_among_16(p + 16) << 16;
+
+	return among & ((UINT64_C(1) << n) - 1);
+#else
+	bool odd = false;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		odd |= p[i] == 0x7F || p[i] == '\\';
+	return odd;
+#endif
+}
+
 /* The scalar at token t as it stands, if that is how compact JSON has it; else of 0 bytes. */
 static inline struct slice
 json_plain_text(const struct json_doc *d, uint32_t t)
