@@ -195,13 +195,59 @@ void worker_work(struct worker *);
 struct record worker_record(struct worker *, size_t i);
 /* Validate a record, and look into its envelope. -1: it is a bad one. */
 int worker_read_value(struct worker *, struct record *, struct failure *why);
-/* Note a bad record. Its emissions are undone. */
-void worker_note_bad(struct worker *, const struct record *, const char *type,
-	const struct failure *why);
+/* The run ends here. */
+void worker_halt(struct worker *, const struct failure *why);
 /* Until all blocks before this one are delivered. */
 void worker_wait_turn(struct worker *);
 /* --where: 1 if it is true of the record, 0, or -1. */
 int worker_test_where(struct worker *, const struct record *, struct failure *why);
+
+/* ---- its bad records: bad.c -------------------------------------------------------------- */
+
+/* Note a bad record. Its emissions are undone. */
+void worker_note_bad(struct worker *, const struct record *, const char *type,
+	const struct failure *why);
+
+/* ---- lines that no record is made of: glance.c ------------------------------------------- */
+
+/*
+ * Where the lines of the block in hand go that can be told at a glance, before anything is
+ * made of them; NULL: each is a record. So is every line that may not pass as it is.
+ */
+const uint8_t *worker_glance(struct worker *);
+/* Let lines from i on go where it was told. Returns the first that is a record. */
+size_t worker_pass_lines(struct worker *, const uint8_t *to, size_t i);
+/* Whether lines of the block in hand may be asked about before anything is made of them. */
+bool worker_is_peeked(const struct worker *);
+/* Take lines from i on as long as a look at them will do. Returns the first that needs more. */
+size_t worker_peek(struct worker *, size_t i);
+
+/* ---- records that are taken many in one call: runs.c -------------------------------------- */
+
+/* Whether records of the block in hand may be taken together. */
+bool worker_has_runs(const struct worker *);
+/* Take records from i on, as long as they can be taken together. Returns the first that
+ * can't. */
+size_t worker_take_runs(struct worker *, size_t i);
+/* Does any record of the block in hand need no more than its note? */
+bool worker_is_noted(const struct worker *);
+/* Take records from i on by their notes. Returns the first that needs more. */
+size_t worker_take_noted(struct worker *, size_t i);
+
+/* ---- event time: when.c ------------------------------------------------------------------- */
+
+/* Give the record its event time. Where that moves the watermark, what is due happens before
+ * the record does. 1; 0: it is a bad record; -1: the run ends. */
+int worker_tell_time(struct worker *, struct record *, struct failure *why);
+/* An input tells a time; where that moves the watermark, what is due happens. */
+int worker_pass_time(struct worker *, struct input *, int64_t us, uint32_t task,
+	struct failure *why);
+/* The watermark has moved: what is due happens, and the pipe hears of it. */
+int worker_move_time(struct worker *, uint32_t task, struct failure *why);
+/* Pass a watermark on into the pipe, if that carries control records. */
+void worker_pass_watermark(struct worker *, int64_t us);
+/* Inputs may have been at rest for so long that time goes on without them. */
+int worker_rest(struct worker *, struct failure *why);
 
 /* ---- delivery: deliver.c --------------------------------------------------------------- */
 
@@ -267,10 +313,6 @@ int epoch_finish(struct flow *, struct failure *why);
 int epoch_end(struct worker *, bool at_end, bool complete, struct failure *why);
 bool epoch_has_news(const struct flow *);
 int epoch_pass(struct worker *, struct failure *why);
-/* Pass a watermark on into the pipe, if that carries control records (work.c). */
-void worker_pass_watermark(struct worker *, int64_t us);
-/* The watermark has moved: what is due happens, and the pipe hears of it (work.c). */
-int worker_move_time(struct worker *, uint32_t task, struct failure *why);
 
 /* A control line of the stream: read, checked, acted on, passed on (checkpoint.c). */
 int control_line(struct worker *, struct slice line, struct failure *why);
