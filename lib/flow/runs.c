@@ -14,35 +14,42 @@ worker_has_runs(const struct worker *w)
 		!f->skip && !f->ended && !w->block.meta && !w->block.origin;
 }
 
-size_t
-worker_take_runs(struct worker *w, size_t i)
+/* False: the block ends here. Out of the way of those that ask in vain, once a record. */
+static __attribute__((noinline)) bool
+take_run(struct worker *w, size_t i, const struct op_run *run)
 {
 	struct flow *f = w->flow;
 	const struct operator *op = f->op;
-	const struct flow_time *time = &f->opt->time;
 	struct input *in = w->block.input;
-	struct op_run run;
 	struct failure why;
 	int rc;
 
-	while (i < w->scan.nlines && op->run(w->op, &w->block, i, &run)) {
-		emit_record_begin(&w->emit);
-		/* What is due before the first of them happens before all. */
-		rc = worker_pass_time(w, in, run.first_us, 0, &why);
-		if (rc == 0)
-			rc = op->take_run(w->op, &w->block, i, clock_foresee(&f->clock, time, in,
-				run.newest_us, w->taken.unread), &why);
-		if (rc > 0 && worker_pass_time(w, in, run.newest_us, 0, &why) < 0)
-			rc = -1;
-		if (rc < 0)
-			worker_halt(w, &why);
-		if (rc <= 0)
-			break;
-		w->balance.in += run.n;
-		w->balance.held += run.held;
-		w->balance.dropped += run.n - run.held;
+	emit_record_begin(&w->emit);
+	/* What is due before the first of them happens before all. */
+	rc = worker_pass_time(w, in, run->first_us, 0, &why);
+	if (rc == 0)
+		rc = op->take_run(w->op, &w->block, i, clock_foresee(&f->clock, &f->opt->time, in,
+			run->newest_us, w->taken.unread), &why);
+	if (rc > 0 && worker_pass_time(w, in, run->newest_us, 0, &why) < 0)
+		rc = -1;
+	if (rc < 0)
+		worker_halt(w, &why);
+	if (rc <= 0)
+		return false;
+	w->balance.in += run->n;
+	w->balance.held += run->held;
+	w->balance.dropped += run->n - run->held;
+	return true;
+}
+
+size_t
+worker_take_runs(struct worker *w, size_t i)
+{
+	const struct operator *op = w->flow->op;
+	struct op_run run;
+
+	while (i < w->scan.nlines && op->run(w->op, &w->block, i, &run) && take_run(w, i, &run))
 		i += run.n;
-	}
 	return i;
 }
 
