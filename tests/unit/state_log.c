@@ -138,6 +138,22 @@ same(struct state *s, const struct model *m, unsigned tasks)
 	return true;
 }
 
+/* A key with another one behind it, added together. */
+static bool
+add_two(struct state *s, unsigned t, unsigned i)
+{
+	struct key128 key[2] = {key_of(i), key_of((i + 1) % KEYS)};
+	bool was[2] = {now.cell[t][i].there, now.cell[t][(i + 1) % KEYS].there};
+	struct failure why;
+	uint8_t made[2];
+
+	if (state_add_all(s, t, key, 2, made, &why) != 2 || made[0] != !was[0] ||
+		made[1] != !was[1])
+		return false;
+	now.cell[t][i] = now.cell[t][(i + 1) % KEYS] = (struct cell){.there = true};
+	return true;
+}
+
 static bool
 change(struct state *s, unsigned t, int64_t us)
 {
@@ -158,6 +174,9 @@ change(struct state *s, unsigned t, int64_t us)
 	v = slice_of(fresh.p, fresh.n);
 	switch (random64() % 8) {
 	case 0:
+		if (options.value_bytes == 0)
+			return add_two(s, t, i);
+		/* fall through */
 	case 1:
 	case 2:
 		if (state_add(s, t, key_of(i), v, NULL, &why) != !was)

@@ -348,6 +348,68 @@ region(void)
 	state_free(s);
 }
 
+/* ---- keys that come together -------------------------------------------------------------- */
+
+#define BATCHES 1200
+#define BATCH 300
+
+/* Batches into one state, the same keys one by one into another: the answers are the same, where
+ * some are new, come twice in a batch, share a home or are the key of zeros. */
+static bool
+together(size_t value_bytes, bool evict, uint64_t max_keys)
+{
+	struct state *s = make(value_bytes, false, max_keys, 0, evict);
+	struct state *one = make(value_bytes, false, max_keys, 0, evict);
+	uint8_t made[BATCH];
+	struct key128 key[BATCH];
+	struct failure why;
+	unsigned b, i, n, visited = 0;
+	bool good = true;
+
+	one->secret = s->secret;
+	for (b = 0; b < BATCHES && good; b++) {
+		n = (unsigned)(random64() % BATCH);
+		for (i = 0; i < n; i++)
+			key[i] = key_of(s, (unsigned)(random64() % (200 * (b + 1))));
+		good = state_add_all(s, 3, key, n, made, &why) == n;
+		for (i = 0; i < n && good; i++)
+			good = state_add(one, 3, key[i], SLICE(""), NULL, &why) == made[i];
+	}
+	state_each(s, 3, count, &visited);
+	good = good && state_keys(s) == state_keys(one) && visited == state_keys(s) &&
+		state_memory(s) == state_memory(one);
+	state_free(one);
+	state_free(s);
+	return good;
+}
+
+static void
+batches(void)
+{
+	struct state *s = make(0, false, 100, 0, false);
+	struct key128 key[BATCH];
+	uint8_t made[BATCH];
+	struct failure why;
+	unsigned i;
+
+	ok(together(0, false, 0), "many keys at once are as one by one");
+	ok(together(0, true, 5000), "where the oldest give way too");
+	ok(together(STATE_VARIABLE, false, 0), "and beside values");
+
+	for (i = 0; i < BATCH; i++)
+		key[i] = key_of(s, i / 2);
+	ok(state_add_all(s, 3, key, BATCH, made, &why) == 200 && why.status == EXIT_OS &&
+		state_keys(s) == 100, "those before the bound are in: %s", why.text);
+	for (i = 0; i < 200 && made[i] == !(i % 2); i++)
+		;
+	ok(i == 200, "and it is said which of them are new");
+	ok(state_add_all(s, 3, key, 200, made, &why) == 200 && !memchr(made, 1, 200),
+		"what is there is found beyond it");
+	ok(state_add_all(s, 4, key, 1, made, &why) == 0 && why.status == EXIT_INTERNAL,
+		"no keys of a task that is not assigned");
+	state_free(s);
+}
+
 /* ---- bytes a key ------------------------------------------------------------------------ */
 
 static void
@@ -385,6 +447,7 @@ main(void)
 	ok(walk(STATE_VARIABLE, false, 100000), "values of any size");
 	bounds();
 	region();
+	batches();
 	density();
 	return done();
 }
