@@ -446,3 +446,13 @@ pick_choose(const struct pick *p, const struct json_doc *d, const uint32_t *at)
 	}
 	return c->number;
 }
+
+bool
+pick_is(const struct pick *p, const struct json_doc *d, const uint32_t *at)
+{
+	const struct test *t = p->root->test;
+
+	if (__builtin_expect(t->kind == TEST_STRING && at[t->want] != JSON_NONE, 1))
+		return is_string(t, d, at[t->want]);
+	return passes(t, d, at);
+}

@@ -50,8 +50,7 @@ struct pick;
 
 /* NULL: the filter is not of that kind. It borrows from the filter. */
 struct pick *pick_new(const struct expr *, struct pick_wants *);
-/* The same for a condition on members: pick_choose says 0 where the filter is true, and
- * PICK_NOTHING where it is not. */
+/* The same for a condition on members, which pick_is tells. */
 struct pick *pick_condition(const struct expr *, struct pick_wants *);
 void pick_free(struct pick *);
 
@@ -67,5 +66,7 @@ uint32_t pick_tested(const struct pick *);
  * PICK_NOTHING: there is no output. */
 enum { PICK_UNSURE = -1, PICK_NOTHING = -2 };
 int pick_choose(const struct pick *, const struct json_doc *, const uint32_t *at);
+/* Of a condition: whether it is true. */
+bool pick_is(const struct pick *, const struct json_doc *, const uint32_t *at);
 
 #endif

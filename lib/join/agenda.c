@@ -103,7 +103,7 @@ take_from_heap(struct agenda *a)
 /* ---- both -------------------------------------------------------------------------------- */
 
 void
-agenda_add(struct agenda *a, int64_t us, struct item *item)
+agenda_put(struct agenda *a, int64_t us, struct item *item)
 {
 	a->n++;
 	if (!add_to_ring(a, us, item))

@@ -23,7 +23,7 @@ struct agenda {
 	size_t nheap, cap_heap;
 };
 
-void agenda_add(struct agenda *, int64_t us, struct item *);
+static inline void agenda_add(struct agenda *, int64_t us, struct item *);
 /* The item of the earliest instant, taken out. Only where n is not 0. */
 struct item *agenda_take(struct agenda *);
 
@@ -42,6 +42,39 @@ static inline const struct entry *
 agenda_soon(const struct agenda *a, size_t k)
 {
 	return k < a->nring ? &a->ring[(a->first + k) & (a->cap_ring - 1)] : NULL;
+}
+
+/* As agenda_add, where it is not the last one. */
+void agenda_put(struct agenda *, int64_t us, struct item *);
+
+static inline void
+agenda_add(struct agenda *a, int64_t us, struct item *item)
+{
+	if (!a->nring || a->nring == a->cap_ring ||
+		a->ring[(a->first + a->nring - 1) & (a->cap_ring - 1)].us > us) {
+		agenda_put(a, us, item);
+		return;
+	}
+	a->ring[(a->first + a->nring++) & (a->cap_ring - 1)] =
+		(struct entry){us, item->hash, item};
+	a->n++;
+}
+
+/* The first one is the only one of its instant, and that is before us: take it out. False: it is
+ * not, or that is not seen at once. */
+static inline bool
+agenda_take_one(struct agenda *a, int64_t us, struct entry *e)
+{
+	if (a->nring < 2)
+		return false;
+	*e = a->ring[a->first];
+	if (e->us >= us || agenda_soon(a, 1)->us == e->us ||
+		(a->nheap && a->heap[0].us <= e->us))
+		return false;
+	a->first = (a->first + 1) & (a->cap_ring - 1);
+	a->nring--;
+	a->n--;
+	return true;
 }
 
 /* All of the n, in no order. */

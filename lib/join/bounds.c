@@ -13,7 +13,7 @@ bounds_memory(const struct pairs *p)
 
 	for (i = 0; i < p->ntasks; i++) {
 		t = p->task[i];
-		bytes += (t->index.mask + 1) * sizeof(struct index_slot) +
+		bytes += (t->index.mask + 1) * sizeof(struct index_slot) + shelf_bytes(&t->shelf) +
 			agenda_bytes(&t->waiting) + agenda_bytes(&t->expiring) +
 			(t->due[0].cap + t->due[1].cap) * sizeof(struct queued);
 	}

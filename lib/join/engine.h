@@ -4,6 +4,7 @@
  *	pairs.c   records that come, and turns that are due
  *	run.c     records that are taken together
  *	turn.c    a turn, and the end of an item's time
+ *	inner.c   a turn, where the end of an item's time leads to nothing
  *	bounds.c  how much is kept
  *	tasks.c   tasks, and their state
  */
@@ -15,6 +16,7 @@
 #include "join/journal.h"
 #include "join/pairs.h"
 #include "join/queue.h"
+#include "join/shelf.h"
 #include "join/spill.h"
 
 struct task {
@@ -24,6 +26,7 @@ struct task {
 	struct index index;     /* had their turn */
 	struct queue due[2];    /* the same by side, in the order in which their time is over */
 	struct agenda expiring; /* the same, those that are in no such order */
+	struct shelf shelf;     /* with pairs.inner, instead of all three */
 	struct journal_mark mark;
 };
 
@@ -40,10 +43,14 @@ struct pairs {
 	/* The end of an item's time leads to something. Else it doesn't matter if one goes a
 	 * little later, behind one that had its turn before. */
 	bool exact;
+	/* Of items that had their turn nothing is needed but to find them until their time is
+	 * over: an inner join, in memory alone, whose bounds don't count them. */
+	bool inner;
 	uint64_t worry;         /* bytes of the pool from which on the bounds are looked at */
 	uint64_t seed;
 	struct item **batch;    /* of one instant */
-	size_t cap_batch;
+	struct item **met;      /* by one item */
+	size_t cap_batch, cap_met;
 	struct emit *emit;      /* of the callback in hand */
 	struct failure *why;
 };
@@ -51,7 +58,7 @@ struct pairs {
 /* tasks.c */
 struct task *pairs_task(const struct pairs *, uint32_t id);
 /* All of a task but the items. */
-void task_release(struct task *);
+void task_release(struct pairs *, struct task *);
 
 /* ---- turn.c ------------------------------------------------------------------------------ */
 
@@ -67,6 +74,13 @@ int turn_let_go(struct pairs *, struct task *, struct item *, bool early);
 int turn_time_is_over(struct pairs *, struct task *, struct item *, bool early);
 /* All whose time was over before us. */
 int turn_expire(struct pairs *, struct task *, int64_t us);
+
+/* ---- inner.c ----------------------------------------------------------------------------- */
+
+/* The same as turn_take, with pairs.inner. */
+int inner_take(struct pairs *, struct task *, struct item *);
+/* Those that wait and whose turn is before us, as long as no two are of one instant. */
+int inner_take_all(struct pairs *, struct task *, int64_t us);
 
 /* ---- bounds.c ---------------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ struct index {
 	size_t n, mask;       /* keys; slots - 1, or 0 with no slots */
 };
 
-static inline void
+PREFETCHES static inline void
 index_prefetch(const struct index *x, uint64_t hash)
 {
 	const char *s;
@@ -32,7 +32,7 @@ index_prefetch(const struct index *x, uint64_t hash)
 }
 
 /* Some time later: the items that the slot has. */
-static inline void
+PREFETCHES static inline void
 index_prefetch_items(const struct index *x, uint64_t hash)
 {
 	const struct index_slot *s;

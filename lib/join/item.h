@@ -12,12 +12,23 @@ enum join_side { SIDE_LEFT, SIDE_RIGHT };
 
 #define ITEM_NO_KAFKA_KEY UINT32_MAX
 
+/* A function that does nothing but prefetch has no effect, thinks gcc, and leaves its calls out. */
+#define PREFETCHES __attribute__((always_inline))
+
 struct item {
 	int64_t us;           /* event time */
 	int64_t until_us;     /* the event time of the last partner that it may find */
 	uint64_t hash;        /* of the key */
 	uint64_t id;          /* under which the state has it; 0: not yet */
-	struct item *next, *prev; /* of its key and side, in their order: a ring */
+	union {
+		struct {
+			struct item *next, *prev; /* index.h: a ring of those of its key and side */
+		};
+		struct {
+			uint64_t before; /* shelf.h: of its key and side, the one put before it */
+			struct item_batch *batch; /* of one that is in a batch */
+		};
+	};
 	uint32_t key_n;       /* bytes: the key as canonical JSON, */
 	uint32_t kafka_n;     /* that of the message, or ITEM_NO_KAFKA_KEY, */
 	uint32_t content_n;   /* and what results take (contents.h) */
@@ -26,9 +37,11 @@ struct item {
 	unsigned paired : 1;  /* has found a partner */
 	unsigned removes : 1; /* a row of a table: takes the row of its key away */
 	unsigned done : 1;    /* waits for its time alone: nobody finds it any more */
-	char p[];
+	unsigned batched : 1; /* is in a batch, and in no index */
+	_Alignas(uint32_t) char p[];
 };
-_Static_assert(sizeof(struct item) == 64, "an item begins with one line of the cache");
+_Static_assert(sizeof(struct item) == 64 && offsetof(struct item, p) == 64,
+	"an item begins with one line of the cache");
 
 static inline struct slice
 item_key(const struct item *i)
@@ -94,6 +107,20 @@ struct item_parts {
 
 struct item *item_new(struct pool *, const struct item_parts *);
 void item_free(struct pool *, struct item *);
+
+/* Items that stand one behind the other, each at a multiple of 8 bytes. */
+static inline struct item *
+item_after(const struct item *i)
+{
+	return (struct item *)((uintptr_t)i + ((item_bytes(i) + 7) & ~(size_t)7));
+}
+
+/* A copy of one. */
+struct item *item_copy(struct pool *, const struct item *);
+
+/* Copies of some that stand so, at one stroke: a batch is one block of memory, which goes with
+ * the last of them. n > 0. The first. */
+struct item *item_copy_all(struct pool *, const struct item *, size_t n, size_t bytes);
 
 /*
  * The order in which records count: by event time; then by key, as jq orders values; then by

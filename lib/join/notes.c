@@ -57,7 +57,7 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct flow_time
 {
 	size_t i;
 
-	*n = (struct notes){.seed = seed, .key = {-1, -1}, .time = -1};
+	*n = (struct notes){.plan = plan, .seed = seed, .key = {-1, -1}, .time = -1};
 	n->leaf = mem_array(plan->outline.nleaves + 1, sizeof(*n->leaf));
 	n->sides = plan->with == WITH_TABLE || plan->with == WITH_STREAM ||
 		(plan->with == WITH_ROWS && !plan->topic);
@@ -109,13 +109,11 @@ notes_add_value(struct buf *b, const struct json_doc *d, uint32_t t)
 /* ---- making ------------------------------------------------------------------------------ */
 
 /* A note of no key tells that its line is of no side. */
-static bool
+static inline bool
 tell(const struct notes *n, const struct json_doc *d, struct note *note)
 {
-	bool left = n->is[SIDE_LEFT] &&
-		pick_choose(n->is[SIDE_LEFT], d, note->at) != PICK_NOTHING;
-	bool right = n->is[SIDE_RIGHT] &&
-		pick_choose(n->is[SIDE_RIGHT], d, note->at) != PICK_NOTHING;
+	bool left = n->is[SIDE_LEFT] && pick_is(n->is[SIDE_LEFT], d, note->at);
+	bool right = n->is[SIDE_RIGHT] && pick_is(n->is[SIDE_RIGHT], d, note->at);
 	struct slice key;
 	uint32_t at;
 
@@ -138,47 +136,87 @@ tell(const struct notes *n, const struct json_doc *d, struct note *note)
 	return true;
 }
 
-/* Key and content of a line of that side, behind all that is there: how much is content. */
-static uint32_t
-add_text(const struct notes *n, enum join_side side, struct slice key, const struct json_doc *d,
-	const uint32_t *at, struct buf *b)
+/* The texts of a side's members, as they stand if they stand compact; else from others. */
+static size_t
+find_texts(const struct notes *n, enum join_side side, const struct json_doc *d,
+	const struct note *note, struct slice *text, struct buf *others)
 {
-	uint32_t end[PICK_WANTS], from;
-	size_t i;
+	size_t i, from, bytes = 0;
+	bool odd[PICK_WANTS];
+	uint32_t at;
 
-	buf_reserve(b, key.n + 256);
-	buf_add_slice(b, key);
-	from = (uint32_t)b->n;
+	buf_reset(others);
 	for (i = 0; i < n->nmembers[side]; i++) {
-		if (at[n->member[side][i]] == JSON_NONE)
-			buf_adds(b, "null");
-		else
-			notes_add_value(b, d, at[n->member[side][i]]);
-		end[i] = (uint32_t)b->n - from;
+		at = note->at[n->member[side][i]];
+		text[i] = at == JSON_NONE ? SLICE("null") : json_plain_text(d, at);
+		odd[i] = !text[i].n;
+		if (odd[i]) {
+			from = others->n;
+			json_add_compact(others, d, at);
+			text[i].n = others->n - from;
+		}
+		bytes += text[i].n;
 	}
-	buf_add(b, end, n->nmembers[side] * sizeof(*end));
-	return (uint32_t)b->n - from;
+	for (from = i = 0; i < n->nmembers[side] && others->n; i++)
+		if (odd[i]) {
+			text[i].p = others->p + from;
+			from += text[i].n;
+		}
+	return bytes;
 }
 
+/* Add the text of the key, and the content; where records may be taken together, behind the item
+ * that it is all of. */
 static void
-tell_text(const struct notes *n, const struct json_doc *d, size_t note_at, struct buf *b)
+add_text(const struct notes *n, enum join_side side, const struct json_doc *d, size_t note_at,
+	struct buf *b, struct buf *others)
 {
 	struct note *note = (struct note *)(void *)(b->p + note_at);
-	enum join_side side = n->rows || !note->on[SIDE_LEFT] ? SIDE_RIGHT : SIDE_LEFT;
-	uint32_t at[PICK_WANTS], text_at = (uint32_t)b->n, content_n;
+	struct slice text[PICK_WANTS];
+	size_t bytes = find_texts(n, side, d, note, text, others), i;
+	uint32_t end = 0;
+	char *p;
 
-	if (!note->told || !note->key_n || !n->content[side] ||
-		(note->on[SIDE_LEFT] && note->on[SIDE_RIGHT]) || b->n > MOST_TEXT)
-		return;
-	memcpy(at, note->at, n->wants.n * sizeof(*at));
-	content_n = add_text(n, side, slice_of(d->base + note->key_at, note->key_n), d, at, b);
+	buf_reserve(b, sizeof(struct item) + note->key_n + bytes + sizeof(text) + 8);
 	note = (struct note *)(void *)(b->p + note_at);
-	note->text_at = text_at;
-	note->content_n = content_n;
+	note->content_n = (uint32_t)(bytes + n->nmembers[side] * sizeof(end));
+	p = b->p + b->n;
+	if (n->runs) {
+		*(struct item *)(void *)p = (struct item){.us = note->us, .hash = note->hash,
+			.until_us = join_until(n->plan, side == SIDE_LEFT, note->us),
+			.key_n = note->key_n, .kafka_n = ITEM_NO_KAFKA_KEY,
+			.content_n = note->content_n, .side = side, .rank = side};
+		p += sizeof(struct item);
+	}
+	note->text_at = (uint32_t)(p - b->p);
+	copy_short(p, d->base + note->key_at, note->key_n);
+	p += note->key_n;
+	for (i = 0; i < n->nmembers[side]; i++) {
+		copy_short(p, text[i].p, text[i].n);
+		p += text[i].n;
+		end += (uint32_t)text[i].n;
+		memcpy(p + (bytes - end) + i * sizeof(end), &end, sizeof(end));
+	}
+	p += n->nmembers[side] * sizeof(end);
+	for (; (p - b->p) % 8; p++)
+		*p = 0;
+	b->n = (size_t)(p - b->p);
+}
+
+static inline void
+tell_text(const struct notes *n, const struct json_doc *d, size_t note_at, struct buf *b,
+	struct buf *others)
+{
+	const struct note *note = (const struct note *)(const void *)(b->p + note_at);
+	enum join_side side = n->rows || !note->on[SIDE_LEFT] ? SIDE_RIGHT : SIDE_LEFT;
+
+	if (note->told && note->key_n && n->content[side] &&
+		!(note->on[SIDE_LEFT] && note->on[SIDE_RIGHT]) && b->n <= MOST_TEXT)
+		add_text(n, side, d, note_at, b, others);
 }
 
 /* A time that is a string in RFC 3339; anything else is left to the evaluation. */
-static void
+static inline void
 tell_time(const struct notes *n, const struct json_doc *d, struct note *note,
 	struct time_memo *memo)
 {
@@ -190,6 +228,12 @@ tell_time(const struct notes *n, const struct json_doc *d, struct note *note,
 }
 
 /* ---- runs -------------------------------------------------------------------------------- */
+
+/* A run that lines are added to. */
+struct making {
+	struct note_run run;
+	size_t first;        /* of its lines */
+};
 
 static inline bool
 is_on(const struct note *note)
@@ -203,57 +247,52 @@ is_of_run(const struct note *note)
 	return note->told && note->us != TIME_NONE && (note->text_at || !is_on(note));
 }
 
+/* Its place is behind the texts that there are. */
 static void
-end_run(const struct notes *n, struct buf *b, size_t first, const struct note_run *run)
+end_run(const struct notes *n, struct buf *b, struct making *m)
 {
-	if (!run->n)
+	if (!m->run.n)
 		return;
-	((struct note *)(void *)(b->p + first * n->bytes))->run = (uint32_t)b->n;
-	buf_add(b, run, sizeof(*run));
+	((struct note *)(void *)(b->p + m->first * n->bytes))->run = (uint32_t)b->n;
+	buf_add(b, &m->run, sizeof(m->run));
+	m->run.n = 0;
 }
 
 static inline void
-add_to_run(struct note_run *run, const struct note *note)
+add_to_run(struct making *m, const struct note *note, size_t line)
 {
-	if (!run->n++)
-		run->first_us = run->newest_us = note->us;
-	else if (note->us > run->newest_us)
+	struct note_run *run = &m->run;
+
+	if (!run->n) {
+		m->first = line;
+		*run = (struct note_run){.least_us = INT64_MAX, .first_us = note->us,
+			.newest_us = note->us};
+	}
+	run->n++;
+	if (note->us > run->newest_us)
 		run->newest_us = note->us;
 	if (!is_on(note))
 		return;
-	run->items++;
-	run->bytes += pool_size(sizeof(struct item) + note->key_n + note->content_n);
+	if (!run->items++)
+		run->at = (uint32_t)(note->text_at - sizeof(struct item));
+	run->bytes = (note->text_at + note->key_n + note->content_n + 7) / 8 * 8 - run->at;
 	if (note->us < run->least_us)
 		run->least_us = note->us;
 }
 
-/* Behind the texts. */
-static void
-make_runs(const struct notes *n, size_t nlines, struct buf *b)
+/* No difference overflows: instants are of ten thousand years. */
+static inline void
+go_on(const struct notes *n, struct buf *b, struct making *m, size_t line)
 {
-	const struct note_run none = {.least_us = INT64_MAX};
-	struct note_run run = none;
-	const struct note *note;
-	size_t i, first = 0;
-	bool goes_on;
+	const struct note *note = (const struct note *)(const void *)(b->p + line * n->bytes);
+	bool goes_on = is_of_run(note);
 
-	while (b->n % sizeof(int64_t))
-		buf_addc(b, '\0');
-	for (i = 0; i < nlines; i++) {
-		note = (const struct note *)(const void *)(b->p + i * n->bytes);
-		goes_on = is_of_run(note);
-		/* No difference overflows: instants are of ten thousand years. */
-		if (run.n && (!goes_on || run.newest_us - note->us > n->delay_us)) {
-			end_run(n, b, first, &run);
-			note = (const struct note *)(const void *)(b->p + i * n->bytes);
-			run = none;
-		}
-		if (!run.n)
-			first = i;
-		if (goes_on)
-			add_to_run(&run, note);
+	if (m->run.n && (!goes_on || m->run.newest_us - note->us > n->delay_us)) {
+		end_run(n, b, m);
+		note = (const struct note *)(const void *)(b->p + line * n->bytes);
 	}
-	end_run(n, b, first, &run);
+	if (goes_on)
+		add_to_run(m, note, line);
 }
 
 const struct note_run *
@@ -269,11 +308,35 @@ notes_run(const struct notes *n, const struct block *b, size_t line)
 
 /* ---- a block ----------------------------------------------------------------------------- */
 
+/* Of a line that may not be valid nothing is told. */
+static inline void
+note_line(const struct notes *n, const struct json_scan *s, size_t i, struct time_memo *memo,
+	struct buf *b, struct buf *others)
+{
+	const struct json_line *l = s->line + i;
+	struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok,
+		l->ntok, l->flags};
+	struct note *note = (struct note *)(void *)(b->p + i * n->bytes);
+
+	note->us = TIME_NONE;
+	note->told = false;
+	note->text_at = note->run = 0;
+	note->behind = (uint32_t)(s->nlines - 1 - i);
+	if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&n->wants, &d, note->at))
+		return;
+	if (n->time >= 0)
+		tell_time(n, &d, note, memo);
+	note->told = tell(n, &d, note);
+	if (l->end - l->start < LONG_LINE)
+		tell_text(n, &d, i * n->bytes, b, others);
+}
+
 void
 notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 {
 	struct time_memo memo = {.known = false};
-	struct note *note;
+	struct making making = {.run = {.n = 0}};
+	struct buf others = {0};
 	size_t i;
 
 	buf_reset(b);
@@ -282,26 +345,13 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 	buf_reserve(b, s->nlines * n->bytes);
 	b->n = s->nlines * n->bytes;
 	for (i = 0; i < s->nlines; i++) {
-		const struct json_line *l = s->line + i;
-		struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok,
-			l->ntok, l->flags};
-
-		note = (struct note *)(void *)(b->p + i * n->bytes);
-		/* Of a line that may not be valid nothing is told. */
-		note->us = TIME_NONE;
-		note->told = false;
-		note->text_at = note->run = 0;
-		note->behind = (uint32_t)(s->nlines - 1 - i);
-		if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&n->wants, &d, note->at))
-			continue;
-		if (n->time >= 0)
-			tell_time(n, &d, note, &memo);
-		note->told = tell(n, &d, note);
-		if (l->end - l->start < LONG_LINE)
-			tell_text(n, &d, i * n->bytes, b);
+		note_line(n, s, i, &memo, b, &others);
+		if (n->runs)
+			go_on(n, b, &making, i);
 	}
 	if (n->runs)
-		make_runs(n, s->nlines, b);
+		end_run(n, b, &making);
+	buf_release(&others);
 }
 
 static inline const struct note *

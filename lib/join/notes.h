@@ -5,7 +5,8 @@
  * envelopes, nothing is noted, and it is evaluated.
  *
  * Where all that results take of a line is members, their texts stand behind the notes as its
- * item has them, so that the block, which another thread has read, is not touched again.
+ * item has them, so that the block, which another thread has read, is not touched again; and where
+ * records may be taken together, their items stand there whole.
  *
  * Made for a block at a time (operator.note), perhaps on another thread than the one that takes
  * its records.
@@ -36,8 +37,8 @@ struct note {
  * none. None is older than the watermark that those before it make.
  */
 struct note_run {
-	uint32_t n, items;      /* lines, and those on a side */
-	uint64_t bytes;         /* items take of the pool */
+	uint32_t n, items;      /* lines, and those on a side, */
+	uint32_t at, bytes;     /* whose items stand there among the notes */
 	int64_t first_us, newest_us;
 	int64_t least_us;       /* of the items; INT64_MAX: there is none */
 };
@@ -53,6 +54,7 @@ struct notes {
 	bool rows;              /* all are right ones */
 	bool sides;             /* they are told */
 	int time;               /* the wanted member that --time is, or -1 */
+	const struct join_plan *plan;
 	int64_t delay_us;       /* of the watermark; with runs: */
 	bool runs;              /* they are told */
 	uint64_t seed;
@@ -82,6 +84,13 @@ notes_line(const struct notes *n, const struct block *b, size_t line)
 
 /* The run that begins with this line, or NULL. */
 const struct note_run *notes_run(const struct notes *, const struct block *, size_t line);
+
+/* Its items, one behind the other; only where there are some. */
+static inline const struct item *
+notes_items(const struct block *b, const struct note_run *run)
+{
+	return (const struct item *)(const void *)(b->notes.p + run->at);
+}
 
 /* Append the value at t as compact JSON: at once where it stands so. */
 void notes_add_value(struct buf *, const struct json_doc *, uint32_t t);

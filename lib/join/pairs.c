@@ -48,6 +48,18 @@ next_on_disk(const struct task *t)
 	return i ? i->us : INT64_MAX;
 }
 
+/* What an item with a key of that hash will look at: the slot, or the items in it. */
+PREFETCHES static inline void
+prefetch(const struct pairs *p, const struct task *t, uint64_t hash, bool items)
+{
+	if (p->inner)
+		shelf_prefetch(&t->shelf, hash);
+	else if (items)
+		index_prefetch_items(&t->index, hash);
+	else
+		index_prefetch(&t->index, hash);
+}
+
 /* All of one instant, those on disk put in where they belong. */
 static int
 turns_of(struct pairs *p, struct task *t, int64_t us)
@@ -57,9 +69,9 @@ turns_of(struct pairs *p, struct task *t, int64_t us)
 	struct item *x;
 
 	if (soon) {
-		index_prefetch(&t->index, soon->hash);
+		prefetch(p, t, soon->hash, false);
 		soon = agenda_soon(&t->waiting, SOON / 2);
-		index_prefetch_items(&t->index, soon->hash);
+		prefetch(p, t, soon->hash, true);
 		__builtin_prefetch(soon->item, 1);
 		__builtin_prefetch((const char *)soon->item + 64);
 	}
@@ -86,13 +98,15 @@ turns_before(struct pairs *p, struct task *t, int64_t us)
 	int64_t next, disk;
 
 	for (;;) {
+		if (p->inner && !t->spill && inner_take_all(p, t, us) < 0)
+			return -1;
 		next = agenda_next(&t->waiting);
 		disk = next_on_disk(t);
 		if (disk < next)
 			next = disk;
 		if (next >= us)
 			return 0;
-		if (turn_expire(p, t, next) < 0 || turns_of(p, t, next) < 0)
+		if ((!p->inner && turn_expire(p, t, next) < 0) || turns_of(p, t, next) < 0)
 			return -1;
 		t->mark.now_us = next + 1;
 	}
@@ -114,6 +128,7 @@ pairs_watermark(struct pairs *p, uint32_t task, int64_t us, struct emit *e,
 	begin(p, e, why);
 	if (turns_before(p, t, us) < 0 || turn_expire(p, t, us) < 0)
 		return -1;
+	p->items -= shelf_expire(&t->shelf, &p->pool, us);
 	if (us > t->mark.now_us)
 		t->mark.now_us = us;
 	if (us > t->mark.gone_us)
@@ -199,12 +214,7 @@ pairs_looks_ahead(const struct pairs *p, uint32_t task)
 void
 pairs_ahead(const struct pairs *p, uint32_t task, uint64_t hash, bool items)
 {
-	const struct task *t = pairs_task(p, task);
-
-	if (items)
-		index_prefetch_items(&t->index, hash);
-	else
-		index_prefetch(&t->index, hash);
+	prefetch(p, pairs_task(p, task), hash, items);
 }
 
 void
@@ -216,11 +226,12 @@ pairs_free(struct pairs *p)
 		return;
 	/* The items go with the pool. */
 	for (i = 0; i < p->ntasks; i++) {
-		task_release(p->task[i]);
+		task_release(p, p->task[i]);
 		free(p->task[i]);
 	}
 	free(p->task);
 	free(p->batch);
+	free(p->met);
 	journal_free(p->journal);
 	pool_release(&p->pool);
 	free(p);

@@ -38,7 +38,7 @@ queue_at(const struct queue *q, size_t k)
 }
 
 /* Some time before queue_at says it. */
-static inline void
+PREFETCHES static inline void
 queue_prefetch(const struct queue *q, size_t k)
 {
 	__builtin_prefetch(&q->v[(q->first + k) & (q->cap - 1)]);

@@ -5,23 +5,23 @@
  */
 #include "join/engine.h"
 
+/* Their items, in one block of memory if they go soon. */
 static int
-add(struct pairs *p, struct task *t, const struct block *b, const struct note *note)
+add_all(struct pairs *p, struct task *t, const struct item *from, const struct note_run *run)
 {
-	bool left = note->on[SIDE_LEFT];
-	const char *text = b->notes.p + note->text_at;
-	const struct item_parts of = {.us = note->us, .hash = note->hash,
-		.until_us = join_until(p->plan, left, note->us),
-		.key = slice_of(text, note->key_n),
-		.content = slice_of(text + note->key_n, note->content_n),
-		.side = left ? SIDE_LEFT : SIDE_RIGHT,
-		.rank = left ? SIDE_LEFT : SIDE_RIGHT};
-	struct item *i = item_new(&p->pool, &of);
+	struct item *i, *next = NULL;
+	size_t k;
 
-	p->items++;
-	if (journal_add(p->journal, t->id, i, p->why) < 0)
-		return -1;
-	agenda_add(&t->waiting, i->us, i);
+	if (p->inner)
+		next = item_copy_all(&p->pool, from, run->items, run->bytes);
+	p->items += run->items;
+	for (k = 0; k < run->items; k++, from = item_after(from)) {
+		i = next ? next : item_copy(&p->pool, from);
+		if (journal_add(p->journal, t->id, i, p->why) < 0)
+			return -1;
+		agenda_add(&t->waiting, i->us, i);
+		next = next ? item_after(next) : NULL;
+	}
 	return 0;
 }
 
@@ -31,24 +31,22 @@ pairs_add_run(struct pairs *p, uint32_t task, const struct notes *n, const struc
 {
 	const struct note_run *run = notes_run(n, b, line);
 	struct task *t = pairs_task(p, task);
-	const struct note *note;
-	size_t i;
+	uint64_t bytes;
 
 	p->why = why;
 	/* What is given up for the bounds depends on the records alone, not on blocks. */
 	if (p->evict || run->least_us < t->mark.now_us ||
 		p->items + run->items > p->max_items)
 		return 0;
-	if (p->pool.used + run->bytes > p->worry) {
+	/* Each may count for a little more than it has. */
+	bytes = run->bytes + 16 * ((uint64_t)run->items + 2);
+	if (p->pool.used + bytes > p->worry) {
 		if (bounds_make_room(p, t) < 0)
 			return -1;
-		if (p->pool.used + run->bytes > p->worry)
+		if (p->pool.used + bytes > p->worry)
 			return 0;
 	}
-	for (i = 0; i < run->n; i++) {
-		note = notes_line(n, b, line + i);
-		if ((note->on[SIDE_LEFT] || note->on[SIDE_RIGHT]) && add(p, t, b, note) < 0)
-			return -1;
-	}
+	if (run->items && add_all(p, t, notes_items(b, run), run) < 0)
+		return -1;
 	return 1;
 }

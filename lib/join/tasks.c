@@ -27,8 +27,9 @@ free_done(struct pairs *p, struct item *i)
 
 /* All but the items. */
 void
-task_release(struct task *t)
+task_release(struct pairs *p, struct task *t)
 {
+	p->items -= shelf_release(&t->shelf, &p->pool);
 	agenda_release(&t->waiting);
 	agenda_release(&t->expiring);
 	queue_release(&t->due[0]);
@@ -62,7 +63,7 @@ empty(struct pairs *p, struct task *t)
 				item_free(&p->pool, i);
 				p->items--;
 			}
-	task_release(t);
+	task_release(p, t);
 }
 
 int
@@ -75,6 +76,8 @@ pairs_assign(struct pairs *p, uint32_t id, struct failure *why)
 	/* Only now it is known whether there is a folder. */
 	if (!p->journal && p->place->state)
 		p->journal = journal_new(p->plan->shape.p, &ctx);
+	p->inner = p->plan->with != WITH_ROWS && p->plan->type == JOIN_INNER && !p->exact &&
+		!p->plan->expr[PLAN_EXPIRES] && !p->journal && p->max_items == UINT64_MAX;
 	if (journal_assign(p->journal, id, why) < 0)
 		return -1;
 	t = mem_zalloc(sizeof(*t));

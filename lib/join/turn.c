@@ -162,7 +162,7 @@ stream_turn(struct pairs *p, struct task *t, struct item *x, int64_t us)
 
 	for (o = ring_first(last); o; o = next) {
 		next = ring_next(last, o);
-		if (x->us > o->until_us || o->us > x->until_us)
+		if (us > o->until_us || o->us > x->until_us)
 			continue;
 		if (meet(p, t, left ? x : o, left ? o : x, us) < 0)
 			return -1;
@@ -227,6 +227,8 @@ int
 turn_take(struct pairs *p, struct task *t, struct item *x)
 {
 	result_forget(p->result);
+	if (p->inner)
+		return inner_take(p, t, x);
 	if (p->plan->with != WITH_ROWS)
 		return stream_turn(p, t, x, x->us > t->mark.now_us ? x->us : t->mark.now_us);
 	return x->side == SIDE_RIGHT ? row_turn(p, t, x) : event_turn(p, t, x);

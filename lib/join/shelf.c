@@ -1,0 +1,288 @@
+/* Items in chunks, by key. */
+#include "join/shelf.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/pages.h"
+
+#define LEAST 1024
+#define PAGED ((size_t)1 << 20)     /* bytes from which on slots are in large pages */
+#define CHUNK ((size_t)1 << (SHELF_UNIT_BITS + SHELF_PLACE_BITS))
+#define PURGED (UINT64_C(1) << 26)  /* chunks, of the 2^28 that numbers tell apart */
+
+/* ---- slots ------------------------------------------------------------------------------- */
+
+static inline bool
+is_empty(const struct shelf_slot *s)
+{
+	return !s->ref[0];
+}
+
+static inline uint64_t
+ref_of(uint64_t chunk, size_t at)
+{
+	return (chunk << SHELF_PLACE_BITS & SHELF_REF_MASK) | at >> SHELF_UNIT_BITS;
+}
+
+/* A number that is no item's. */
+static inline uint64_t
+ref_of_none(const struct shelf_side *s)
+{
+	return ref_of(s->first - 1, 0);
+}
+
+static inline bool
+is_over(const struct shelf *h, const struct shelf_slot *s)
+{
+	return !shelf_item(&h->side[0], s->ref[0]) && !shelf_item(&h->side[1], s->ref[1]);
+}
+
+static struct shelf_slot *
+new_slots(size_t n)
+{
+	size_t bytes = n * sizeof(struct shelf_slot);
+
+	return bytes < PAGED ? mem_zalloc(bytes) : (void *)pages_new(pages_round(bytes));
+}
+
+static void
+free_slots(struct shelf_slot *slot, size_t n)
+{
+	size_t bytes = n * sizeof(*slot);
+
+	if (bytes < PAGED)
+		free(slot);
+	else
+		pages_free((char *)slot, pages_round(bytes));
+}
+
+static inline void
+put_slot(struct shelf *h, struct shelf_slot slot)
+{
+	size_t at = shelf_home(slot.ref[0] & ~SHELF_REF_MASK, slot.ref[1] & ~SHELF_REF_MASK);
+
+	while (!is_empty(&h->slot[at & h->mask]))
+		at++;
+	h->slot[at & h->mask] = slot;
+	h->used++;
+}
+
+/* Numbers begin again some time: one that is no item's any more is made one that won't be before
+ * the next time. */
+static inline void
+make_none(const struct shelf *h, struct shelf_slot *s)
+{
+	int side;
+
+	for (side = 0; side < 2; side++)
+		if (!shelf_item(&h->side[side], s->ref[side]))
+			s->ref[side] = (s->ref[side] & ~SHELF_REF_MASK) | ref_of_none(&h->side[side]);
+}
+
+/* Keys that went go. All between two empty slots belong there: each is taken out and put anew, in
+ * their order, and finds its place, or a better one. */
+static void
+purge(struct shelf *h)
+{
+	struct shelf_slot slot;
+	size_t first, k, at;
+
+	for (first = 0; !is_empty(&h->slot[first]);)
+		first++;
+	h->used = 0;
+	for (k = 1; k <= h->mask; k++) {
+		at = (first + k) & h->mask;
+		slot = h->slot[at];
+		if (is_empty(&slot))
+			continue;
+		h->slot[at] = (struct shelf_slot){{0, 0}};
+		if (is_over(h, &slot))
+			continue;
+		make_none(h, &slot);
+		put_slot(h, slot);
+	}
+	h->purged[0] = h->side[0].next;
+	h->purged[1] = h->side[1].next;
+}
+
+/* For twice as many keys as there are. */
+static void
+grow_slots(struct shelf *h)
+{
+	struct shelf_slot *old = h->slot;
+	size_t had = old ? h->mask + 1 : 0, slots = had ? 2 * had : LEAST, k;
+
+	h->slot = new_slots(slots);
+	h->mask = slots - 1;
+	h->used = 0;
+	for (k = 0; k < had; k++)
+		if (!is_empty(&old[k]))
+			put_slot(h, old[k]);
+	free_slots(old, had);
+}
+
+static inline bool
+is_full(const struct shelf *h)
+{
+	return !h->slot || h->used > h->mask / 4 * 3 ||
+		h->side[0].next - h->purged[0] > PURGED || h->side[1].next - h->purged[1] > PURGED;
+}
+
+static void
+make_room(struct shelf *h)
+{
+	if (h->slot)
+		purge(h);
+	if (!h->slot || h->used > h->mask / 2)
+		grow_slots(h);
+}
+
+/* ---- chunks ------------------------------------------------------------------------------ */
+
+static inline struct shelf_chunk *
+chunk_at(const struct shelf_side *s, uint64_t no)
+{
+	return &s->chunk[no & (s->cap - 1)];
+}
+
+static void
+grow_ring(struct shelf_side *s)
+{
+	size_t cap = s->cap ? 2 * s->cap : 16;
+	struct shelf_chunk *chunk = mem_array(cap, sizeof(*chunk));
+	char **p = mem_array(cap, sizeof(*p));
+	uint64_t no;
+
+	for (no = s->first; no < s->next; no++) {
+		chunk[no & (cap - 1)] = *chunk_at(s, no);
+		p[no & (cap - 1)] = s->p[no & (s->cap - 1)];
+	}
+	free(s->chunk);
+	free(s->p);
+	s->chunk = chunk;
+	s->p = p;
+	s->cap = cap;
+	if (!s->next)
+		s->first = s->next = 1;
+}
+
+static size_t
+drop_first(struct shelf_side *s, struct pool *pool)
+{
+	struct shelf_chunk *c = chunk_at(s, s->first);
+
+	pool_give(pool, s->p[s->first & (s->cap - 1)], c->bytes);
+	if (++s->first == s->next)
+		s->at = s->end = NULL;
+	return c->items;
+}
+
+static size_t
+expire_side(struct shelf_side *s, struct pool *pool, int64_t us)
+{
+	size_t n = 0;
+
+	while (s->first < s->next && chunk_at(s, s->first)->newest_us < us)
+		n += drop_first(s, pool);
+	return n;
+}
+
+size_t
+shelf_expire(struct shelf *h, struct pool *pool, int64_t us)
+{
+	return expire_side(&h->side[0], pool, us) + expire_side(&h->side[1], pool, us);
+}
+
+static void
+new_chunk(struct shelf_side *s, struct pool *pool, size_t bytes)
+{
+	char *p;
+
+	bytes = bytes < CHUNK ? CHUNK : (bytes + 7) & ~(size_t)7;
+	if (s->next - s->first == s->cap)
+		grow_ring(s);
+	p = s->p[s->next & (s->cap - 1)] = pool_take(pool, bytes);
+	*chunk_at(s, s->next++) = (struct shelf_chunk){.bytes = bytes, .newest_us = INT64_MIN};
+	s->at = p;
+	s->end = p + bytes;
+}
+
+/* What lies behind an item in its chunk may be written to, and what lies behind the one that is
+ * copied, up to the next multiple of 16, read. */
+static inline void
+copy_item(struct item *to, const struct item *from, size_t bytes, size_t room)
+{
+	size_t k;
+
+	if (bytes > 256 || room < 256) {
+		memcpy(to, from, bytes);
+		return;
+	}
+	memcpy(to, from, sizeof(*to));
+	for (k = sizeof(*to); k < bytes; k += 16)
+		memcpy((char *)to + k, (const char *)from + k, 16);
+}
+
+size_t
+shelf_put(struct shelf *h, struct pool *pool, const struct item *i, struct shelf_slot *slot,
+	int64_t us)
+{
+	struct shelf_side *s = &h->side[i->side];
+	size_t bytes = item_bytes(i), went = 0;
+	int64_t over_us = item_over_us(i);
+	struct shelf_chunk *c;
+	struct item *to;
+	uint64_t ref;
+
+	if (__builtin_expect(is_full(h), 0)) {
+		make_room(h);
+		slot = shelf_find(h, i);
+	}
+	if (__builtin_expect((size_t)(s->end - s->at) < bytes, 0)) {
+		went = expire_side(s, pool, us);
+		new_chunk(s, pool, bytes);
+	}
+	if (is_empty(slot)) {
+		h->used++;
+		slot->ref[0] = shelf_high(i->hash) | ref_of_none(&h->side[0]);
+		slot->ref[1] = shelf_low(i->hash) | ref_of_none(&h->side[1]);
+	}
+	c = chunk_at(s, s->next - 1);
+	c->items++;
+	if (over_us > c->newest_us)
+		c->newest_us = over_us;
+	to = (struct item *)(void *)s->at;
+	copy_item(to, i, bytes, (size_t)(s->end - s->at));
+	to->before = slot->ref[i->side];
+	ref = ref_of(s->next - 1, (size_t)(s->at - s->p[(s->next - 1) & (s->cap - 1)]));
+	slot->ref[i->side] = (to->before & ~SHELF_REF_MASK) | ref;
+	s->at += (bytes + 7) & ~(size_t)7;
+	return went;
+}
+
+/* ---- all --------------------------------------------------------------------------------- */
+
+size_t
+shelf_bytes(const struct shelf *h)
+{
+	return (h->slot ? (h->mask + 1) * sizeof(struct shelf_slot) : 0) +
+		(h->side[0].cap + h->side[1].cap) * (sizeof(struct shelf_chunk) + sizeof(char *));
+}
+
+size_t
+shelf_release(struct shelf *h, struct pool *pool)
+{
+	size_t n = 0;
+	int side;
+
+	for (side = 0; side < 2; side++) {
+		while (h->side[side].first < h->side[side].next)
+			n += drop_first(&h->side[side], pool);
+		free(h->side[side].chunk);
+		free(h->side[side].p);
+	}
+	free_slots(h->slot, h->slot ? h->mask + 1 : 0);
+	*h = (struct shelf){0};
+	return n;
+}

@@ -1,0 +1,157 @@
+/*
+ * shelf: the items that are kept where the end of their time leads to nothing: each side's in the
+ * order in which they were put, in chunks of memory that go whole, once the time of all that lie
+ * in them is over, and found by key.
+ *
+ * So nothing is done about one that goes, and neither is it touched again. What points to it does
+ * so by number, of its chunk and its place there, and chunks that went are known by their number.
+ * Slots of keys that went are emptied all at once when there is no other. 16 bytes a slot, at most
+ * 3/4 of them taken; an item may stay for as long as one that shares its chunk. {0} is empty.
+ */
+#ifndef SK_JOIN_SHELF_H
+#define SK_JOIN_SHELF_H
+
+#include "join/item.h"
+
+#define SHELF_UNIT_BITS 3    /* items lie at multiples of 8 bytes */
+#define SHELF_PLACE_BITS 12  /* and so this is how many bits a place takes */
+#define SHELF_REF_BITS 40    /* of a slot; above stands a part of the hash */
+#define SHELF_REF_MASK ((UINT64_C(1) << SHELF_REF_BITS) - 1)
+
+struct shelf_chunk {
+	size_t bytes;         /* a large item has one of its own */
+	size_t items;
+	int64_t newest_us;    /* the time of all is over behind that */
+};
+
+/* Of one side: chunks first .. next - 1, in a ring. */
+struct shelf_side {
+	char **p;             /* their memory */
+	struct shelf_chunk *chunk;
+	uint64_t first, next; /* the first of all has the number 1 */
+	size_t cap;           /* 0 or a power of two */
+	char *at, *end;       /* what is free of the last one */
+};
+
+struct shelf_slot {
+	uint64_t ref[2];      /* by side: the item put last; both 0: no key has it */
+};
+
+struct shelf {
+	struct shelf_side side[2];
+	struct shelf_slot *slot;
+	size_t used, mask;
+	uint64_t purged[2];   /* side.next, when those that went were last looked for */
+};
+
+/* Put a copy of an item; the time of others is over before us. How many went. */
+size_t shelf_put(struct shelf *, struct pool *, const struct item *, struct shelf_slot *its,
+	int64_t us);
+
+/* All chunks go in which the time of all was over before us. How many items went. */
+size_t shelf_expire(struct shelf *, struct pool *, int64_t us);
+
+/* Bytes, but those of the pool. */
+size_t shelf_bytes(const struct shelf *);
+
+/* All goes. How many items went. */
+size_t shelf_release(struct shelf *, struct pool *);
+
+/* ---- looking ----------------------------------------------------------------------------- */
+
+/* The item, or NULL: it went. */
+static inline struct item *
+shelf_item(const struct shelf_side *s, uint64_t ref)
+{
+	const uint64_t numbers = SHELF_REF_MASK >> SHELF_PLACE_BITS;
+	uint64_t no = ref >> SHELF_PLACE_BITS;
+	size_t at = (ref & ((1 << SHELF_PLACE_BITS) - 1)) << SHELF_UNIT_BITS;
+
+	if (((no - s->first) & numbers) >= s->next - s->first)
+		return NULL;
+	return (struct item *)(void *)(s->p[no & (s->cap - 1)] + at);
+}
+
+/* The one of its key and side that was put before an item, or NULL. */
+static inline struct item *
+shelf_before(const struct shelf *h, const struct item *i)
+{
+	return shelf_item(&h->side[i->side], i->before);
+}
+
+/*
+ * Above its two numbers a slot has 48 bits of the hash, of which one is always set, so that it is
+ * not 0, and by which it is known where it belongs without an item being touched.
+ */
+static inline uint64_t
+shelf_high(uint64_t hash)
+{
+	return (hash | UINT64_C(1) << 63) & ~SHELF_REF_MASK;
+}
+
+static inline uint64_t
+shelf_low(uint64_t hash)
+{
+	return hash << SHELF_REF_BITS;
+}
+
+/* A key is looked for from the slot of that number on, the number being taken modulo slots. */
+static inline uint64_t
+shelf_home(uint64_t high, uint64_t low)
+{
+	return low >> SHELF_REF_BITS | high >> (SHELF_REF_BITS - 24);
+}
+
+static inline bool
+shelf_is_key(const struct item *i, const struct item *o)
+{
+	size_t n = i->key_n, k;
+	uint64_t x, y;
+
+	if (i->hash != o->hash || n != o->key_n)
+		return false;
+	/* In front of it there are bytes of the item. */
+	for (k = n; k > 8; k -= 8) {
+		memcpy(&x, i->p + k - 8, 8);
+		memcpy(&y, o->p + k - 8, 8);
+		if (x != y)
+			return false;
+	}
+	return memcmp(i->p, o->p, k) == 0;
+}
+
+/* The slot of the key of an item, or an empty one that it may have; NULL: there are no slots.
+ * Valid until anything is put. */
+static inline struct shelf_slot *
+shelf_find(const struct shelf *h, const struct item *i)
+{
+	uint64_t high = shelf_high(i->hash), low = shelf_low(i->hash);
+	const struct item *any;
+	struct shelf_slot *s;
+	size_t at;
+
+	if (!h->slot)
+		return NULL;
+	for (at = shelf_home(high, low);; at++) {
+		s = &h->slot[at & h->mask];
+		if (!s->ref[0])
+			return s;
+		if (((s->ref[0] ^ high) | (s->ref[1] ^ low)) & ~SHELF_REF_MASK)
+			continue;
+		any = shelf_item(&h->side[0], s->ref[0]);
+		if (!any)
+			any = shelf_item(&h->side[1], s->ref[1]);
+		if (any && shelf_is_key(any, i))
+			return s;
+	}
+}
+
+PREFETCHES static inline void
+shelf_prefetch(const struct shelf *h, uint64_t hash)
+{
+	if (h->slot)
+		__builtin_prefetch(&h->slot[shelf_home(shelf_high(hash), shelf_low(hash)) &
+			h->mask], 1);
+}
+
+#endif
