@@ -16,6 +16,8 @@
 #define NOTES_MOST ((size_t)1 << 31)
 #define TEXT_EXPECTED 96 /* bytes of a line's texts */
 #define AT_ONCE 32       /* keys that are hashed together */
+#define SLOTS 16         /* records ahead: where they lie is brought near; */
+#define VALUES 8         /* what lies there */
 #define SOON 3           /* lines ahead of the one that is looked at */
 
 struct notes_head {
@@ -317,14 +319,16 @@ const struct glance_note *
 glance_note(const struct glance *g, const struct record *r, struct key128 *key)
 {
 	struct glance_notes all;
+	struct state_near near;
 	size_t i = r->index;
 
 	if (r->meta || !glance_notes(g, &r->block->notes, &all) || i >= all.n)
 		return NULL;
-	if (all.n - i > GLANCE_SLOTS && all.note[i + GLANCE_SLOTS].key_n)
-		groups_prefetch(g->groups, r->task, all.key[i + GLANCE_SLOTS]);
-	if (all.n - i > GLANCE_VALUES && all.note[i + GLANCE_VALUES].key_n)
-		groups_near(g->groups, r->task, all.key[i + GLANCE_VALUES]);
+	/* What records behind it will look at in the state. */
+	if (all.n - i > SLOTS)
+		state_prefetch_all(groups_state(g->groups), r->task, &all.key[i + SLOTS], 1);
+	if (all.n - i > VALUES)
+		state_near_all(groups_state(g->groups), r->task, &all.key[i + VALUES], 1, &near);
 	*key = all.key[i];
 	return all.note[i].key_n ? &all.note[i] : NULL;
 }

@@ -16,8 +16,6 @@
 #include "group/groups.h"
 #include "group/plan.h"
 
-#define GLANCE_SLOTS 16 /* records ahead: where they lie is brought near; */
-#define GLANCE_VALUES 8 /* what lies there */
 #define GLANCE_SPARE 4  /* memories of lines, of threads that have no block in hand */
 
 struct glance_note {
@@ -56,8 +54,7 @@ void glance_block(const struct glance *, const struct json_scan *, struct buf *n
 /* The notes of a block; false: there are none, or they are void. */
 bool glance_notes(const struct glance *, const struct buf *notes, struct glance_notes *);
 
-/* What was noted of a record, and its key; or NULL. What the records behind it will look at in
- * the state is brought near. */
+/* What was noted of a record, and its key; or NULL. */
 const struct glance_note *glance_note(const struct glance *, const struct record *,
 	struct key128 *key);
 

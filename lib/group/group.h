@@ -89,6 +89,13 @@ group_head_init(struct group_head *h, uint32_t key_n)
 		.first_us = TIME_NONE, .last_us = TIME_NONE, .bits = 1};
 }
 
+/* The head where it lies: kept bytes are aligned for it. */
+static inline struct group_head *
+group_head_at(struct slice kept)
+{
+	return (struct group_head *)(uintptr_t)kept.p;
+}
+
 /* A part of this event time, or TIME_NONE, came. */
 static inline void
 group_saw(struct group_head *h, int64_t us)

@@ -85,16 +85,10 @@ groups_assigned(const struct groups *g)
 	return g->assigned;
 }
 
-void
-groups_prefetch(const struct groups *g, uint32_t task, struct key128 key)
+struct state *
+groups_state(const struct groups *g)
 {
-	state_prefetch(g->state, task, key);
-}
-
-struct state_near
-groups_near(const struct groups *g, uint32_t task, struct key128 key)
-{
-	return state_near(g->state, task, key);
+	return g->state;
 }
 
 /* ---- callbacks --------------------------------------------------------------------- */
@@ -282,38 +276,16 @@ groups_close(struct groups *g, uint32_t task, struct key128 key, const struct gr
 
 /* ---- where it lies ----------------------------------------------------------------- */
 
-bool
-groups_spot(const struct groups *g, uint32_t task, struct key128 key, struct state_near near,
-	struct state_spot *spot)
-{
-	return state_find(g->state, task, key, near, spot);
-}
-
 /* With room for what the one before came to. */
 char *
-groups_make(struct groups *g, struct state_spot *spot, struct key128 key, struct group_head *h,
-	size_t n, struct failure *why)
+groups_make(struct groups *g, struct state_spot *spot, struct key128 key, size_t n,
+	struct failure *why)
 {
-	size_t bytes = sizeof(*h) + n;
-	char *p = state_make(g->state, spot, key, bytes, g->bytes > bytes ? g->bytes - bytes : 0,
-		why);
+	char *p = state_make(g->state, spot, key, n, g->bytes > n ? g->bytes - n : 0, why);
 
-	if (!p)
-		return NULL;
-	h->made = g->made++;
-	memcpy(p, h, sizeof(*h));
-	return p + sizeof(*h);
-}
-
-int
-groups_append(struct groups *g, struct state_spot *spot, const struct group_head *h,
-	struct slice tail, struct failure *why)
-{
-	int rc = state_append(g->state, spot, tail, why);
-
-	if (rc > 0)
-		memcpy((char *)(uintptr_t)spot->value.p, h, sizeof(*h));
-	return rc;
+	if (p)
+		((struct group_head *)(void *)p)->made = g->made++;
+	return p;
 }
 
 int

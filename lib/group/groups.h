@@ -7,7 +7,7 @@
 #define SK_GROUP_GROUPS_H
 
 #include "group/group.h"
-#include "state/state.h"
+#include "state/spot.h"
 
 struct groups_options {
 	int64_t timeout_us;  /* after the newest part, 0: none */
@@ -37,9 +37,8 @@ void groups_key_all(const struct groups *, const struct slice *canonical, size_t
 /* How often a task was assigned: keys that were hashed before the last time are void. */
 uint64_t groups_assigned(const struct groups *);
 
-/* Bring near what is kept of a key: first where it lies, some records later what it is. */
-void groups_prefetch(const struct groups *, uint32_t task, struct key128);
-struct state_near groups_near(const struct groups *, uint32_t task, struct key128);
+/* Where they lie: for what needs no more than spot.h knows. */
+struct state *groups_state(const struct groups *);
 
 enum group_is { GROUP_IS_NEW, GROUP_IS_OPEN, GROUP_IS_CLOSED };
 
@@ -69,17 +68,12 @@ int groups_drop_pieces(struct groups *, uint32_t task, struct key128,
 	const struct group_head *was, struct failure *why);
 
 /*
- * The same of a group whose part needs nothing of it but its head (quick.h): where it lies,
- * whatever it is; one made with n bytes behind its head, to be filled in at once; one that gets
- * a tail and a new head, 1, or 0: groups_keep has to do it; and one that is finished and not
- * remembered. None of them knows timers or which group is the open one.
+ * Of a group whose part needs nothing of it but its head (quick.h), where its spot is: it is made
+ * with n bytes, to be filled in at once, its head first, in which `made` is set; or it is
+ * finished and not remembered. They know nothing of timers and of which group is the open one.
  */
-bool groups_spot(const struct groups *, uint32_t task, struct key128, struct state_near,
-	struct state_spot *);
-char *groups_make(struct groups *, struct state_spot *, struct key128, struct group_head *,
-	size_t n, struct failure *why);
-int groups_append(struct groups *, struct state_spot *, const struct group_head *,
-	struct slice tail, struct failure *why);
+char *groups_make(struct groups *, struct state_spot *, struct key128, size_t n,
+	struct failure *why);
 int groups_finished(struct groups *, struct state_spot *, struct failure *why);
 
 struct due {

@@ -1,12 +1,13 @@
 /* Parts that go where their group lies. */
 #include "group/quick.h"
 
+#define AT_ONCE STATE_NEAR /* records that are brought near in memory together */
+
 /* A part, and the record that it is of: in hand, or the next one of a block. */
 struct part {
 	const struct glance_note *note;
 	struct key128 hash;
-	struct slice key, fields;
-	struct state_near near;
+	const struct block *block;
 	const struct record *record;
 	const struct noted *noted;
 };
@@ -23,13 +24,16 @@ quick_is_fit(const struct plan *plan, const struct glance *g)
 		(!plan->nrequired || g->required);
 }
 
-static inline uint32_t
-task_of(const struct part *p)
+static inline bool
+is_complete(const struct quick *q, uint64_t truths, uint64_t count, uint64_t size)
 {
-	return p->record ? p->record->task : 0;
+	uint64_t required = q->glance->required;
+
+	size = q->size ? q->size : size;
+	return (required && (truths & required) == required) || (size && count >= size);
 }
 
-/* The head of the group with the part in it. */
+/* The part is in the group with that head. */
 static inline void
 count(const struct quick *q, const struct part *p, struct group_head *h)
 {
@@ -38,29 +42,25 @@ count(const struct quick *q, const struct part *p, struct group_head *h)
 		group_saw(h, p->record->time_us);
 }
 
-static inline bool
-is_complete(const struct quick *q, const struct group_head *h)
-{
-	uint64_t required = q->glance->required, size = q->size ? q->size : h->size;
-
-	return (required && (h->truths & required) == required) || (size && h->count >= size);
-}
-
 static enum became
 begin(const struct quick *q, const struct part *p, struct state_spot *spot, struct failure *why)
 {
-	struct group_head h;
-	char *to;
+	size_t n = p->note->key_n + p->note->part_n;
+	struct group_head *h;
+	uint64_t made;
 
-	group_head_init(&h, (uint32_t)p->key.n);
-	count(q, p, &h);
-	if (is_complete(q, &h))
+	if (is_complete(q, p->note->truths, 1, 0))
 		return LONG_WAY;
-	to = groups_make(q->groups, spot, p->hash, &h, p->key.n + p->fields.n, why);
-	if (!to)
+	h = (struct group_head *)(void *)groups_make(q->groups, spot, p->hash,
+		sizeof(*h) + n, why);
+	if (!h)
 		return FAILED;
-	copy_short(to, p->key.p, p->key.n);
-	copy_short(to + p->key.n, p->fields.p, p->fields.n);
+	made = h->made;
+	group_head_init(h, p->note->key_n);
+	h->made = made;
+	count(q, p, h);
+	/* The fields stand behind the key there too. */
+	copy_short((char *)(h + 1), glance_key(p->note, p->block).p, n);
 	return HELD;
 }
 
@@ -71,7 +71,7 @@ write_group(struct emit *e, const struct record *r, struct slice kept, struct sl
 
 	buf_reserve(b, kept.n + part.n);
 	buf_addc(b, '{');
-	group_add_members(b, group_whole_of(kept, entry_head_of(kept).key_n));
+	group_add_members(b, group_whole_of(kept, group_head_at(kept)->e.key_n));
 	group_add_members(b, part);
 	buf_addc(b, '}');
 	emit_end(e);
@@ -81,43 +81,57 @@ static enum became
 finish(const struct quick *q, const struct part *p, struct state_spot *spot, struct emit *e,
 	struct failure *why)
 {
+	struct slice fields = glance_part(p->note, p->block);
 	struct record r;
 
 	if (p->record) {
-		write_group(e, p->record, spot->value, p->fields);
+		write_group(e, p->record, spot->value, fields);
 	} else {
 		r = noted_record(p->noted);
 		emit_record(e, &r);
-		write_group(e, &r, spot->value, p->fields);
+		write_group(e, &r, spot->value, fields);
 	}
 	return groups_finished(q->groups, spot, why) < 0 ? FAILED : OUTPUT;
 }
 
+/* The group is there. */
 static inline enum became
-take(const struct quick *q, const struct part *p, struct emit *e, struct failure *why)
+take_more(const struct quick *q, const struct part *p, struct state_spot *spot, struct emit *e,
+	struct failure *why)
 {
-	struct state_spot spot;
-	struct group_head h;
+	const struct group_head *h = group_head_at(spot->value);
+	int rc;
 
-	if (!groups_spot(q->groups, task_of(p), p->hash, p->near, &spot))
-		return begin(q, p, &spot, why);
-	h = group_head_of(spot.value);
-	if (h.e.is != ENTRY_OPEN || !glance_fits(q->glance, &h, p->note) || h.spilled ||
-		spot.value.n + p->fields.n > GROUP_MAX)
+	if (h->e.is != ENTRY_OPEN || !glance_fits(q->glance, h, p->note) || h->spilled ||
+		spot->value.n + p->note->part_n > GROUP_MAX)
 		return LONG_WAY;
-	count(q, p, &h);
-	if (is_complete(q, &h))
-		return finish(q, p, &spot, e, why);
-	return (enum became)groups_append(q->groups, &spot, &h, p->fields, why);
+	if (is_complete(q, h->truths | p->note->truths, h->count + 1, h->size))
+		return finish(q, p, spot, e, why);
+	rc = state_append(q->state, spot, glance_part(p->note, p->block), why);
+	if (rc > 0)
+		count(q, p, group_head_at(spot->value));
+	return (enum became)rc;
+}
+
+static inline enum became
+take(const struct quick *q, const struct part *p, const struct state_near *near, size_t i,
+	struct emit *e, struct failure *why)
+{
+	uint32_t task = p->record ? p->record->task : 0;
+	struct state_spot spot;
+
+	if (state_at(near, i, p->hash, &spot) || state_find(q->state, task, p->hash, &spot))
+		return take_more(q, p, &spot, e, why);
+	return begin(q, p, &spot, why);
 }
 
 int
 quick_take(const struct quick *q, const struct rules *r, struct emit *e, struct failure *why)
 {
-	const struct block *b = r->record->block;
-	struct part p = {.note = r->note, .hash = r->noted, .key = glance_key(r->note, b),
-		.fields = glance_part(r->note, b), .record = r->record};
-	enum became rc = take(q, &p, e, why);
+	static const struct state_near unknown;
+	struct part p = {.note = r->note, .hash = r->noted, .block = r->record->block,
+		.record = r->record};
+	enum became rc = take(q, &p, &unknown, 0, e, why);
 
 	if (rc == HELD)
 		emit_hold(e);
@@ -133,33 +147,58 @@ is_known(const struct json_scan *s, size_t i, const struct glance_note *note)
 	return note->key_n && note->object >= 0 && (!s->flags || !s->line[i].flags);
 }
 
+/* How many of AT_ONCE records there are from i on. */
+static inline size_t
+some(const struct glance_notes *all, size_t i)
+{
+	return i >= all->n ? 0 : all->n - i < AT_ONCE ? all->n - i : AT_ONCE;
+}
+
+/* Bring near where the groups of some records lie, from i on; and then these. */
+static inline void
+prefetch(const struct quick *q, const struct glance_notes *all, size_t i)
+{
+	if (i < all->n)
+		state_prefetch_all(q->state, 0, all->key + i, some(all, i));
+}
+
+static inline void
+bring_near(const struct quick *q, const struct glance_notes *all, size_t i,
+	struct state_near *near)
+{
+	if (i < all->n)
+		state_near_all(q->state, 0, all->key + i, some(all, i), near);
+}
+
 int
 quick_take_all(const struct quick *q, struct noted *noted, struct emit *e, struct failure *why)
 {
-	struct state_near near[GLANCE_VALUES] = {{NULL, 0}};
-	const struct block *b = noted->block;
+	struct state_near near[2];
+	struct part p = {.block = noted->block, .noted = noted};
 	struct glance_notes all;
 	enum became rc = HELD;
-	struct part p;
-	size_t i;
+	size_t i = noted->i, k, n;
+	unsigned turn = 0;
 
-	if (!glance_notes(q->glance, &b->notes, &all))
+	if (!glance_notes(q->glance, &noted->block->notes, &all))
 		return 0;
-	for (; (i = noted->i) < all.n && is_known(noted->scan, i, &all.note[i]); noted->i++) {
-		const struct glance_note *note = &all.note[i];
-
-		p = (struct part){note, all.key[i], glance_key(note, b), glance_part(note, b),
-			near[i % GLANCE_VALUES], NULL, noted};
-		if (i + GLANCE_SLOTS < all.n)
-			groups_prefetch(q->groups, 0, all.key[i + GLANCE_SLOTS]);
-		if (i + GLANCE_VALUES < all.n)
-			near[i % GLANCE_VALUES] = groups_near(q->groups, 0,
-				all.key[i + GLANCE_VALUES]);
-		rc = take(q, &p, e, why);
-		if (rc != HELD && rc != OUTPUT)
-			break;
-		noted->held += rc == HELD;
-		noted->output += rc == OUTPUT;
+	prefetch(q, &all, i);
+	prefetch(q, &all, i + AT_ONCE);
+	bring_near(q, &all, i, &near[0]);
+	for (; (n = some(&all, i)); i += n, turn ^= 1) {
+		prefetch(q, &all, i + 2 * AT_ONCE);
+		bring_near(q, &all, i + AT_ONCE, &near[turn ^ 1]);
+		for (k = 0; k < n; k++, noted->i++) {
+			p.note = &all.note[i + k];
+			p.hash = all.key[i + k];
+			if (!is_known(noted->scan, i + k, p.note))
+				return 0;
+			rc = take(q, &p, &near[turn], k, e, why);
+			if (rc != HELD && rc != OUTPUT)
+				return rc == FAILED ? -1 : 0;
+			noted->held += rc == HELD;
+			noted->output += rc == OUTPUT;
+		}
 	}
-	return rc == FAILED ? -1 : 0;
+	return 0;
 }

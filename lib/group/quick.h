@@ -13,6 +13,7 @@
 struct quick {
 	const struct glance *glance;
 	struct groups *groups;
+	struct state *state; /* of these */
 	uint64_t size; /* of every group, or 0 */
 };
 

@@ -4,7 +4,8 @@
  *
  *	state.c     keys and values
  *	batch.c     keys that come together
- *	value.c     values of no fixed size, where they lie
+ *	value.c     values of no fixed size, and their memory
+ *	spot.c      the same, where they lie
  *	bounds.c    memory and number of keys, and what gives way
  *	life.c      assign, revoke, rollback, barrier
  *	folder.c    the folder of a state: lock, what files there are
@@ -24,15 +25,7 @@
 #include "state/folder.h"
 #include "state/parts.h"
 #include "state/record.h"
-#include "state/state.h"
-
-/* A value of no fixed size. */
-struct held {
-	uint32_t n;
-	uint32_t cap : 31;
-	uint32_t dirty : 1; /* changed in this epoch and not yet in the log; its key is listed */
-	char p[];
-};
+#include "state/spot.h"
 
 /* The end of an epoch, as it stands in a log. */
 struct mark {
@@ -79,6 +72,16 @@ struct task {
 	unsigned hand;        /* part that is swept next */
 };
 
+/*
+ * Memory of values that are gone, for those that come next, by the number of its 16 bytes. A few
+ * are enough where they come and go. One thread's: a recovery by two goes without.
+ */
+#define SPARES_OF 64    /* larger ones are not kept */
+struct spares {
+	struct held *first[SPARES_OF]; /* the next one is in its bytes */
+	unsigned n;
+};
+
 struct state {
 	struct state_options opt;
 	const struct flow_place *place;
@@ -91,6 +94,7 @@ struct state {
 	uint64_t max_memory, max_keys; /* 0: no bound */
 	uint64_t keys;        /* of all tasks, those included that expired and still lie there */
 	uint64_t tables, values, buffers; /* bytes */
+	struct spares spares;
 	uint64_t version;     /* state_version() */
 	uint64_t rest;        /* keys given up before all parts are swept again for a bound */
 
@@ -137,15 +141,6 @@ value_time(struct slice value)
 	return us;
 }
 
-static inline struct held *
-held_of(const char *slot)
-{
-	struct held *h;
-
-	memcpy(&h, slot + sizeof(struct key128), sizeof(h));
-	return h;
-}
-
 static inline struct slice
 state_value(const struct state *s, const char *slot)
 {
@@ -176,6 +171,12 @@ slot_stamp(const struct state *s, const char *slot)
 int64_t value_put(const struct state *, char *slot, struct slice value, bool fresh,
 	size_t room);
 int64_t value_drop(const struct state *, char *slot);
+/* Give a value room for cap bytes or a few more. */
+int64_t value_grow(char *slot, size_t cap);
+/* The same, where memory is kept for the next one. */
+int64_t value_new(struct state *, char *slot, struct slice value, size_t room);
+int64_t value_forget(struct state *, char *slot);
+void spares_release(struct spares *);
 
 /* What the heap takes for a value with its head. */
 static inline uint64_t

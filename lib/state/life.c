@@ -103,6 +103,7 @@ state_assign(struct state *s, uint32_t id, struct failure *why)
 	t->horizon = INT64_MIN;
 	t->log.file.fd = t->snapshot.file.fd = -1;
 	parts_init(&t->parts, s->entry);
+	t->parts.roomy = s->variable && !s->evict;
 	s->task = mem_grow(s->task, &s->cap_tasks, s->ntasks + 1, sizeof(struct task *));
 	for (i = s->ntasks++; i && s->task[i - 1]->id > id; i--)
 		s->task[i] = s->task[i - 1];

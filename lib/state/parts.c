@@ -270,6 +270,8 @@ grow_part(struct parts *t, struct part *p)
 	uint64_t slots = next_size(p);
 
 	part_is(p, mem_zalloc(slots * t->entry), slots);
+	if (t->roomy)
+		p->full = (uint32_t)(slots / 2);
 	put_all(p, old.slot, old.slots, t->entry);
 	t->memory += (slots - old.slots) * t->entry;
 	free(old.slot);
@@ -337,11 +339,23 @@ parts_expect(struct parts *t, uint64_t n)
 
 /* ---- single slots ---------------------------------------------------------------------- */
 
-/* The entries behind it that want to be nearer to their home close the gap. */
+/* Most entries are a key and a pointer. */
+static inline void
+move_entry(char *to, const char *from, size_t entry)
+{
+	if (entry == sizeof(struct key128) + sizeof(void *))
+		memcpy(to, from, sizeof(struct key128) + sizeof(void *));
+	else
+		memcpy(to, from, entry);
+}
+
+/* The entries behind it that want to be nearer to their home close the gap. Only that of a free
+ * slot's key counts. */
 void
 parts_remove(struct parts *t, char *slot)
 {
-	size_t entry = t->entry, hole, at, home;
+	size_t entry = t->entry;
+	char *hole = slot, *end, *home;
 	struct part *p;
 
 	if (slot == t->zero_slot) {
@@ -350,20 +364,21 @@ parts_remove(struct parts *t, char *slot)
 	}
 	p = &t->part[part_of(slot_key(slot))];
 	p->n--;
-	hole = at = (size_t)(slot - p->slot) / entry;
+	end = p->slot + p->slots * entry;
 	for (;;) {
-		at = at + 1 == p->slots ? 0 : at + 1;
-		slot = p->slot + at * entry;
+		slot += entry;
+		if (slot == end)
+			slot = p->slot;
 		if (slot_free(slot))
 			break;
-		home = part_home(p, slot_key(slot));
-		/* Is home not within (hole, at], going round? */
-		if (hole < at ? home <= hole || home > at : home <= hole && home > at) {
-			memcpy(p->slot + hole * entry, slot, entry);
-			hole = at;
+		home = p->slot + part_home(p, slot_key(slot)) * entry;
+		/* Is home not within (hole, slot], going round? */
+		if (hole < slot ? home <= hole || home > slot : home <= hole && home > slot) {
+			move_entry(hole, slot, entry);
+			hole = slot;
 		}
 	}
-	memset(p->slot + hole * entry, 0, entry);
+	memset(hole, 0, sizeof(struct key128));
 }
 
 uint64_t

@@ -31,6 +31,8 @@ struct part {
 struct parts {
 	struct part part[PARTS];
 	size_t entry;            /* bytes of a slot */
+	bool roomy;              /* parts on the heap are full when they are half full: keys are
+				    looked up in fewer steps, where values take more memory */
 	uint64_t memory;         /* bytes of all parts */
 	bool zero;               /* the key of zeros is there */
 	char *zero_slot;
@@ -105,6 +107,38 @@ parts_look(const struct parts *t, struct key128 key, bool *there)
 		if (slot == end)
 			slot = p->slot;
 	}
+}
+
+/*
+ * The same. How far a key is from its home is nothing that a branch could learn, so four slots
+ * are looked at, whatever they are; what is not settled by that is looked for one by one.
+ */
+static inline char *
+parts_look_at_four(const struct parts *t, struct key128 key, bool *there)
+{
+	const struct part *p = &t->part[part_of(key)];
+	size_t entry = t->entry, home = part_home(p, key);
+	unsigned is = 0, empty = 0, ends, i;
+	char *slot;
+
+	if (__builtin_expect(home + 4 > p->slots || !(key.hi | key.lo), 0))
+		return parts_look(t, key, there);
+	slot = p->slot + home * entry;
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		struct key128 k = slot_key(slot + i * entry);
+
+		is |= (unsigned)!((k.hi ^ key.hi) | (k.lo ^ key.lo)) << i;
+		empty |= (unsigned)!(k.hi | k.lo) << i;
+	}
+	ends = is | empty;
+	if (__builtin_expect(!ends, 0))
+		return parts_look(t, key, there);
+	ends &= -ends;
+	*there = (is & ends) != 0;
+	if (__builtin_expect(!*there && p->n >= p->full, 0))
+		return NULL;
+	return slot + (unsigned)__builtin_ctz(ends) * entry;
 }
 
 /* Bring the slot of a key near: worth it some dozen keys ahead. */

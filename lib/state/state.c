@@ -49,6 +49,7 @@ state_free(struct state *s)
 		state_revoke(s, s->task[0]->id, &ignored);
 	folder_release(&s->folder);
 	state_elders_release(s);
+	spares_release(&s->spares);
 	free(s->task);
 	free(s);
 }
@@ -99,7 +100,8 @@ static void
 drop_value(struct state *s, char *slot)
 {
 	s->version++;
-	s->values += (uint64_t)value_drop(s, slot);
+	if (s->variable)
+		s->values += (uint64_t)value_forget(s, slot);
 }
 
 /* ---- tasks ----------------------------------------------------------------------------- */
@@ -151,6 +153,7 @@ state_empty(struct state *s, struct task *t)
 	s->tables -= t->parts.memory;
 	parts_release(&t->parts);
 	parts_init(&t->parts, s->entry);
+	t->parts.roomy = s->variable && !s->evict;
 	t->horizon = INT64_MIN;
 	t->horizon_moved = false;
 	t->stamp = t->credit = 0;
@@ -249,7 +252,8 @@ take(struct state *s, struct task *t, struct key128 key, char *slot, struct slic
 	t->credit += 4;
 	if (s->evict)
 		*slot_stamp(s, slot) = t->stamp++;
-	s->values += (uint64_t)value_put(s, slot, value, true, room);
+	s->values += (uint64_t)(s->variable ? value_new(s, slot, value, room) :
+		value_put(s, slot, value, true, room));
 	return slot;
 }
 

@@ -31,7 +31,8 @@
  * The table: keys are hashed (base/keyed.h) under a secret that is drawn when the state is
  * made and kept with it, so that no input can be written that makes keys collide or probes
  * long. It grows by a quarter, where it is (parts.h): 16 bytes of key and the value at a load
- * of 0.6 to 0.75 for values of a fixed size, a pointer and an allocation for the others.
+ * of 0.6 to 0.75 for values of a fixed size; for the others, of which each is an allocation, a
+ * key and a pointer, at a load of 0.4 to 0.5 as long as the table is a small one.
  */
 #ifndef SK_STATE_STATE_H
 #define SK_STATE_STATE_H
@@ -120,35 +121,6 @@ const uint64_t *state_version(const struct state *);
 
 int state_remove(struct state *, uint32_t task, struct key128, struct failure *why);
 
-/*
- * One look for several calls, of a state of variable values. A spot is where a key lies, until
- * the next call that makes or removes one. Its value may be changed there where state_edit's
- * might: behind state_append.
- */
-struct state_spot {
-	struct slice value;
-	struct task *task;  /* the state's */
-	char *slot;
-};
-
-/* Where a key lay some calls ago, none of which was assign, revoke or rollback; {0}: nothing is
- * known. */
-struct state_near {
-	const char *slot;   /* the state's */
-	uint64_t moved;
-};
-
-/* True if the key is there; else the spot is for state_make. near: what state_near said of it, or {0}. */
-bool state_find(const struct state *, uint32_t task, struct key128, struct state_near near,
-	struct state_spot *);
-/* Make a key that state_find has not found, with a value of n bytes, to be filled in at once,
- * and room for so many more. NULL: as state_add. */
-char *state_make(struct state *, struct state_spot *, struct key128, size_t n, size_t room,
-	struct failure *why);
-/* Append to the value: 1; 0: the bounds do not let it be done here, but state_put may; -1. */
-int state_append(struct state *, struct state_spot *, struct slice tail, struct failure *why);
-int state_remove_spot(struct state *, struct state_spot *, struct failure *why);
-
 /* Values with a time before us are gone from now on. One record in the log; memory is given
  * back as the table is walked, a part at a time. */
 int state_expire(struct state *, uint32_t task, int64_t us, struct failure *why);
@@ -165,8 +137,6 @@ void state_on_evict(struct state *, int (*evicted)(void *arg, uint32_t task, str
 
 /* Bring near what a call with this key will look at: worth it some dozen keys ahead. */
 void state_prefetch(const struct state *, uint32_t task, struct key128);
-/* Some keys later: of variable values, the value. Who finds it then need not look again. */
-struct state_near state_near(const struct state *, uint32_t task, struct key128);
 
 uint64_t state_keys(const struct state *); /* what expired and is not swept yet is counted */
 uint64_t state_memory(const struct state *); /* bytes: tables, values, buffers */

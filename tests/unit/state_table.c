@@ -410,6 +410,75 @@ batches(void)
 	state_free(s);
 }
 
+/* ---- spots ------------------------------------------------------------------------------ */
+
+static bool
+is_now(struct slice v, const struct model *m)
+{
+	return m->there && v.n == m->n && memcmp(v.p, m->value, m->n) == 0;
+}
+
+/* A value is made, gets a tail, or goes, wherever its key was looked for. */
+static bool
+at_spot(struct state *s, struct key128 key, struct model *m, struct state_spot *spot)
+{
+	struct slice tail = SLICE("12345");
+	struct failure why;
+	char *p;
+
+	if (!m->there) {
+		p = state_make(s, spot, key, 3, random64() % 3 * 8, &why);
+		memcpy(m->value, "abc", 3);
+		if (p)
+			memcpy(p, "abc", 3);
+		m->n = 3;
+		return m->there = p != NULL;
+	}
+	if (m->n + tail.n > sizeof(m->value) || random64() % 4 == 0) {
+		m->there = false;
+		return state_remove_spot(s, spot, &why) == 0;
+	}
+	memcpy(m->value + m->n, tail.p, tail.n);
+	m->n += tail.n;
+	return state_append(s, spot, tail, &why) == 1;
+}
+
+/* Keys of some hundred, in batches that are brought near while the ones before are changed. */
+static void
+spots(void)
+{
+	struct state *s = make(STATE_VARIABLE, false, 0, 0, false);
+	struct state_near near[2] = {{.now = NULL}};
+	struct key128 key[2][STATE_NEAR];
+	unsigned number[2][STATE_NEAR], turn = 0, i, step;
+	struct state_spot spot;
+	size_t wrong = 0, at_once = 0, asked = 0;
+	bool there;
+
+	memset(model, 0, sizeof(model));
+	for (step = 0; step < 20000; step++, turn ^= 1) {
+		for (i = 0; i < STATE_NEAR; i++) {
+			number[turn][i] = (unsigned)(random64() % (step < 10000 ? 300 : MODEL));
+			key[turn][i] = key_of(s, number[turn][i]);
+		}
+		state_prefetch_all(s, 3, key[turn], STATE_NEAR);
+		state_near_all(s, 3, key[turn], STATE_NEAR, &near[turn]);
+		for (i = 0; i < STATE_NEAR && step; i++, asked++) {
+			struct model *m = &model[number[turn ^ 1][i]];
+
+			there = state_at(&near[turn ^ 1], i, key[turn ^ 1][i], &spot);
+			at_once += there;
+			there = there || state_find(s, 3, key[turn ^ 1][i], &spot);
+			wrong += there != m->there || (there && !is_now(spot.value, m)) ||
+				!at_spot(s, key[turn ^ 1][i], m, &spot);
+		}
+	}
+	ok(!wrong && asked > 300000, "values where they lie are what they should be (%zu of %zu "
+		"are not)", wrong, asked);
+	ok(at_once > asked / 3, "many of them where they lay before (%zu)", at_once);
+	state_free(s);
+}
+
 /* ---- bytes a key ------------------------------------------------------------------------ */
 
 static void
@@ -448,6 +517,7 @@ main(void)
 	bounds();
 	region();
 	batches();
+	spots();
 	density();
 	return done();
 }
