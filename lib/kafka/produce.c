@@ -6,14 +6,17 @@
 #include "kafka/producer.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "time/time.h"
 
 enum {
 	ANSWER_MS = 30000,
 	CLOSE_MS = 10000,
+	WAIT_MS = 100,
 	BATCH_BYTES = 1000000,       /* librdkafka's default */
 	QUEUE_KBYTES = 32768,        /* client.c's */
 	QUEUE_LEAST = 4096,
@@ -21,6 +24,7 @@ enum {
 	DEFAULT_MAX_BYTES = 1048588, /* a broker's, where it won't tell */
 	RECORD_OVERHEAD = 100, /* of a batch's and a record's own fields, at the most */
 	HEADER_OVERHEAD = 10,
+	KEEP_BYTES = 4 << 20,        /* a batch of 1 MB and its neighbours */
 	LINGER_MS = 50,        /* within a transaction. librdkafka turns in circles while a batch
 				  is ready and the one before it is not answered */
 	LARGEST = 1000000000, /* that librdkafka can send */
@@ -83,16 +87,16 @@ limit_of(rd_kafka_t *rk, const char *name)
 	return limit;
 }
 
-/* The number of partitions; -1: why. */
-static int
-partitions_of(struct kafka_client *c, rd_kafka_topic_t *topic, struct failure *why)
+int
+producer_partitions(struct kafka_client *c, rd_kafka_topic_t *topic, int wait_ms,
+	struct failure *why)
 {
 	const char *name = rd_kafka_topic_name(topic);
 	const struct rd_kafka_metadata *md;
 	rd_kafka_resp_err_t err;
 	int n = -1;
 
-	err = rd_kafka_metadata(c->rk, 0, topic, &md, ANSWER_MS);
+	err = rd_kafka_metadata(c->rk, 0, topic, &md, wait_ms);
 	if (err)
 		return kafka_fail(c, why, err, "%s", name);
 	err = md->topic_cnt == 1 ? md->topics[0].err
@@ -103,6 +107,14 @@ partitions_of(struct kafka_client *c, rd_kafka_topic_t *topic, struct failure *w
 		n = md->topics[0].partition_cnt;
 	rd_kafka_metadata_destroy(md);
 	return n;
+}
+
+static void
+topic_free(struct kafka_topic *t)
+{
+	rd_kafka_topic_destroy(t->handle);
+	free((char *)(uintptr_t)t->name);
+	free(t);
 }
 
 const struct kafka_topic *
@@ -121,7 +133,7 @@ kafka_producer_topic(struct kafka_producer *p, const char *name, struct failure 
 		kafka_fail(&p->client, why, rd_kafka_last_error(), "%s", name);
 		return NULL;
 	}
-	n = partitions_of(&p->client, handle, why);
+	n = producer_partitions(&p->client, handle, ANSWER_MS, why);
 	if (n < 0)
 		goto refused;
 	limit = limit_of(p->client.rk, name);
@@ -138,6 +150,13 @@ kafka_producer_topic(struct kafka_producer *p, const char *name, struct failure 
 		.partitions = n,
 		.max_bytes = limit < p->largest ? limit : p->largest,
 		.handle = handle};
+	if (p->twin) {
+		t->twin = (void *)(uintptr_t)kafka_producer_topic(p->twin, name, why);
+		if (!t->twin) {
+			topic_free(t);
+			return NULL;
+		}
+	}
 	table_put(&p->topics, slice_str(name), NULL)->v.ptr = t;
 	return t;
 refused:
@@ -147,15 +166,9 @@ refused:
 
 /* ---- opening ----------------------------------------------------------------------- */
 
-/* Of the topics that are known. */
-struct limits {
-	uint32_t smallest, largest; /* max.message.bytes */
-	uint32_t partitions;        /* of all */
-};
-
 static int
 ask_limits(const struct kafka_config *config, const struct kafka_produce *ask,
-	struct limits *of, struct failure *why)
+	struct producer_limits *of, struct failure *why)
 {
 	/* Not on the stack: where stopping hangs, librdkafka goes on using it. */
 	struct kafka_client *c = mem_zalloc(sizeof(*c));
@@ -165,7 +178,7 @@ ask_limits(const struct kafka_config *config, const struct kafka_produce *ask,
 	int status = -1;
 	size_t i;
 
-	*of = (struct limits){.smallest = UINT32_MAX,
+	*of = (struct producer_limits){.smallest = UINT32_MAX,
 		.largest = ask->ntopics ? 0 : DEFAULT_MAX_BYTES};
 	if (!conf || kafka_client_start(c, conf, why) < 0 ||
 		kafka_client_connect(c, ask->connect_ms, why) < 0)
@@ -176,7 +189,7 @@ ask_limits(const struct kafka_config *config, const struct kafka_produce *ask,
 			kafka_fail(c, why, rd_kafka_last_error(), "%s", ask->topics[i]);
 			goto out;
 		}
-		status = partitions_of(c, topic, why);
+		status = producer_partitions(c, topic, ANSWER_MS, why);
 		rd_kafka_topic_destroy(topic);
 		if (status < 0)
 			goto out;
@@ -250,7 +263,7 @@ fit_queue(struct kafka_producer *p, rd_kafka_conf_t *conf, uint32_t partitions,
 
 /* Fit sizes to the topics, where the user has not said another. */
 static int
-fit(struct kafka_producer *p, rd_kafka_conf_t *conf, const struct limits *of,
+fit(struct kafka_producer *p, rd_kafka_conf_t *conf, const struct producer_limits *of,
 	struct failure *why)
 {
 	const struct kafka_config *config = p->client.config;
@@ -296,21 +309,60 @@ name_transactions(struct kafka_producer *p, rd_kafka_conf_t *conf, struct failur
 	return 0;
 }
 
+/* Would another client queue more than we may, or put keys elsewhere? */
+static bool
+is_alone(const struct kafka_producer *p, rd_kafka_conf_t *conf)
+{
+	static const char *const bounds[] = {"queue.buffering.max.kbytes",
+		"queue.buffering.max.messages", "transactional.id"};
+	char text[64] = "";
+	size_t n = sizeof(text), i;
+
+	for (i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		if (kafka_config_get(p->client.config, bounds[i]))
+			return true;
+	return p->ask.transaction ||
+		rd_kafka_conf_get(conf, "partitioner", text, &n) != RD_KAFKA_CONF_OK ||
+		strcmp(text, "murmur2_random") != 0;
+}
+
 struct kafka_producer *
 kafka_producer_open(const struct kafka_config *config, const struct kafka_produce *ask,
 	struct failure *why)
 {
+	struct producer_limits limits;
+
+	if (ask_limits(config, ask, &limits, why) < 0)
+		return NULL;
+	return producer_open(config, ask, &limits, why);
+}
+
+/* librdkafka allocates and frees a batch, and what it is compressed into, each time: glibc would
+ * give their pages back to the system, and get them anew, 60,000 faults for a million records. */
+static void
+keep_pages(void)
+{
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, 8 * KEEP_BYTES);
+}
+
+struct kafka_producer *
+producer_open(const struct kafka_config *config, const struct kafka_produce *ask,
+	const struct producer_limits *limits, struct failure *why)
+{
 	struct kafka_producer *p = mem_zalloc(sizeof(*p));
-	struct limits of;
 	rd_kafka_conf_t *conf;
 	size_t i;
 
+	keep_pages();
 	p->ask = *ask;
+	p->limits = *limits;
 	conf = kafka_client_conf(&p->client, config, KAFKA_PRODUCER, why);
 	if (!conf)
 		goto failed;
-	if (ask_limits(config, ask, &of, why) < 0 || fit(p, conf, &of, why) < 0 ||
-		name_transactions(p, conf, why) < 0) {
+	p->alone = is_alone(p, conf);
+	p->count_ms = (int)get_number(conf, "topic.metadata.refresh.interval.ms");
+	if (fit(p, conf, limits, why) < 0 || name_transactions(p, conf, why) < 0) {
 		rd_kafka_conf_destroy(conf);
 		goto failed;
 	}
@@ -444,24 +496,41 @@ producer_queued(struct kafka_producer *p, size_t n, uint64_t bytes, struct failu
 }
 
 int
+producer_wait(struct kafka_producer *p, struct failure *why)
+{
+	rd_kafka_poll(p->client.rk, WAIT_MS);
+	return kafka_producer_poll(p, why);
+}
+
+int
 kafka_producer_send(struct kafka_producer *p, const struct kafka_topic *t,
 	const struct kafka_send *s, struct failure *why)
 {
 	int32_t partition = s->partition < 0 ? RD_KAFKA_PARTITION_UA : s->partition;
 	bool is_short = s->ts_ms == TIME_NONE && !s->nheaders;
 	rd_kafka_resp_err_t err;
+	int twin;
 
 	if (producer_check(t, s, why) < 0)
 		return -1;
+	if (p->twin) {
+		partition = twin_partition(p, t, s);
+		if (partition % 2) {
+			p = p->twin;
+			t = t->twin;
+		}
+	}
 	for (;;) {
 		err = is_short ? send_short(t, s, partition) : send_whole(p, t, s, partition);
 		if (!err)
 			break;
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			return producer_not_queued(p, t, err, why);
+		twin = twin_open(p, why);
+		if (twin)
+			return twin < 0 ? -1 : kafka_producer_send(p, t, s, why);
 		/* Room comes with delivery reports. */
-		rd_kafka_poll(p->client.rk, 100);
-		if (kafka_producer_poll(p, why) < 0)
+		if (producer_wait(p, why) < 0)
 			return -1;
 	}
 	p->whole |= !is_short;
@@ -476,6 +545,10 @@ kafka_producer_poll(struct kafka_producer *p, struct failure *why)
 
 	rd_kafka_poll(p->client.rk, 0);
 	err = rd_kafka_fatal_error(p->client.rk, text, sizeof(text));
+	if (!err && p->twin) {
+		twin_count(p);
+		return kafka_producer_poll(p->twin, why);
+	}
 	if (!err)
 		return 0;
 	if (p->ask.transaction)
@@ -487,14 +560,20 @@ kafka_producer_poll(struct kafka_producer *p, struct failure *why)
 size_t
 kafka_producer_pending(const struct kafka_producer *p)
 {
-	return (size_t)rd_kafka_outq_len(p->client.rk);
+	return (size_t)rd_kafka_outq_len(p->client.rk) +
+		(p->twin ? kafka_producer_pending(p->twin) : 0);
 }
 
 int
 kafka_producer_flush(struct kafka_producer *p, int wait_ms, struct failure *why)
 {
+	int64_t end = time_monotonic_ns() + (int64_t)wait_ms * 1000000, left;
 	rd_kafka_resp_err_t err = rd_kafka_flush(p->client.rk, wait_ms);
 
+	if (p->twin && !err) {
+		left = (end - time_monotonic_ns()) / 1000000;
+		err = rd_kafka_flush(p->twin->client.rk, left > 0 ? (int)left : 0);
+	}
 	if (kafka_producer_poll(p, why) < 0)
 		return -1;
 	if (err)
@@ -507,16 +586,12 @@ void
 kafka_producer_close(struct kafka_producer *p)
 {
 	struct table_entry *e;
-	struct kafka_topic *t;
 
 	if (!p)
 		return;
-	for (e = table_next(&p->topics, NULL); e; e = table_next(&p->topics, e)) {
-		t = e->v.ptr;
-		rd_kafka_topic_destroy(t->handle);
-		free((char *)(uintptr_t)t->name);
-		free(t);
-	}
+	kafka_producer_close(p->twin);
+	for (e = table_next(&p->topics, NULL); e; e = table_next(&p->topics, e))
+		topic_free(e->v.ptr);
 	table_release(&p->topics);
 	p->doomed = true;
 	if (p->client.rk)

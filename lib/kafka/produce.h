@@ -11,7 +11,9 @@
  * Idempotent, acks=all, zstd, and keys where the Java clients put them, unless the config
  * says otherwise. Delivery reports come inside of send, poll and flush, on their thread.
  * What is queued is bounded (queue.buffering.max.kbytes and .messages); send waits for
- * room.
+ * room. A producer that had to, has no transactions and was not told how much to queue, or where
+ * keys go, sends by two clients from then on, each to half of the partitions: librdkafka
+ * compresses all that goes to a broker in one thread.
  */
 #ifndef SK_KAFKA_PRODUCE_H
 #define SK_KAFKA_PRODUCE_H
@@ -26,7 +28,7 @@ struct kafka_topic {
 	const char *name;
 	int32_t partitions;
 	uint32_t max_bytes;  /* of a record: the topic's max.message.bytes */
-	void *handle;        /* the room's own */
+	void *handle, *twin; /* the room's own */
 };
 
 struct kafka_produce {

@@ -8,6 +8,7 @@
  *	wait NODES SECONDS               until that many brokers and both coordinators answer
  *	after PID COMMAND ARGUMENT...    wait until that process is gone, then be the command
  *	create TOPIC PARTITIONS [REPLICATION] [name=value]...
+ *	grow TOPIC PARTITIONS            so many from now on
  *	delete TOPIC...
  *	acl TOPIC PRINCIPAL              nobody but User:NAME may use it, super users apart
  *	topics                           one line each: NAME PARTITIONS
@@ -252,6 +253,9 @@ topics_done(rd_kafka_queue_t *q, const char *what, rd_kafka_resp_err_t allowed)
 	if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_CREATETOPICS_RESULT)
 		list = rd_kafka_CreateTopics_result_topics(
 			rd_kafka_event_CreateTopics_result(ev), &n);
+	else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_CREATEPARTITIONS_RESULT)
+		list = rd_kafka_CreatePartitions_result_topics(
+			rd_kafka_event_CreatePartitions_result(ev), &n);
 	else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_DELETETOPICS_RESULT)
 		list = rd_kafka_DeleteTopics_result_topics(
 			rd_kafka_event_DeleteTopics_result(ev), &n);
@@ -287,6 +291,38 @@ partitions_led(rd_kafka_t *rk, const char *topic)
 	return n;
 }
 
+static void
+await_leaders(rd_kafka_t *rk, const char *topic, long n)
+{
+	int tries;
+
+	for (tries = 0; partitions_led(rk, topic) != n; tries++) {
+		if (tries == 100)
+			die(topic, "made, but without leaders");
+		nap();
+	}
+}
+
+static int
+grow(const char *topic, long n)
+{
+	rd_kafka_t *rk = plain_client();
+	rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+	rd_kafka_NewPartitions_t *more;
+	char text[512];
+
+	more = rd_kafka_NewPartitions_new(topic, (size_t)n, text, sizeof(text));
+	if (!more)
+		die(topic, text);
+	rd_kafka_CreatePartitions(rk, &more, 1, NULL, q);
+	topics_done(q, topic, RD_KAFKA_RESP_ERR_NO_ERROR);
+	await_leaders(rk, topic, n);
+	rd_kafka_NewPartitions_destroy(more);
+	rd_kafka_queue_destroy(q);
+	rd_kafka_destroy(rk);
+	return 0;
+}
+
 static int
 create(int argc, char **argv)
 {
@@ -297,7 +333,7 @@ create(int argc, char **argv)
 	rd_kafka_t *rk;
 	char text[512], *eq;
 	long n, replication = 1;
-	int i = 2, tries;
+	int i = 2;
 
 	if (argc < 2)
 		usage();
@@ -326,11 +362,7 @@ create(int argc, char **argv)
 		die("operation timeout", text);
 	rd_kafka_CreateTopics(rk, &topic, 1, options, q);
 	topics_done(q, argv[0], RD_KAFKA_RESP_ERR_NO_ERROR);
-	for (tries = 0; partitions_led(rk, argv[0]) != n; tries++) {
-		if (tries == 100)
-			die(argv[0], "created, but without leaders");
-		nap();
-	}
+	await_leaders(rk, argv[0], n);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_NewTopic_destroy(topic);
 	rd_kafka_queue_destroy(q);
@@ -969,6 +1001,8 @@ main(int argc, char **argv)
 		status = wait_for(number(argv[0]), number(argv[1]));
 	else if (strcmp(verb, "create") == 0)
 		status = create(argc, argv);
+	else if (strcmp(verb, "grow") == 0 && argc == 2)
+		status = grow(argv[0], number(argv[1]));
 	else if (strcmp(verb, "delete") == 0)
 		status = delete_topics(argc, argv);
 	else if (strcmp(verb, "acl") == 0 && argc == 2)
