@@ -8,6 +8,7 @@
  */
 #include "expr/alike.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -40,6 +41,48 @@ alike_begin(struct alike *a)
 	else if (a->missed > a->found)
 		a->rest = REST_BLOCKS;
 	a->found = a->missed = 0;
+}
+
+struct alike *
+alike_take(struct alike_store *s)
+{
+	struct alike *a = NULL;
+	size_t i;
+
+	for (i = 0; i < ALIKE_SPARE && !a; i++)
+		a = atomic_exchange(&s->spare[i], NULL);
+	if (!a) {
+		a = mem_alloc(sizeof(*a));
+		alike_init(a, s->wants, s->tested);
+	}
+	alike_begin(a);
+	return a;
+}
+
+void
+alike_give(struct alike_store *s, struct alike *a)
+{
+	struct alike *none = NULL;
+	size_t i;
+
+	for (i = 0; i < ALIKE_SPARE; i++, none = NULL)
+		if (atomic_compare_exchange_strong(&s->spare[i], &none, a))
+			return;
+	alike_release(a);
+	free(a);
+}
+
+void
+alike_store_release(struct alike_store *s)
+{
+	struct alike *a;
+	size_t i;
+
+	for (i = 0; i < ALIKE_SPARE; i++)
+		if ((a = atomic_exchange(&s->spare[i], NULL))) {
+			alike_release(a);
+			free(a);
+		}
 }
 
 /* ---- looking --------------------------------------------------------------------------- */

@@ -67,6 +67,19 @@ void alike_release(struct alike *);
 /* A block begins. */
 void alike_begin(struct alike *);
 
+/* Memories for threads that come and go: each has one to itself for a block. */
+#define ALIKE_SPARE 4
+struct alike_store {
+	const struct pick_wants *wants;
+	uint32_t tested;
+	_Atomic(struct alike *) spare[ALIKE_SPARE];
+};
+/* One in which a block begins. */
+struct alike *alike_take(struct alike_store *);
+void alike_give(struct alike_store *, struct alike *);
+/* All that were given back. */
+void alike_store_release(struct alike_store *);
+
 /* Remember a line that was not found, in which pick_look() found this. */
 void alike_learn(struct alike *, const struct json_doc *, const uint32_t *at, int chosen);
 

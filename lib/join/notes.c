@@ -74,6 +74,10 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct flow_time
 		n->time = want_field(n, expr_field(time->expr));
 	for (i = 0; i < plan->outline.nleaves; i++)
 		n->leaf[i] = want_field(n, plan->outline.leaf[i].field);
+	n->alike = mem_zalloc(sizeof(*n->alike));
+	n->alike->wants = &n->wants;
+	for (i = 0; i < 2; i++)
+		n->alike->tested |= n->is[i] ? pick_tested(n->is[i]) : 0;
 	n->rows = rows;
 	for (i = 0; i < 2 && n->sides; i++)
 		want_content(n, plan, (enum join_side)i);
@@ -86,6 +90,9 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct flow_time
 void
 notes_release(struct notes *n)
 {
+	if (n->alike)
+		alike_store_release(n->alike);
+	free(n->alike);
 	pick_free(n->is[0]);
 	pick_free(n->is[1]);
 	free(n->leaf);
@@ -108,17 +115,48 @@ notes_add_value(struct buf *b, const struct json_doc *d, uint32_t t)
 
 /* ---- making ------------------------------------------------------------------------------ */
 
+#define ON(side) (1 << (side))
+
+/* On which sides a line is by the conditions. */
+static inline int
+sides_by(const struct notes *n, const struct json_doc *d, const uint32_t *at)
+{
+	bool left = n->is[SIDE_LEFT] && pick_is(n->is[SIDE_LEFT], d, at);
+	bool right = n->is[SIDE_RIGHT] && pick_is(n->is[SIDE_RIGHT], d, at);
+
+	return ((n->is[SIDE_LEFT] ? left : !right) ? ON(SIDE_LEFT) : 0) |
+		((n->is[SIDE_RIGHT] ? right : n->is[SIDE_LEFT] && !left) ? ON(SIDE_RIGHT) : 0);
+}
+
+/* The tokens of the wanted members, and the sides. False: it is no object. */
+static inline bool
+look(const struct notes *n, struct alike *a, const struct json_doc *d, struct note *note)
+{
+	const struct likeness *like = d->flags ? NULL : alike_find(a, d);
+	int on;
+
+	if (__builtin_expect(like != NULL, 1)) {
+		memcpy(note->at, like->at, n->wants.n * sizeof(*note->at));
+		on = like->chosen;
+	} else {
+		if (!pick_look(&n->wants, d, note->at))
+			return false;
+		on = sides_by(n, d, note->at);
+		if (!d->flags)
+			alike_learn(a, d, note->at, on);
+	}
+	note->on[SIDE_LEFT] = on & ON(SIDE_LEFT);
+	note->on[SIDE_RIGHT] = on & ON(SIDE_RIGHT);
+	return true;
+}
+
 /* A note of no key tells that its line is of no side. */
 static inline bool
 tell(const struct notes *n, const struct json_doc *d, struct note *note)
 {
-	bool left = n->is[SIDE_LEFT] && pick_is(n->is[SIDE_LEFT], d, note->at);
-	bool right = n->is[SIDE_RIGHT] && pick_is(n->is[SIDE_RIGHT], d, note->at);
 	struct slice key;
 	uint32_t at;
 
-	note->on[SIDE_LEFT] = n->is[SIDE_LEFT] ? left : !right;
-	note->on[SIDE_RIGHT] = n->is[SIDE_RIGHT] ? right : n->is[SIDE_LEFT] && !left;
 	note->key_n = 0;
 	if (!note->on[SIDE_LEFT] && !note->on[SIDE_RIGHT])
 		return true;
@@ -310,8 +348,8 @@ notes_run(const struct notes *n, const struct block *b, size_t line)
 
 /* Of a line that may not be valid nothing is told. */
 static inline void
-note_line(const struct notes *n, const struct json_scan *s, size_t i, struct time_memo *memo,
-	struct buf *b, struct buf *others)
+note_line(const struct notes *n, struct alike *a, const struct json_scan *s, size_t i,
+	struct time_memo *memo, struct buf *b, struct buf *others)
 {
 	const struct json_line *l = s->line + i;
 	struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok,
@@ -322,7 +360,7 @@ note_line(const struct notes *n, const struct json_scan *s, size_t i, struct tim
 	note->told = false;
 	note->text_at = note->run = 0;
 	note->behind = (uint32_t)(s->nlines - 1 - i);
-	if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !pick_look(&n->wants, &d, note->at))
+	if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !look(n, a, &d, note))
 		return;
 	if (n->time >= 0)
 		tell_time(n, &d, note, memo);
@@ -337,21 +375,24 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 	struct time_memo memo = {.known = false};
 	struct making making = {.run = {.n = 0}};
 	struct buf others = {0};
+	struct alike *a;
 	size_t i;
 
 	buf_reset(b);
 	if (n->key[0] < 0 || !s->nlines || s->lazy)
 		return;
+	a = alike_take(n->alike);
 	buf_reserve(b, s->nlines * n->bytes);
 	b->n = s->nlines * n->bytes;
 	for (i = 0; i < s->nlines; i++) {
-		note_line(n, s, i, &memo, b, &others);
+		note_line(n, a, s, i, &memo, b, &others);
 		if (n->runs)
 			go_on(n, b, &making, i);
 	}
 	if (n->runs)
 		end_run(n, b, &making);
 	buf_release(&others);
+	alike_give(n->alike, a);
 }
 
 static inline const struct note *

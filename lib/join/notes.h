@@ -14,7 +14,7 @@
 #ifndef SK_JOIN_NOTES_H
 #define SK_JOIN_NOTES_H
 
-#include "expr/pick.h"
+#include "expr/alike.h"
 #include "join/item.h"
 #include "join/plan.h"
 
@@ -46,6 +46,7 @@ struct note_run {
 struct notes {
 	struct pick_wants wants;
 	struct pick *is[2];     /* by side: the condition, or NULL */
+	struct alike_store *alike;
 	int key[2];             /* the wanted member that is the key, or -1: there are no notes */
 	int *leaf;              /* of the outline: the wanted member that it is, or -1 */
 	int *member[2];         /* by side: what the content is made of, */
