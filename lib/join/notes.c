@@ -318,19 +318,25 @@ add_to_run(struct making *m, const struct note *note, size_t line)
 		run->least_us = note->us;
 }
 
-/* No difference overflows: instants are of ten thousand years. */
+/* The items of a run follow one another: so what a line ends goes before the text of the line.
+ * No difference overflows: instants are of ten thousand years. */
+static inline void
+make_way(const struct notes *n, struct buf *b, struct making *m, const struct note *note)
+{
+	if (m->run.n && (!note->told || note->us == TIME_NONE ||
+			m->run.newest_us - note->us > n->delay_us))
+		end_run(n, b, m);
+}
+
 static inline void
 go_on(const struct notes *n, struct buf *b, struct making *m, size_t line)
 {
 	const struct note *note = (const struct note *)(const void *)(b->p + line * n->bytes);
-	bool goes_on = is_of_run(note);
 
-	if (m->run.n && (!goes_on || m->run.newest_us - note->us > n->delay_us)) {
-		end_run(n, b, m);
-		note = (const struct note *)(const void *)(b->p + line * n->bytes);
-	}
-	if (goes_on)
+	if (is_of_run(note))
 		add_to_run(m, note, line);
+	else
+		end_run(n, b, m);
 }
 
 const struct note_run *
@@ -349,7 +355,7 @@ notes_run(const struct notes *n, const struct block *b, size_t line)
 /* Of a line that may not be valid nothing is told. */
 static inline void
 note_line(const struct notes *n, struct alike *a, const struct json_scan *s, size_t i,
-	struct time_memo *memo, struct buf *b, struct buf *others)
+	struct time_memo *memo, struct making *m, struct buf *b, struct buf *others)
 {
 	const struct json_line *l = s->line + i;
 	struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok,
@@ -365,6 +371,8 @@ note_line(const struct notes *n, struct alike *a, const struct json_scan *s, siz
 	if (n->time >= 0)
 		tell_time(n, &d, note, memo);
 	note->told = tell(n, &d, note);
+	if (n->runs)
+		make_way(n, b, m, note);
 	if (l->end - l->start < LONG_LINE)
 		tell_text(n, &d, i * n->bytes, b, others);
 }
@@ -385,7 +393,7 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 	buf_reserve(b, s->nlines * n->bytes);
 	b->n = s->nlines * n->bytes;
 	for (i = 0; i < s->nlines; i++) {
-		note_line(n, a, s, i, &memo, b, &others);
+		note_line(n, a, s, i, &memo, &making, b, &others);
 		if (n->runs)
 			go_on(n, b, &making, i);
 	}
