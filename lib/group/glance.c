@@ -18,7 +18,6 @@
 #define AT_ONCE 32       /* keys that are hashed together */
 #define SLOTS 16         /* records ahead: where they lie is brought near; */
 #define VALUES 8         /* what lies there */
-#define SOON 3           /* lines ahead of the one that is looked at */
 
 struct notes_head {
 	uint64_t assigned;  /* of the groups, when the keys were hashed */
@@ -243,20 +242,6 @@ note_line(const struct glance *g, struct alike *a, const struct json_scan *s, si
 	note->object = object;
 }
 
-/* A line that comes soon, and its first tokens. */
-static inline void
-bring_near(const struct json_scan *s, size_t i)
-{
-	const struct json_line *l = s->line + (i < s->nlines ? i : 0);
-
-	__builtin_prefetch(s->pos + l->tok);
-	__builtin_prefetch(s->pos + l->tok + 16);
-	__builtin_prefetch(s->first + l->tok);
-	__builtin_prefetch(s->p + l->start);
-	__builtin_prefetch(s->p + l->start + 64);
-	__builtin_prefetch(s->p + l->start + 128);
-}
-
 /* Lines from i on, of which there are n, a few. Where nothing is told the hash doesn't matter. */
 static void
 note_lines(const struct glance *g, struct alike *a, const struct json_scan *s, size_t i, size_t n,
@@ -269,7 +254,6 @@ note_lines(const struct glance *g, struct alike *a, const struct json_scan *s, s
 
 	for (k = 0; k < n; k++) {
 		buf_reserve(notes, 2 * FORM_WIDE);
-		bring_near(s, i + k + SOON);
 		note_line(g, a, s, i + k, notes, at + k * sizeof(*note));
 	}
 	note = (const struct glance_note *)(const void *)(notes->p + at);

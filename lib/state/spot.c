@@ -118,10 +118,10 @@ prefetch_value(const char *p)
 	__builtin_prefetch(p + 192, 1);
 }
 
-/* The slot among the first four that begins so, or the last that was looked at: one word of a
- * key is enough where it is looked at again. */
+/* The slot among the first four that begins so, *there all ones, or another one, and zeros: one
+ * word of a key is enough where it is looked at again. */
 static inline char *
-guess(const struct parts *t, struct key128 key, size_t entry, bool *there)
+guess(const struct parts *t, struct key128 key, size_t entry, uintptr_t *there)
 {
 	const struct part *p = &t->part[part_of(key)];
 	size_t home = part_home(p, key), i;
@@ -129,7 +129,7 @@ guess(const struct parts *t, struct key128 key, size_t entry, bool *there)
 	char *slot;
 	uint64_t word;
 
-	*there = false;
+	*there = 0;
 	if (__builtin_expect(p->slots < 4, 0))
 		return t->zero_slot;
 	home -= home + 4 > p->slots ? home + 4 - p->slots : 0;
@@ -139,7 +139,7 @@ guess(const struct parts *t, struct key128 key, size_t entry, bool *there)
 		memcpy(&word, slot + i * entry + offsetof(struct key128, lo), sizeof(word));
 		is |= (unsigned)(word == key.lo) << i;
 	}
-	*there = is;
+	*there = -(uintptr_t)(is != 0);
 	return slot + (unsigned)__builtin_ctz(is | 1u << 4) % 4 * entry;
 }
 
@@ -149,7 +149,7 @@ state_near_all(const struct state *s, uint32_t task, const struct key128 *key, s
 {
 	struct task *t = task_of(s, task);
 	size_t i, entry = s->entry;
-	bool there;
+	uintptr_t there, value;
 	char *slot;
 
 	near->task = t;
@@ -162,6 +162,7 @@ state_near_all(const struct state *s, uint32_t task, const struct key128 *key, s
 	for (i = 0; i < n; i++) {
 		slot = guess(&t->parts, key[i], entry, &there);
 		near->slot[i] = slot;
-		prefetch_value(there ? (const char *)held_of(slot) : slot);
+		value = (uintptr_t)held_of(slot);
+		prefetch_value((const char *)((value & there) | ((uintptr_t)slot & ~there)));
 	}
 }
