@@ -366,6 +366,36 @@ emit_begin(struct emit *e, unsigned outlet, const struct record *parent)
 }
 
 struct buf *
+emit_many_begin(struct emit *e, unsigned outlet)
+{
+	const struct outlet *to = flow_outlet_at(e->flow, outlet);
+	struct port_out *o;
+
+	if (to->template || to->side)
+		return NULL;
+	emit_record_begin(e);
+	o = touch(e, to->port);
+	if (o->envelope || o->tells)
+		return NULL;
+	end_run(o);
+	e->now = o;
+	e->now_at = o->own.n;
+	return &o->own;
+}
+
+void
+emit_many_end(struct emit *e, size_t lines)
+{
+	struct port_out *o = e->now;
+
+	if (o->own.n > e->now_at)
+		add_piece(o, NULL, e->now_at, o->own.n - e->now_at);
+	o->records += lines;
+	e->now = NULL;
+	emit_record_begin(e);
+}
+
+struct buf *
 emit_begin_made(struct emit *e, unsigned outlet, int64_t time_us)
 {
 	static const struct meta none = {.offset = -1, .ts_ms = TIME_NONE,

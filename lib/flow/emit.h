@@ -27,7 +27,15 @@ void emit_same(struct emit *, unsigned outlet, const struct record *);
 struct buf *emit_begin(struct emit *, unsigned outlet, const struct record *parent);
 void emit_end(struct emit *);
 
-/* The same for a record that no other is the parent of, at an instant of event time. */
+/*
+ * Of operator.noted: the buf into which lines for an outlet may go one behind the other, each with
+ * its line feed, without being told of one by one; NULL: they have to be emitted. Nothing else is
+ * emitted before the end, of which so many of the lines are.
+ */
+struct buf *emit_many_begin(struct emit *, unsigned outlet);
+void emit_many_end(struct emit *, size_t lines);
+
+/* The same as emit_begin for a record that no other is the parent of, at an instant of event time. */
 struct buf *emit_begin_made(struct emit *, unsigned outlet, int64_t time_us);
 
 /* The same for an outlet that is a template: name fills its "{}". The caller has checked the

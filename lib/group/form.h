@@ -1,6 +1,6 @@
 /*
- * form: how the fields of objects that are picked (expr/pick.h) are written as a group has them,
- * piece by piece: bytes that are always the same, and behind them, most times, the text of a
+ * form: how objects that are picked (expr/pick.h) are written as a group has them, as fields or
+ * as members, piece by piece: bytes that are always the same, and behind them, most times, the text of a
  * member. All objects of a filter have as many pieces, so which of them it is is nothing that a
  * branch has to learn; some pieces are nothing.
  */
@@ -20,7 +20,8 @@ struct form_piece {
 	char bytes[FORM_WIDE];
 	uint32_t n;
 	uint32_t want, is_text; /* the member's text counts: all bits are set, or none is */
-	int32_t size_at;        /* where its size is to be written, from here on */
+	int32_t size_at;        /* where its size is to be written, from here on; of members, where
+				   it is written over */
 	uint32_t truth_at;      /* the bit that says whether it is true */
 };
 
@@ -30,8 +31,11 @@ struct form {
 };
 
 /* The forms of all objects, the caller's to free, and how many pieces each of them has. 0: they
- * have none: a part would be empty, or of too many pieces. */
-uint32_t forms_make(const struct pick *, struct form **);
+ * have none: a part would be empty, or of too many pieces. members: as those, not as fields. */
+uint32_t forms_make(const struct pick *, bool members, struct form **);
+
+/* Append a field, or a member, with that text. */
+void form_add(struct buf *, bool members, const struct pick_member *, struct slice text);
 
 static inline bool
 form_is_true(struct slice text)

@@ -56,7 +56,6 @@ init_parts(struct glance *g, const struct plan *plan)
 		return;
 	}
 	g->names = mem_array(pick_objects(g->pick) + 1, sizeof(*g->names));
-	g->npieces = forms_make(g->pick, &g->form);
 	for (i = 0; i < pick_objects(g->pick); i++)
 		for (k = 0; k < pick_object(g->pick, i)->n; k++)
 			g->names[i] |= UINT64_C(1) << pick_object(g->pick, i)->member[k].name_at;
@@ -81,6 +80,10 @@ glance_init(struct glance *g, const struct plan *plan, const struct groups *grou
 	if (g->sees_keys && plan->expr[PLAN_PART] && !plan->expr[PLAN_WHEN] &&
 		plan->merge <= MERGE_DEEP)
 		init_parts(g, plan);
+	if (g->pick) {
+		g->members = plan_is_simple(plan) && (!plan->nrequired || g->required);
+		g->npieces = forms_make(g->pick, g->members, &g->form);
+	}
 	g->spare = mem_zalloc(GLANCE_SPARE * sizeof(*g->spare));
 }
 
@@ -150,7 +153,7 @@ add_fields(const struct glance *g, const struct json_doc *d, const uint32_t *at,
 			json_plain_text(d, at[m->want]);
 		if (!text.n || text.n > PART_MOST)
 			break;
-		field_add(notes, m->name, m->plain, text);
+		form_add(notes, g->members, m, text);
 		*truths |= (uint64_t)form_is_true(text) << m->name_at;
 	}
 	n = notes->n - from;
@@ -323,7 +326,11 @@ glance_add(const struct glance *g, struct group *group, const struct glance_note
 {
 	if (!glance_fits(g, &group->h, note))
 		return 0;
-	buf_add_slice(&group->bytes, glance_part(note, r->block));
+	if (g->members)
+		group_add_fields(&group->bytes, glance_part(note, r->block));
+	else
+		buf_add_slice(&group->bytes, glance_part(note, r->block));
+	group->h.e.kind = WHOLE_FIELDS;
 	if (group_check_size(group, group->bytes.n, why) < 0)
 		return -1;
 	glance_count(g, &group->h, note);

@@ -41,6 +41,7 @@ struct glance {
 	uint64_t *names;            /* of each object, a bit each */
 	struct form *form;          /* of each object */
 	uint32_t npieces;           /* of each form; 0: there are none */
+	bool members;               /* parts are noted as WHOLE_MEMBERS has them */
 	uint64_t required;          /* by --require, as bits; 0: it is not told by them */
 	_Atomic(struct alike *) *spare;
 };
@@ -58,7 +59,7 @@ bool glance_notes(const struct glance *, const struct buf *notes, struct glance_
 const struct glance_note *glance_note(const struct glance *, const struct record *,
 	struct key128 *key);
 
-/* The key's text, and the noted object as fields of a group. */
+/* The key's text, and the noted object as fields of a group, or as members. */
 static inline struct slice
 glance_key(const struct glance_note *note, const struct block *b)
 {
@@ -83,7 +84,6 @@ glance_count(const struct glance *g, struct group_head *h, const struct glance_n
 {
 	h->names |= g->names[note->object];
 	h->truths |= note->truths;
-	h->e.kind = WHOLE_FIELDS;
 	h->count++;
 }
 

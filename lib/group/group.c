@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "expr/extend.h"
+#include "json/reach.h"
 
 void
 group_begin(struct group *g, struct slice key)
@@ -19,9 +20,18 @@ group_begin(struct group *g, struct slice key)
 void
 group_load(struct group *g, struct slice kept)
 {
+	struct slice whole;
+
 	g->h = group_head_of(kept);
+	whole = group_whole_of(kept, g->h.e.key_n);
 	buf_reset(&g->bytes);
-	buf_add_slice(&g->bytes, kept);
+	if (g->h.e.kind != WHOLE_MEMBERS) {
+		buf_add_slice(&g->bytes, kept);
+		return;
+	}
+	buf_add(&g->bytes, kept.p, kept.n - whole.n);
+	group_add_fields(&g->bytes, whole);
+	g->h.e.kind = WHOLE_FIELDS;
 }
 
 struct slice
@@ -90,15 +100,27 @@ add_field(struct buf *b, const struct pieces *pieces, const struct stored_field 
 }
 
 void
-group_add_members(struct buf *b, struct slice fields)
+group_add_fields(struct buf *b, struct slice members)
 {
-	struct stored_field f;
+	const char *p = members.p, *end = p + members.n;
+	struct buf decoded = {0};
+	struct slice name, value;
+	bool plain;
 
-	while (field_step(&fields, &f)) {
-		if (b->p[b->n - 1] != '{')
-			buf_addc(b, ',');
-		add_short(b, &f);
+	while (p < end) {
+		name = json_value_at(p + 1, end);
+		value = json_value_at(name.p + name.n + 1, end);
+		p = value.p + value.n;
+		name = slice_of(name.p + 1, name.n - 2);
+		plain = !memchr(name.p, '\\', name.n);
+		if (!plain) {
+			buf_reset(&decoded);
+			json_unescape(&decoded, name);
+			name = buf_slice(&decoded);
+		}
+		field_add(b, name, plain, value);
 	}
+	buf_release(&decoded);
 }
 
 /* The fields as an object, but for _aggregate where that is to be added; its bracket is left
@@ -139,6 +161,7 @@ add_whole(struct buf *b, const struct group *g, struct failure *why)
 	case WHOLE_LIST:
 		return group_add_list(b, g, why);
 	case WHOLE_TEXT:
+	case WHOLE_MEMBERS: /* of kept bytes alone */
 		buf_add_slice(b, group_whole(g));
 		break;
 	}

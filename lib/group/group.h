@@ -175,12 +175,16 @@ bool group_whole_number(const struct value *, uint64_t *n);
 int group_add_json(struct group_work *, struct buf *, const struct group *, const char *by,
 	struct failure *why);
 
-/* Append fields, none of which has pieces, as members of an object that is open. */
-void group_add_members(struct buf *, struct slice fields);
+/* Append members, as WHOLE_MEMBERS has them, as fields. */
+void group_add_fields(struct buf *, struct slice members);
 
 /* ---- between the files of the room ------------------------------------------------- */
 
-enum whole_kind { WHOLE_NONE, WHOLE_FIELDS, WHOLE_LIST, WHOLE_TEXT };
+enum whole_kind {
+	WHOLE_NONE, WHOLE_FIELDS, WHOLE_LIST, WHOLE_TEXT,
+	WHOLE_MEMBERS, /* as JSON, a comma before each: of kept bytes alone, where nothing but picked
+			  parts went in; group_load makes fields of them */
+};
 
 struct stored_field {
 	struct slice name;  /* decoded */

@@ -9,7 +9,7 @@ intake_init(struct intake *a, const struct plan *plan, struct groups *groups, co
 {
 	*a = (struct intake){.plan = plan, .groups = groups, .late_outlet = late_outlet};
 	rules_init(&a->rules, plan, groups, stage);
-	a->is_quick = quick_is_fit(plan, &a->rules.glance);
+	a->is_quick = a->rules.glance.members;
 	a->quick = (struct quick){&a->rules.glance, groups, groups_state(groups),
 		plan->size};
 }

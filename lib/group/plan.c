@@ -170,6 +170,13 @@ plan_read(struct plan *p, const struct plan_around *around, struct failure *why)
 	return 0;
 }
 
+bool
+plan_is_simple(const struct plan *p)
+{
+	return !p->timed && !p->groups.sorted && !p->groups.closed && !p->meta &&
+		!p->expr[PLAN_WHEN] && !p->expr[PLAN_SIZE];
+}
+
 void
 plan_release(struct plan *p)
 {

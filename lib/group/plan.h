@@ -40,6 +40,10 @@ struct plan_around {
 	bool dead_letter, state, late; /* --dead-letter, --state, --late are given */
 };
 
+/* Does nothing but the parts themselves complete a group: no time, no order of keys, no
+ * expression, and nothing is remembered of it? */
+bool plan_is_simple(const struct plan *);
+
 /* Check and read what was given. -1: EXIT_USAGE. */
 int plan_read(struct plan *, const struct plan_around *, struct failure *why);
 void plan_release(struct plan *);

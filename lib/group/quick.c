@@ -10,19 +10,10 @@ struct part {
 	const struct block *block;
 	const struct record *record;
 	const struct noted *noted;
+	struct buf *many;     /* of a block, where lines may go one behind the other, or NULL */
 };
 
 enum became { LONG_WAY, HELD, OUTPUT, FAILED = -1 };
-
-bool
-quick_is_fit(const struct plan *plan, const struct glance *g)
-{
-	const struct groups_options *o = &plan->groups;
-
-	return g->pick && !plan->timed && !o->sorted && !o->closed && !plan->meta &&
-		!plan->expr[PLAN_WHEN] && !plan->expr[PLAN_SIZE] &&
-		(!plan->nrequired || g->required);
-}
 
 static inline bool
 is_complete(const struct quick *q, uint64_t truths, uint64_t count, uint64_t size)
@@ -58,39 +49,55 @@ begin(const struct quick *q, const struct part *p, struct state_spot *spot, stru
 	made = h->made;
 	group_head_init(h, p->note->key_n);
 	h->made = made;
+	h->e.kind = WHOLE_MEMBERS;
 	count(q, p, h);
-	/* The fields stand behind the key there too. */
+	/* The members stand behind the key there too. */
 	copy_short((char *)(h + 1), glance_key(p->note, p->block).p, n);
 	return HELD;
 }
 
+/* Append the group and its last part as an object. */
 static void
-write_group(struct emit *e, const struct record *r, struct slice kept, struct slice part)
+add_group(struct buf *b, struct slice kept, struct slice part)
 {
-	struct buf *b = emit_begin(e, 0, r);
+	struct slice whole = group_whole_of(kept, group_head_at(kept)->e.key_n);
+	size_t n = whole.n + part.n;
+	char *p;
 
-	buf_reserve(b, kept.n + part.n);
-	buf_addc(b, '{');
-	group_add_members(b, group_whole_of(kept, group_head_at(kept)->e.key_n));
-	group_add_members(b, part);
-	buf_addc(b, '}');
-	emit_end(e);
+	buf_reserve(b, n + 3);
+	p = b->p + b->n;
+	copy_short(p, whole.p, whole.n);
+	copy_short(p + whole.n, part.p, part.n);
+	/* In the place of the first comma. */
+	n += !n;
+	p[0] = '{';
+	p[n] = '}';
+	b->n += n + 1;
 }
 
 static enum became
 finish(const struct quick *q, const struct part *p, struct state_spot *spot, struct emit *e,
 	struct failure *why)
 {
-	struct slice fields = glance_part(p->note, p->block);
+	struct slice part = glance_part(p->note, p->block);
 	struct record r;
+	size_t was;
 
-	if (p->record) {
-		write_group(e, p->record, spot->value, fields);
-	} else {
+	if (p->many) {
+		was = p->many->n;
+		add_group(p->many, spot->value, part);
+		buf_addc(p->many, '\n');
+		if (groups_finished(q->groups, spot, why) == 0)
+			return OUTPUT;
+		p->many->n = was;
+		return FAILED;
+	}
+	if (!p->record) {
 		r = noted_record(p->noted);
 		emit_record(e, &r);
-		write_group(e, &r, spot->value, fields);
 	}
+	add_group(emit_begin(e, 0, p->record ? p->record : &r), spot->value, part);
+	emit_end(e);
 	return groups_finished(q->groups, spot, why) < 0 ? FAILED : OUTPUT;
 }
 
@@ -102,7 +109,7 @@ take_more(const struct quick *q, const struct part *p, struct state_spot *spot, 
 	const struct group_head *h = group_head_at(spot->value);
 	int rc;
 
-	if (h->e.is != ENTRY_OPEN || !glance_fits(q->glance, h, p->note) || h->spilled ||
+	if (h->e.is != ENTRY_OPEN || h->e.kind != WHOLE_MEMBERS || !glance_fits(q->glance, h, p->note) ||
 		spot->value.n + p->note->part_n > GROUP_MAX)
 		return LONG_WAY;
 	if (is_complete(q, h->truths | p->note->truths, h->count + 1, h->size))
@@ -170,35 +177,51 @@ bring_near(const struct quick *q, const struct glance_notes *all, size_t i,
 		state_near_all(q->state, 0, all->key + i, some(all, i), near);
 }
 
-int
-quick_take_all(const struct quick *q, struct noted *noted, struct emit *e, struct failure *why)
+/* Records from noted->i on, one by one: what the first one became that has to go the long way. */
+static enum became
+take_all(const struct quick *q, struct noted *noted, const struct glance_notes *all,
+	struct buf *many, struct emit *e, struct failure *why)
 {
+	struct part p = {.block = noted->block, .noted = noted, .many = many};
 	struct state_near near[2];
-	struct part p = {.block = noted->block, .noted = noted};
-	struct glance_notes all;
 	enum became rc = HELD;
 	size_t i = noted->i, k, n;
 	unsigned turn = 0;
 
-	if (!glance_notes(q->glance, &noted->block->notes, &all))
-		return 0;
-	prefetch(q, &all, i);
-	prefetch(q, &all, i + AT_ONCE);
-	bring_near(q, &all, i, &near[0]);
-	for (; (n = some(&all, i)); i += n, turn ^= 1) {
-		prefetch(q, &all, i + 2 * AT_ONCE);
-		bring_near(q, &all, i + AT_ONCE, &near[turn ^ 1]);
+	prefetch(q, all, i);
+	prefetch(q, all, i + AT_ONCE);
+	bring_near(q, all, i, &near[0]);
+	for (; (n = some(all, i)); i += n, turn ^= 1) {
+		prefetch(q, all, i + 2 * AT_ONCE);
+		bring_near(q, all, i + AT_ONCE, &near[turn ^ 1]);
 		for (k = 0; k < n; k++, noted->i++) {
-			p.note = &all.note[i + k];
-			p.hash = all.key[i + k];
+			p.note = &all->note[i + k];
+			p.hash = all->key[i + k];
 			if (!is_known(noted->scan, i + k, p.note))
-				return 0;
+				return LONG_WAY;
 			rc = take(q, &p, &near[turn], k, e, why);
 			if (rc != HELD && rc != OUTPUT)
-				return rc == FAILED ? -1 : 0;
+				return rc;
 			noted->held += rc == HELD;
 			noted->output += rc == OUTPUT;
 		}
 	}
-	return 0;
+	return rc;
+}
+
+int
+quick_take_all(const struct quick *q, struct noted *noted, struct emit *e, struct failure *why)
+{
+	struct glance_notes all;
+	struct buf *many;
+	enum became rc;
+	uint64_t had = noted->output;
+
+	if (!glance_notes(q->glance, &noted->block->notes, &all))
+		return 0;
+	many = emit_many_begin(e, 0);
+	rc = take_all(q, noted, &all, many, e, why);
+	if (many)
+		emit_many_end(e, noted->output - had);
+	return rc == FAILED ? -1 : 0;
 }

@@ -9,15 +9,13 @@
 #include "flow/emit.h"
 #include "group/rules.h"
 
-/* All of it is borrowed. */
+/* All of it is borrowed. For a glance that notes members. */
 struct quick {
 	const struct glance *glance;
 	struct groups *groups;
 	struct state *state; /* of these */
 	uint64_t size; /* of every group, or 0 */
 };
-
-bool quick_is_fit(const struct plan *, const struct glance *);
 
 /* The record in hand: 1; 0: nothing was done, the long way has to be gone; -1. */
 int quick_take(const struct quick *, const struct rules *, struct emit *, struct failure *why);
