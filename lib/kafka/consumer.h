@@ -1,7 +1,8 @@
 /*
- * What the files of a consumer share; nobody else includes it. consume.c reads, and is a
- * member of the group; bounds.c knows where partitions begin and end; lanes.c merges them
- * by time; headless.c looks behind a message.
+ * What the files of a consumer share; nobody else includes it. consume_open.c begins, and takes
+ * what the group shares out; consume.c reads; commit.c commits; keeper.c stands in for a reader
+ * that is away; bounds.c knows where partitions begin and end; lanes.c merges them by time;
+ * headless.c looks behind a message.
  */
 #ifndef SK_KAFKA_CONSUMER_H
 #define SK_KAFKA_CONSUMER_H
@@ -118,6 +119,19 @@ bool consumer_is_headless(const rd_kafka_message_t *, const rd_kafka_message_t *
 /* An event that is no message. -1: it ends the read. */
 int consumer_event(struct kafka_consumer *, const rd_kafka_message_t *,
 	struct failure *why);
+
+/* Commit what is done of all that is ours. */
+int consumer_commit_done(struct kafka_consumer *, struct failure *why);
+
+/* Let the keeper begin, and end. */
+int consumer_keep(struct kafka_consumer *, struct failure *why);
+void consumer_keep_no_more(struct kafka_consumer *);
+/* What came to it goes. */
+void consumer_drop_stash(struct kafka_consumer *);
+/* Stop, or resume, the fetching of all partitions. */
+rd_kafka_resp_err_t consumer_pause_all(struct kafka_consumer *, bool pause);
+/* The batch that is out is done with. */
+void consumer_let_go(struct kafka_consumer *);
 
 /* Part the queues of partitions that are about to be taken; before rd_kafka_assign. */
 void lanes_open(struct kafka_consumer *, const rd_kafka_topic_partition_list_t *);
