@@ -1,6 +1,7 @@
 /*
- * What the files of a producer share; nobody else includes it. produce.c sends, many.c several
- * at a time, twin.c by two clients; transact.c commits what was sent, or makes it void.
+ * What the files of a producer share; nobody else includes it. produce_open.c begins, and knows
+ * topics; produce.c sends, many.c several at a time, twin.c by two clients; transact.c commits
+ * what was sent, or makes it void.
  */
 #ifndef SK_KAFKA_PRODUCER_H
 #define SK_KAFKA_PRODUCER_H
@@ -45,6 +46,13 @@ struct kafka_producer *producer_open(const struct kafka_config *, const struct k
 /* The number of partitions; -1: why. */
 int producer_partitions(struct kafka_client *, rd_kafka_topic_t *, int wait_ms,
 	struct failure *why);
+
+/* max.message.bytes of a topic, or a broker's default where we may not ask. */
+uint32_t producer_topic_limit(rd_kafka_t *, const char *name);
+void producer_topic_free(struct kafka_topic *);
+
+/* A record's delivery report. */
+void producer_on_delivery(rd_kafka_t *, const rd_kafka_message_t *, void *);
 
 /* There is no room in the queue: have a twin from now on, if that may help. 1: what is sent next
  * may go to it; 0: none, wait for room; -1: the producer is dead. */
