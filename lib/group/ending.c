@@ -80,6 +80,9 @@ groups_finish_all(struct groups *groups, struct rules *r, struct group *g, struc
 		left = plan->stays ? 0 : groups_open(groups);
 		return account(groups_evicted(groups), left, why);
 	}
+	/* What nobody will see or hear of needs no order. */
+	if (plan->at_end == OUTCOME_DROP && !state_is_kept(groups_state(groups)))
+		return groups_leave(groups, why);
 	groups_all_due(groups);
 	for (i = 0; i < groups_ntasks(groups); i++)
 		if (groups_finish_due(groups, r, g, groups_task(groups, i), INT64_MAX, true, e,

@@ -62,6 +62,12 @@ state_on_evict(struct state *s, int (*evicted)(void *, uint32_t, struct key128, 
 	s->evicted_arg = arg;
 }
 
+bool
+state_is_kept(const struct state *s)
+{
+	return s->durable;
+}
+
 uint64_t
 state_keys(const struct state *s)
 {

@@ -138,6 +138,7 @@ void state_on_evict(struct state *, int (*evicted)(void *arg, uint32_t task, str
 /* Bring near what a call with this key will look at: worth it some dozen keys ahead. */
 void state_prefetch(const struct state *, uint32_t task, struct key128);
 
+bool state_is_kept(const struct state *);  /* it has a folder, and is there for another run */
 uint64_t state_keys(const struct state *); /* what expired and is not swept yet is counted */
 uint64_t state_memory(const struct state *); /* bytes: tables, values, buffers */
 

@@ -111,7 +111,7 @@ value_forget(struct state *s, char *slot)
 	struct held *h = held_of(slot), **first;
 	uint64_t bytes = held_bytes(h->cap);
 
-	if (bytes / 16 < SPARES_OF && s->spares.n < SPARES) {
+	if (bytes / 16 < SPARES_OF && s->spares.n + 1 <= SPARES) {
 		first = &s->spares.first[bytes / 16];
 		memcpy(h->p, first, sizeof(h));
 		*first = h;
