@@ -51,18 +51,17 @@ form_put_plain(char *to, const struct json_doc *d, uint32_t t, unsigned *odd)
 	const char *p = d->base + d->pos[t];
 	uint32_t n = d->pos[t + 1] - d->pos[t];
 
+	*odd |= (unsigned)(n > FORM_WIDE) | (unsigned)((*p | 0x20) == '{') |
+		(unsigned)((unsigned char)p[n - 1] <= ' ') | (unsigned)json_has_del(p, n & 63);
 	memcpy(to, p, FORM_WIDE);
-	*odd |= (unsigned)(n > FORM_WIDE) | (unsigned)json_opens(d, t) |
-		(unsigned)((unsigned char)p[n - 1] <= ' ') |
-		(unsigned)json_is_odd_within(p, n & 63);
 	return n;
 }
 
-/* The fields of an object go to a place where there is FORM_ROOM. Returns their bytes; 0: not
- * all of them are short and plain. */
+/* An object goes to a place where there is FORM_ROOM. Returns its bytes; 0: not all of its texts
+ * are there, short and plain. */
 static inline uint32_t
-form_put(const struct form *f, uint32_t npieces, const struct json_doc *d, const uint32_t *at,
-	char *to, uint64_t *truths)
+form_put(const struct form *f, uint32_t npieces, bool members, const struct json_doc *d,
+	const uint32_t *at, char *to, uint64_t *truths)
 {
 	const struct form_piece *p = f->piece, *end = p + npieces;
 	uint64_t true_ones = f->truths;
@@ -78,13 +77,12 @@ form_put(const struct form *f, uint32_t npieces, const struct json_doc *d, const
 		n = form_put_plain(to, d, at[p->want], &odd) & p->is_text;
 		true_ones |= (uint64_t)((p->is_text & 1) & (*to != 'n') & (*to != 'f')) <<
 			p->truth_at;
-		memcpy(to - p->n + p->size_at, &n, sizeof(n));
+		if (!members)
+			memcpy(to - p->n + p->size_at, &n, sizeof(n));
 		to += n;
-		if (__builtin_expect(odd, 0))
-			return 0;
 	}
 	*truths = true_ones;
-	return (uint32_t)(to - from);
+	return odd ? 0 : (uint32_t)(to - from);
 }
 
 #endif

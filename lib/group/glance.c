@@ -183,71 +183,108 @@ look(const struct glance *g, struct alike *a, const struct json_doc *d, const ui
 	return true;
 }
 
-/* The key's text goes behind the notes, where FORM_WIDE bytes fit. 0: it is not told. */
-static inline uint32_t
+/* The key's text goes behind the notes. 0: it is not told. */
+static uint32_t
 note_key(const struct json_doc *d, uint32_t t, struct buf *notes)
 {
-	unsigned odd = d->flags | (d->first[t] != '"');
-	struct slice key;
-	uint32_t n;
+	struct slice key = json_plain_text(d, t);
 
-	if (notes->n > NOTES_MOST)
+	if (!json_plain_is_canonical(key) || notes->n > NOTES_MOST)
 		return 0;
-	n = form_put_plain(notes->p + notes->n, d, t, &odd);
-	if (__builtin_expect(!odd, 1))
-		return n;
-	key = json_plain_text(d, t);
-	if (!json_plain_is_canonical(key))
-		return 0;
-	buf_reserve(notes, key.n);
-	copy_short(notes->p + notes->n, key.p, key.n);
+	buf_add_slice(notes, key);
 	return (uint32_t)key.n;
 }
 
-/* All but the hash of its key. The texts go behind the notes; the note, written word by word, to
- * a place among them. */
-static inline void
-note_line(const struct glance *g, struct alike *a, const struct json_scan *s, size_t i,
-	struct buf *notes, size_t note_at)
+/* All but the hash of a line's key; the texts go behind the notes. */
+static void
+note_line(const struct glance *g, struct alike *a, const struct json_doc *d,
+	struct glance_note *note, struct buf *notes)
 {
-	const struct json_line *l = s->line + i;
-	struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok, l->ntok,
-		l->flags};
-	uint32_t room[PICK_WANTS], key_n = 0, part_n = 0, from = (uint32_t)notes->n;
-	uint64_t truths = 0;
-	struct glance_note *note;
+	uint32_t room[PICK_WANTS];
 	const uint32_t *at;
-	int object = PICK_UNSURE;
+	int object;
 
+	*note = (struct glance_note){.object = PICK_UNSURE, .at = (uint32_t)notes->n};
 	/* Of a line that may not be valid nothing is told. */
-	if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !look(g, a, &d, &at, &object, room) ||
+	if (d->flags & ~(uint32_t)JSON_LINE_ESCAPE || !look(g, a, d, &at, &object, room) ||
 		at[0] == JSON_NONE)
-		object = PICK_UNSURE;
-	else
-		key_n = note_key(&d, at[0], notes);
-	notes->n += key_n;
-	if (key_n && object >= 0) {
-		buf_reserve(notes, FORM_ROOM);
-		if (!d.flags && g->npieces)
-			part_n = form_put(&g->form[object], g->npieces, &d, at,
-				notes->p + notes->n, &truths);
-		if (__builtin_expect(!part_n, 0))
-			part_n = add_fields(g, &d, at, object, notes, &truths);
-		if (!part_n && pick_object(g->pick, (size_t)object)->n)
-			object = PICK_UNSURE;
-		notes->n += part_n;
+		return;
+	note->key_n = note_key(d, at[0], notes);
+	if (!note->key_n || object < 0) {
+		note->object = note->key_n ? object : PICK_UNSURE;
+		return;
 	}
-	note = (struct glance_note *)(void *)(notes->p + note_at);
-	note->truths = truths;
-	note->at = from;
-	note->key_n = key_n;
-	note->part_n = part_n;
-	note->object = object;
+	note->part_n = add_fields(g, d, at, object, notes, &note->truths);
+	notes->n += note->part_n;
+	if (note->part_n || !pick_object(g->pick, (size_t)object)->n)
+		note->object = object;
 }
 
-/* Lines from i on, of which there are n, a few. Where nothing is told the hash doesn't matter. */
+/* The same of a line that is like another, and of short texts; the place where they go then.
+ * NULL: it isn't. The note is written word by word. */
+static inline char *
+note_alike(const struct glance *g, bool members, const struct likeness *like,
+	const struct json_doc *d, struct glance_note *note, size_t where, char *to)
+{
+	uint32_t key_n, part_n = 0;
+	uint64_t truths = 0;
+	unsigned odd = 0;
+
+	if (__builtin_expect(like->at[0] == JSON_NONE, 0))
+		return NULL;
+	odd |= d->base[d->pos[like->at[0]]] != '"';
+	key_n = form_put_plain(to, d, like->at[0], &odd);
+	if (__builtin_expect(odd, 0))
+		return NULL;
+	if (like->chosen >= 0) {
+		if (!g->npieces)
+			return NULL;
+		part_n = form_put(&g->form[like->chosen], g->npieces, members, d, like->at,
+			to + key_n, &truths);
+		if (__builtin_expect(!part_n, 0))
+			return NULL;
+	}
+	note->truths = truths;
+	note->at = (uint32_t)where;
+	note->key_n = key_n;
+	note->part_n = part_n;
+	note->object = like->chosen;
+	return to + key_n + part_n;
+}
+
+/* Lines from i on, of which there are n, a few, whose notes have their place at `at`. */
+static inline void
+note_lines(const struct glance *g, bool members, struct alike *a, const struct json_scan *s,
+	size_t i, size_t n, struct buf *notes, size_t at)
+{
+	const struct json_line *l = s->line + i, *end = l + n;
+	const struct likeness *like;
+	struct glance_note *note;
+	char *to, *behind;
+
+	for (; l < end; l++, at += sizeof(*note)) {
+		const struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok,
+			s->first + l->tok, l->ntok, l->flags};
+
+		buf_reserve(notes, 2 * FORM_WIDE + FORM_ROOM);
+		note = (struct glance_note *)(void *)(notes->p + at);
+		to = notes->p + notes->n;
+		like = l->flags || notes->n > NOTES_MOST ? NULL : alike_find(a, &d);
+		behind = like ? note_alike(g, members, like, &d, note, notes->n, to) : NULL;
+		if (__builtin_expect(behind != NULL, 1)) {
+			notes->n += (size_t)(behind - to);
+		} else {
+			struct glance_note made;
+
+			note_line(g, a, &d, &made, notes);
+			memcpy(notes->p + at, &made, sizeof(made));
+		}
+	}
+}
+
+/* Some lines with the hashes of their keys; where nothing is told the hash doesn't matter. */
 static void
-note_lines(const struct glance *g, struct alike *a, const struct json_scan *s, size_t i, size_t n,
+note_some(const struct glance *g, struct alike *a, const struct json_scan *s, size_t i, size_t n,
 	struct buf *notes)
 {
 	size_t at_keys = sizeof(struct notes_head), k;
@@ -255,10 +292,10 @@ note_lines(const struct glance *g, struct alike *a, const struct json_scan *s, s
 	const struct glance_note *note;
 	struct slice text[AT_ONCE];
 
-	for (k = 0; k < n; k++) {
-		buf_reserve(notes, 2 * FORM_WIDE);
-		note_line(g, a, s, i + k, notes, at + k * sizeof(*note));
-	}
+	if (g->members)
+		note_lines(g, true, a, s, i, n, notes, at);
+	else
+		note_lines(g, false, a, s, i, n, notes, at);
 	note = (const struct glance_note *)(const void *)(notes->p + at);
 	for (k = 0; k < n; k++)
 		text[k] = slice_of(notes->p + note[k].at, note[k].key_n);
@@ -282,7 +319,7 @@ glance_block(const struct glance *g, const struct json_scan *s, struct buf *note
 	notes->n = n;
 	a = take_memory(g);
 	for (i = 0; i < s->nlines; i += AT_ONCE)
-		note_lines(g, a, s, i, s->nlines - i < AT_ONCE ? s->nlines - i : AT_ONCE, notes);
+		note_some(g, a, s, i, s->nlines - i < AT_ONCE ? s->nlines - i : AT_ONCE, notes);
 	give_memory(g, a);
 }
 

@@ -55,22 +55,25 @@ json_is_odd(const char *p, const char *end)
 	return odd | json_odd_among(end - 8);
 }
 
-/* Is there one in p[0..n)? n is at most 32, and so many bytes are readable. */
+/* Is there a DEL in p[0..n)? n is at most 32, and so many bytes are readable. */
 static inline bool
-json_is_odd_within(const char *p, size_t n)
+json_has_del(const char *p, size_t n)
 {
 #if defined(__SSE2__)
-	uint64_t among = (uint32_t)json_odd_among_16(p) |
-		(uint64_t)(uint32_t)json_odd_among_16(p + 16) << 16;
+	const __m128i del = _mm_set1_epi8(0x7F);
+	__m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + 16));
+	uint64_t is = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(a, del)) |
+		(uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(b, del)) << 16;
 
-	return among & ((UINT64_C(1) << n) - 1);
+	return is & ((UINT64_C(1) << n) - 1);
 #else
-	bool odd = false;
+	bool is = false;
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		odd |= p[i] == 0x7F || p[i] == '\\';
-	return odd;
+		is |= p[i] == 0x7F;
+	return is;
 #endif
 }
 
