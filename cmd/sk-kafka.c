@@ -9,6 +9,7 @@
 
 #include "flow/flow.h"
 #include "kafka/admin.h"
+#include "kafka/at.h"
 #include "kafka/show.h"
 #include "opt/opt.h"
 

@@ -153,10 +153,4 @@ int kafka_new_topic_parse(const char *text, struct kafka_new_topic *, struct fai
 int kafka_admin_create(const struct kafka_config *, const struct kafka_new_topic *,
 	size_t n, struct failure *why);
 
-/* ---- what a user says -------------------------------------------------------------- */
-
-/* "earliest", "latest", "N", "-N" (from the end), "@TIME" (RFC 3339, or "@-2h": two hours
- * ago). EXIT_USAGE. */
-int kafka_at_parse(const char *text, enum kafka_at *, int64_t *n, struct failure *why);
-
 #endif

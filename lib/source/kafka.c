@@ -10,9 +10,6 @@
  */
 #include "source/kafka.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,6 +21,7 @@
 #include "kafka/transact.h"
 #include "kafka/uri.h"
 #include "source/align.h"
+#include "source/kafka_options.h"
 
 #define MESSAGES_MAX 2048
 #define BYTES_MAX ((size_t)256 << 10)
@@ -31,7 +29,6 @@
 #define CONNECT_MS 30000
 #define IDLE_NS 1000000000 /* so long without a message: what is done may be committed */
 #define TELL_NS 5000000000LL   /* so long at rest, for others: that is said */
-#define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 #define STILL_NS 90000000000LL /* so long without a sign of them: a whole file gives up */
 
 struct kafka_source {
@@ -63,159 +60,7 @@ struct kafka_source {
 	bool failed;
 };
 
-/* ---- options -------------------------------------------------------------------------------- */
-
-/* A whole number; -1 if it is none. */
-static int
-whole(const char *s, int64_t *n)
-{
-	char *end;
-
-	if ((*s < '0' || *s > '9') && *s != '-')
-		return -1;
-	errno = 0;
-	*n = strtoll(s, &end, 10);
-	return *end || errno ? -1 : 0;
-}
-
-/* "@RFC3339" or "@-2h": milliseconds since the epoch. */
-static int
-instant(const char *s, int64_t *ms)
-{
-	int64_t us;
-
-	if (s[0] == '-') {
-		if (time_of_duration(slice_str(s + 1), &us) < 0)
-			return -1;
-		us = time_now_us() - us;
-	} else if (time_of_rfc3339(slice_str(s), &us) < 0) {
-		return -1;
-	}
-	*ms = us / 1000;
-	return 0;
-}
-
-static int
-take_offset(struct kafka_consume *c, const char *v, struct failure *why)
-{
-	if (strcmp(v, "earliest") == 0)
-		c->from = KAFKA_EARLIEST;
-	else if (strcmp(v, "latest") == 0)
-		c->from = KAFKA_LATEST;
-	else if (v[0] == '@' && instant(v + 1, &c->from_n) == 0)
-		c->from = KAFKA_TIME;
-	else if (v[0] == '-' && v[1] != '-' && whole(v + 1, &c->from_n) == 0)
-		c->from = KAFKA_TAIL;
-	else if (v[0] != '-' && whole(v, &c->from_n) == 0)
-		c->from = KAFKA_OFFSET;
-	else
-		return fail(why, EXIT_USAGE, "offset=%s is none of earliest, latest, N, -N, @TIME",
-			v);
-	return 0;
-}
-
-static int
-take_until(struct kafka_consume *c, const char *v, struct failure *why)
-{
-	if (strcmp(v, "end") == 0)
-		c->until = KAFKA_UNTIL_END;
-	else if (v[0] == '@' && instant(v + 1, &c->until_n) == 0)
-		c->until = KAFKA_UNTIL_TIME;
-	else if (v[0] != '-' && whole(v, &c->until_n) == 0)
-		c->until = KAFKA_UNTIL_OFFSET;
-	else
-		return fail(why, EXIT_USAGE, "until=%s is none of end, @TIME, N", v);
-	return 0;
-}
-
-/* The number of a partition at *at; -1: there is none. */
-static int32_t
-partition_number(const char **at)
-{
-	char *end;
-	long n;
-
-	if (**at < '0' || **at > '9')
-		return -1;
-	n = strtol(*at, &end, 10);
-	*at = end;
-	return n < INT32_MAX ? (int32_t)n : -1;
-}
-
-/* "0,3-5" */
-static int
-take_partitions(struct kafka_consume *c, const char *v, int32_t **list, struct failure *why)
-{
-	size_t cap = 0, n = 0;
-	int32_t first, last;
-	const char *at = v;
-
-	for (;;) {
-		first = last = partition_number(&at);
-		if (first >= 0 && *at == '-') {
-			at++;
-			last = partition_number(&at);
-		}
-		if (first < 0 || last < first || last - first > 100000)
-			break;
-		for (; first <= last; first++) {
-			*list = mem_grow(*list, &cap, n + 1, sizeof(**list));
-			(*list)[n++] = first;
-		}
-		if (!*at) {
-			c->partitions = *list;
-			c->npartitions = n;
-			return 0;
-		}
-		if (*at++ != ',')
-			break;
-	}
-	return fail(why, EXIT_USAGE, "partition=%s is no list such as 0,3-5", v);
-}
-
-static int
-take_options(struct kafka_consume *c, const struct kafka_uri *u, int32_t **partitions,
-	struct failure *why)
-{
-	const char *name, *value;
-	bool from = false;
-	size_t i, j;
-	int rc = 0;
-
-	for (i = 0; i < u->noptions && rc == 0; i++) {
-		name = u->option[i].name;
-		value = u->option[i].value;
-		for (j = 0; j < i; j++)
-			if (strcmp(u->option[j].name, name) == 0)
-				return fail(why, EXIT_USAGE, "%s is given twice", name);
-		if (strcmp(name, "group") == 0 && *value)
-			c->group = value;
-		else if (strcmp(name, "offset") == 0)
-			rc = take_offset(c, value, why), from = true;
-		else if (strcmp(name, "until") == 0)
-			rc = take_until(c, value, why);
-		else if (strcmp(name, "partition") == 0)
-			rc = take_partitions(c, value, partitions, why);
-		else if (strcmp(name, "merge") == 0 && strcmp(value, "time") == 0)
-			c->merge = true;
-		else if (strcmp(name, "isolation") == 0 && strcmp(value, "uncommitted") == 0)
-			c->uncommitted = true;
-		else if (strcmp(name, "isolation") != 0 || strcmp(value, "committed") != 0)
-			rc = fail(why, EXIT_USAGE, "a kafka: source has no option %s=%s", name,
-				value);
-	}
-	if (rc == 0 && c->group && c->npartitions)
-		rc = fail(why, EXIT_USAGE, "group and partition exclude each other: the brokers "
-			"give a group its partitions");
-	if (rc == 0 && c->merge && (c->group || c->until == KAFKA_ENDLESS)) {
-		rc = fail(why, EXIT_USAGE, c->group ? "merge=time and group exclude each other: a "
-			"member knows its own partitions alone" : "merge=time needs until=: what "
-			"may yet come to one partition is not known");
-	}
-	if (!from)
-		c->from = c->group || c->until != KAFKA_ENDLESS ? KAFKA_EARLIEST : KAFKA_LATEST;
-	return rc;
-}
+/* ---- under checkpoints ------------------------------------------------------------------------ */
 
 /* Under checkpoints the place is the app's. */
 static int
@@ -245,66 +90,6 @@ check_app(const struct kafka_source *s, const struct kafka_consume *c, struct fa
 		return fail(why, EXIT_USAGE, "isolation=uncommitted and --checkpoint exclude each "
 			"other: what is read may yet be void");
 	return 0;
-}
-
-/* ---- what the run itself writes ------------------------------------------------------------- */
-
-/* The names that a sink's topic may have, as a regular expression: what data fill in is any
- * name. */
-static void
-add_names(struct buf *out, const char *topic)
-{
-	int open = 0;
-
-	buf_addc(out, '^');
-	for (; *topic; topic++) {
-		if (*topic == '{' && open++ == 0)
-			buf_adds(out, "[A-Za-z0-9._-]+");
-		else if (*topic == '}' && open)
-			open--;
-		else if (!open && *topic == '.')
-			buf_adds(out, "[.]");
-		else if (!open) /* what no name holds stands for nothing */
-			buf_addc(out, strspn(topic, NAME_BYTES) ? *topic : '/');
-	}
-	buf_addc(out, '$');
-}
-
-/* The topics of the run's sinks: a regular expression, or nothing. */
-static void
-find_written(struct kafka_source *s, const char *const *sinks)
-{
-	struct kafka_uri u;
-	struct failure why;
-
-	for (; sinks && *sinks; sinks++) {
-		/* What is wrong with a sink is told where it is opened. */
-		if (strncmp(*sinks, "kafka:", 6) != 0 || kafka_uri_parse(*sinks, &u, &why) < 0)
-			continue;
-		if (s->written.n)
-			buf_addc(&s->written, '|');
-		add_names(&s->written, u.topic[0]);
-		kafka_uri_release(&u);
-	}
-}
-
-static int
-check_written(const struct kafka_consume *c, struct failure *why)
-{
-	regex_t written;
-	size_t i;
-	int rc = 0;
-
-	if (!c->exclude || c->until != KAFKA_ENDLESS)
-		return 0;
-	if (regcomp(&written, c->exclude, REG_EXTENDED | REG_NOSUB))
-		return fail(why, EXIT_INTERNAL, "%s: no regular expression", c->exclude);
-	for (i = 0; i < c->ntopics && rc == 0; i++)
-		if (c->topics[i][0] != '^' && regexec(&written, c->topics[i], 0, NULL, 0) == 0)
-			rc = fail(why, EXIT_USAGE, "topic %s is written in this run too: it would "
-				"never end without until=", c->topics[i]);
-	regfree(&written);
-	return rc;
 }
 
 /* ---- where a capture goes on ---------------------------------------------------------------- */
@@ -736,10 +521,10 @@ kafka_source_open(const char *uri, const struct source_options *opt, struct fail
 		goto fail;
 	c.topics = (const char *const *)s->uri.topic;
 	c.ntopics = s->uri.ntopics;
-	find_written(s, opt->sinks);
+	written_find(opt->sinks, &s->written);
 	c.exclude = s->written.n ? buf_cstr(&s->written) : NULL;
-	if (take_app(s, &c, opt, why) < 0 || take_options(&c, &s->uri, &s->partitions, why) < 0 ||
-		check_app(s, &c, why) < 0 || check_written(&c, why) < 0 || find_capture(s, opt, why) < 0) {
+	if (take_app(s, &c, opt, why) < 0 || kafka_take_options(&c, &s->uri, &s->partitions, why) < 0 ||
+		check_app(s, &c, why) < 0 || written_check(&c, why) < 0 || find_capture(s, opt, why) < 0) {
 		fail_within(why, "%s: ", uri);
 		goto fail;
 	}

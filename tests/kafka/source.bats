@@ -115,6 +115,7 @@ EOF
 	gives 56789 'until=end&offset=@2020-01-01T00:00:05Z'
 	gives 56789 'until=end&offset=@2020-01-01T00:00:04.001Z'
 	gives 56 'until=@2020-01-01T00:00:07Z&offset=@2020-01-01T00:00:05Z'
+	gives 0123456789 "until=end&offset=@1969-12-31T23:59:59.999Z"
 	gives '' 'until=end&offset=@2021-01-01T00:00:00Z'
 	gives '' 'until=end&offset=@-2h'
 	echo now | admin lines "$topic"
