@@ -1,8 +1,12 @@
 /*
  * A ring of slots. One thread at a time reads: it begins the next slot, and so blocks stand in
  * the order in which they were read. What is read each thread scans for itself; of a plain file
- * it reads most of it beside the others too (source.leaves). Who takes blocks swaps the first
- * slot, once it is full, with the block that it is done with.
+ * it reads most of it beside the others too (source.leaves). Who takes blocks takes the first
+ * slot, once it is full, and gives back what it is done with.
+ *
+ * The memory of a block and of its scan, some hundred KiB that are written from end to end, goes
+ * back to the thread that filled it, and what came back last is used first: it is near that
+ * thread's processor, and to write to what is near another one takes longer.
  *
  * To sleep and to be woken costs as much as a good part of a block. So a thread that found all
  * slots full is not woken before half of them are free again.
@@ -23,15 +27,30 @@ struct slot {
 	struct json_scan scan;
 	struct taken taken;
 	struct failure why;
+	size_t owner;        /* the hand that fills it */
 	int rc;              /* of the read */
 	bool full;           /* read and scanned */
+};
+
+/* What a slot gets to be filled. */
+struct gear {
+	struct block block;
+	struct json_scan scan;
+};
+
+struct hand {
+	struct ahead *ahead;
+	pthread_t thread;
+	struct gear *spare;  /* that it has filled before */
+	size_t nspare;
 };
 
 struct ahead {
 	struct flow *flow;
 	void *op;
-	pthread_t *thread;
-	size_t nthreads;
+	struct hand *hand;   /* the first is who takes blocks; then the threads */
+	size_t nthreads, nhands;
+	size_t owner;        /* the hand that filled the block in hand */
 	bool helps;          /* who finds no block reads one: a read never waits */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t filled, emptied;
@@ -65,12 +84,31 @@ may_begin(const struct ahead *a)
 	return !a->reading && !a->over && a->begun < a->nslots;
 }
 
+/* With the lock. Its own, or another's, or what nobody had yet. */
+static struct gear
+take_gear(struct ahead *a, size_t hand)
+{
+	struct hand *h;
+	size_t i;
+
+	for (i = 0; i < a->nhands; i++) {
+		h = &a->hand[(hand + i) % a->nhands];
+		if (h->nspare)
+			return h->spare[--h->nspare];
+	}
+	return (struct gear){.block = {.n = 0}};
+}
+
 /* With the lock. */
 static struct slot *
-begin(struct ahead *a)
+begin(struct ahead *a, size_t hand)
 {
 	struct slot *s = &a->slot[(a->first + a->begun++) % a->nslots];
+	struct gear gear = take_gear(a, hand);
 
+	s->block = gear.block;
+	s->scan = gear.scan;
+	s->owner = hand;
 	a->reading = true;
 	s->full = false;
 	return s;
@@ -109,7 +147,7 @@ fill(struct ahead *a, struct slot *s)
 /* ---- a thread -------------------------------------------------------------------------- */
 
 static struct slot *
-await_slot(struct ahead *a)
+await_slot(struct ahead *a, size_t hand)
 {
 	struct slot *s;
 
@@ -118,7 +156,7 @@ await_slot(struct ahead *a)
 		a->full |= a->begun == a->nslots;
 		pthread_cond_wait(&a->emptied, &a->lock);
 	}
-	s = a->stop || a->over ? NULL : begin(a);
+	s = a->stop || a->over ? NULL : begin(a, hand);
 	pthread_mutex_unlock(&a->lock);
 	return s;
 }
@@ -126,12 +164,13 @@ await_slot(struct ahead *a)
 static void *
 run(void *arg)
 {
-	struct ahead *a = arg;
+	struct hand *h = arg;
+	struct ahead *a = h->ahead;
 	struct slot *s;
 	int off;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &off);
-	while ((s = await_slot(a))) {
+	while ((s = await_slot(a, (size_t)(h - a->hand)))) {
 		/* Only here may it be ended: a pipe may never give more. */
 		if (!a->helps)
 			pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &off);
@@ -146,17 +185,28 @@ run(void *arg)
 static void
 release(struct ahead *a)
 {
+	struct gear *g;
 	size_t i;
 
-	for (i = 0; i < a->nslots; i++) {
-		block_release(&a->slot[i].block);
-		json_scan_release(&a->slot[i].scan);
+	/* What was taken is elsewhere. */
+	for (i = 0; i < a->begun; i++) {
+		struct slot *s = &a->slot[(a->first + i) % a->nslots];
+
+		block_release(&s->block);
+		json_scan_release(&s->scan);
+	}
+	for (i = 0; i < a->nhands; i++) {
+		for (g = a->hand[i].spare; g < a->hand[i].spare + a->hand[i].nspare; g++) {
+			block_release(&g->block);
+			json_scan_release(&g->scan);
+		}
+		free(a->hand[i].spare);
 	}
 	pthread_mutex_destroy(&a->lock);
 	pthread_cond_destroy(&a->filled);
 	pthread_cond_destroy(&a->emptied);
 	free(a->slot);
-	free(a->thread);
+	free(a->hand);
 	free(a);
 }
 
@@ -168,13 +218,19 @@ ahead_start(struct worker *w)
 	bool several = !w->flow->op->note || w->flow->op->flags & OP_NOTES;
 	size_t want = several ? w->flow->ahead_threads : 1;
 	pthread_condattr_t monotonic;
+	size_t i;
 
 	a->flow = w->flow;
 	a->op = w->op;
 	a->number = w->scan.number;
 	a->helps = several && source->total_bytes && !source->endless && !source->stdin_pipe;
-	a->thread = mem_array(want, sizeof(*a->thread));
 	a->nslots = want + SPARE;
+	a->nhands = want + 1;
+	a->hand = mem_array(a->nhands, sizeof(*a->hand));
+	for (i = 0; i < a->nhands; i++) {
+		a->hand[i].ahead = a;
+		a->hand[i].spare = mem_array(a->nslots + 1, sizeof(*a->hand[i].spare));
+	}
 	a->slot = mem_zalloc(a->nslots * sizeof(*a->slot));
 	atomic_store(&a->lazy, worker_is_lazy(w));
 	pthread_mutex_init(&a->lock, NULL);
@@ -187,7 +243,8 @@ ahead_start(struct worker *w)
 	if (a->helps && source->fetch && !w->flow->owner && !w->flow->place.state)
 		source->leaves = 1;
 	while (a->nthreads < want &&
-		pthread_create(&a->thread[a->nthreads], NULL, run, a) == 0)
+		pthread_create(&a->hand[a->nthreads + 1].thread, NULL, run,
+			&a->hand[a->nthreads + 1]) == 0)
 		a->nthreads++;
 	if (a->nthreads)
 		return a;
@@ -207,25 +264,34 @@ ahead_stop(struct ahead *a)
 	pthread_cond_broadcast(&a->emptied);
 	pthread_mutex_unlock(&a->lock);
 	for (i = 0; i < a->nthreads; i++)
-		pthread_cancel(a->thread[i]);
+		pthread_cancel(a->hand[i + 1].thread);
 	for (i = 0; i < a->nthreads; i++)
-		pthread_join(a->thread[i], NULL);
+		pthread_join(a->hand[i + 1].thread, NULL);
 	release(a);
 }
 
 /* ---- who takes the blocks ---------------------------------------------------------------- */
 
+/* With the lock. What the worker is done with goes back to who filled it; at the end, which
+ * stays where it is, into the slot. */
 static void
-swap(struct worker *w, struct slot *s)
+swap(struct ahead *a, struct worker *w, struct slot *s)
 {
-	struct block block = w->block;
-	struct json_scan scan = w->scan;
+	struct hand *h = &a->hand[a->owner];
+	struct gear done = {w->block, w->scan};
+	size_t owner = a->owner;
 
 	w->block = s->block;
 	w->scan = s->scan;
 	w->taken = s->taken;
-	s->block = block;
-	s->scan = scan;
+	a->owner = s->owner;
+	if (s->rc > 0) {
+		h->spare[h->nspare++] = done;
+		return;
+	}
+	s->block = done.block;
+	s->scan = done.scan;
+	s->owner = owner;
 }
 
 /* With the lock. The first slot, full; NULL: there is none at wake_ns. */
@@ -237,7 +303,7 @@ await_block(struct ahead *a, int64_t wake_ns)
 
 	while (!a->begun || !a->slot[a->first].full) {
 		if (a->helps && may_begin(a)) {
-			s = begin(a);
+			s = begin(a, 0);
 			pthread_mutex_unlock(&a->lock);
 			s->rc = flow_read_next(a->flow, &s->block, &s->taken, 0, &s->why);
 			end_read(a, s);
@@ -269,8 +335,7 @@ ahead_take(struct ahead *a, struct worker *w, int64_t wake_ns)
 	}
 	rc = s->rc;
 	w->why = s->why;
-	swap(w, s);
-	/* The end stays where it is. */
+	swap(a, w, s);
 	if (rc > 0) {
 		a->first = (a->first + 1) % a->nslots;
 		a->begun--;
