@@ -1,5 +1,6 @@
 /* What needs no broker: places and topics as a user says them, lag, and plans. */
 #include "kafka/admin.h"
+#include "kafka/at.h"
 #include "kafka/show.h"
 #include "test.h"
 
