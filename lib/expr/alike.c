@@ -17,7 +17,7 @@
 #define PIN ALIKE_WIDE
 
 void
-alike_init(struct alike *a, const struct pick_wants *wants, uint32_t tested)
+alike_init(struct alike *a, const struct pick_wants *wants, struct pick_tested tested)
 {
 	*a = (struct alike){.wants = wants, .tested = tested};
 }
@@ -133,11 +133,17 @@ pin_value(struct likeness *l, const struct json_doc *d, uint32_t t)
 		pin_text(l->end, &l->nends, ALIKE_ENDS, t, text.p + PIN, text.n - PIN));
 }
 
-/* What is chosen by a string or a literal follows from its text; by a bracket, from that. */
+/* What is chosen by a string or a literal follows from its text, or from its first byte; by a
+ * bracket, from that. */
 static bool
-pin_tested(struct likeness *l, const struct json_doc *d, uint32_t t)
+pin_tested(struct likeness *l, const struct json_doc *d, uint32_t t, bool text)
 {
-	return json_opens(d, t) || (json_type_at(d, t) != JSON_NUMBER && pin_value(l, d, t));
+	if (json_opens(d, t))
+		return true;
+	if (json_type_at(d, t) == JSON_NUMBER)
+		return false;
+	return text ? pin_value(l, d, t) :
+		pin_text(l->text, &l->ntexts, ALIKE_TEXTS, t, d->base + d->pos[t], 1);
 }
 
 /* The tokens are told one by one, in order. */
@@ -184,7 +190,7 @@ pin_member(struct likeness *l, const struct json_doc *d, uint32_t *t)
 static bool
 pin_all(const struct alike *a, struct likeness *l, const struct json_doc *d, const uint32_t *at)
 {
-	uint32_t t = 1;
+	uint32_t t = 1, texts = a->tested.texts;
 	unsigned i;
 
 	if (!pin_token(l, d, 0))
@@ -193,7 +199,8 @@ pin_all(const struct alike *a, struct likeness *l, const struct json_doc *d, con
 		if (!pin_member(l, d, &t))
 			return false;
 	for (i = 0; i < a->wants->n; i++)
-		if (a->tested >> i & 1 && at[i] != JSON_NONE && !pin_tested(l, d, at[i]))
+		if ((texts | a->tested.kinds) >> i & 1 && at[i] != JSON_NONE &&
+			!pin_tested(l, d, at[i], texts >> i & 1))
 			return false;
 	l->more = l->ntokens > ALIKE_FEW_TOKENS || l->ntexts > ALIKE_FEW_TEXTS ||
 		l->nends > ALIKE_FEW_ENDS || l->nbrackets > ALIKE_FEW_BRACKETS;

@@ -54,14 +54,14 @@ struct likeness {
 
 struct alike {
 	const struct pick_wants *wants;
-	uint32_t tested;             /* wants whose texts are the same too, a bit each */
+	struct pick_tested tested;   /* wants by which something is chosen */
 	struct likeness *kind[ALIKE_KINDS][ALIKE_WAYS];
 	size_t found, missed;        /* lines of this block */
 	unsigned rest;               /* blocks in which nothing is remembered: it did not pay */
 };
 
-/* The wants are borrowed, and complete. tested: pick_tested(). */
-void alike_init(struct alike *, const struct pick_wants *, uint32_t tested);
+/* The wants are borrowed, and complete. */
+void alike_init(struct alike *, const struct pick_wants *, struct pick_tested);
 void alike_release(struct alike *);
 
 /* A block begins. */
@@ -71,7 +71,7 @@ void alike_begin(struct alike *);
 #define ALIKE_SPARE 4
 struct alike_store {
 	const struct pick_wants *wants;
-	uint32_t tested;
+	struct pick_tested tested;
 	_Atomic(struct alike *) spare[ALIKE_SPARE];
 };
 /* One in which a block begins. */

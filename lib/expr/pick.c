@@ -410,26 +410,34 @@ pick_names(const struct pick *p, const struct slice **name)
 	return p->nnames;
 }
 
-static uint32_t
-tested_by(const struct test *t)
+static void
+add_test(const struct test *t, struct pick_tested *to)
 {
-	if (t->kind == TEST_NOT)
-		return tested_by(t->a);
-	if (t->kind == TEST_AND || t->kind == TEST_OR)
-		return tested_by(t->a) | tested_by(t->b);
-	return UINT32_C(1) << t->want;
+	if (t->kind == TEST_NOT || t->kind == TEST_AND || t->kind == TEST_OR) {
+		add_test(t->a, to);
+		if (t->kind != TEST_NOT)
+			add_test(t->b, to);
+	} else if (t->kind == TEST_STRING) {
+		to->texts |= UINT32_C(1) << t->want;
+	} else {
+		to->kinds |= UINT32_C(1) << t->want;
+	}
 }
 
-static uint32_t
-chosen_by(const struct choice *c)
+static void
+add_choice(const struct choice *c, struct pick_tested *to)
 {
-	return c->test ? tested_by(c->test) | chosen_by(c->then) | chosen_by(c->otherwise) : 0;
+	if (!c->test)
+		return;
+	add_test(c->test, to);
+	add_choice(c->then, to);
+	add_choice(c->otherwise, to);
 }
 
-uint32_t
-pick_tested(const struct pick *p)
+void
+pick_add_tested(const struct pick *p, struct pick_tested *to)
 {
-	return chosen_by(p->root);
+	add_choice(p->root, to);
 }
 
 int

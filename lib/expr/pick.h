@@ -59,8 +59,12 @@ const struct pick_object *pick_object(const struct pick *, size_t i);
 /* The names of the members of all objects, each once. */
 size_t pick_names(const struct pick *, const struct slice **name);
 
-/* The members that a condition looks at, a bit each. */
-uint32_t pick_tested(const struct pick *);
+/* Members by which an object is chosen, a bit each: by their texts; and those of which it matters
+ * whether they are null, false, true, or anything else. Those of a pick are added. */
+struct pick_tested {
+	uint32_t texts, kinds;
+};
+void pick_add_tested(const struct pick *, struct pick_tested *);
 
 /* The number of the object that the document makes. PICK_UNSURE: evaluation has to tell;
  * PICK_NOTHING: there is no output. */

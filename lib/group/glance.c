@@ -84,56 +84,24 @@ glance_init(struct glance *g, const struct plan *plan, const struct groups *grou
 		g->members = plan_is_simple(plan) && (!plan->nrequired || g->required);
 		g->npieces = forms_make(g->pick, g->members, &g->form);
 	}
-	g->spare = mem_zalloc(GLANCE_SPARE * sizeof(*g->spare));
+	g->alike = mem_zalloc(sizeof(*g->alike));
+	g->alike->wants = &g->wants;
+	if (g->pick)
+		pick_add_tested(g->pick, &g->alike->tested);
 }
 
 void
 glance_release(struct glance *g)
 {
-	struct alike *a;
-	size_t i;
-
-	for (i = 0; g->spare && i < GLANCE_SPARE; i++)
-		if ((a = atomic_load(&g->spare[i]))) {
-			alike_release(a);
-			free(a);
-		}
-	free(g->spare);
+	if (g->alike)
+		alike_store_release(g->alike);
+	free(g->alike);
 	free(g->form);
 	free(g->names);
 	pick_free(g->pick);
 }
 
 /* ---- ahead ----------------------------------------------------------------------------- */
-
-static struct alike *
-take_memory(const struct glance *g)
-{
-	struct alike *a = NULL;
-	size_t i;
-
-	for (i = 0; i < GLANCE_SPARE && !a; i++)
-		a = atomic_exchange(&g->spare[i], NULL);
-	if (!a) {
-		a = mem_alloc(sizeof(*a));
-		alike_init(a, &g->wants, g->pick ? pick_tested(g->pick) : 0);
-	}
-	alike_begin(a);
-	return a;
-}
-
-static void
-give_memory(const struct glance *g, struct alike *a)
-{
-	struct alike *none = NULL;
-	size_t i;
-
-	for (i = 0; i < GLANCE_SPARE; i++, none = NULL)
-		if (atomic_compare_exchange_strong(&g->spare[i], &none, a))
-			return;
-	alike_release(a);
-	free(a);
-}
 
 /* The fields of any object go behind the notes, which don't count them yet. Returns their bytes;
  * 0: there are none, or it can't be told. */
@@ -317,10 +285,10 @@ glance_block(const struct glance *g, const struct json_scan *s, struct buf *note
 	buf_reserve(notes, n + s->nlines * TEXT_EXPECTED);
 	memcpy(notes->p, &head, sizeof(head));
 	notes->n = n;
-	a = take_memory(g);
+	a = alike_take(g->alike);
 	for (i = 0; i < s->nlines; i += AT_ONCE)
 		note_some(g, a, s, i, s->nlines - i < AT_ONCE ? s->nlines - i : AT_ONCE, notes);
-	give_memory(g, a);
+	alike_give(g->alike, a);
 }
 
 /* ---- records --------------------------------------------------------------------------- */

@@ -9,14 +9,11 @@
 #ifndef SK_GROUP_GLANCE_H
 #define SK_GROUP_GLANCE_H
 
-#include <stdatomic.h>
-
 #include "expr/alike.h"
 #include "group/form.h"
 #include "group/groups.h"
 #include "group/plan.h"
 
-#define GLANCE_SPARE 4  /* memories of lines, of threads that have no block in hand */
 
 struct glance_note {
 	uint64_t truths;        /* of the object's names, a bit each: those that are true */
@@ -43,7 +40,7 @@ struct glance {
 	uint32_t npieces;           /* of each form; 0: there are none */
 	bool members;               /* parts are noted as WHOLE_MEMBERS has them */
 	uint64_t required;          /* by --require, as bits; 0: it is not told by them */
-	_Atomic(struct alike *) *spare;
+	struct alike_store *alike;
 };
 
 void glance_init(struct glance *, const struct plan *, const struct groups *);

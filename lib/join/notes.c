@@ -77,7 +77,8 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct flow_time
 	n->alike = mem_zalloc(sizeof(*n->alike));
 	n->alike->wants = &n->wants;
 	for (i = 0; i < 2; i++)
-		n->alike->tested |= n->is[i] ? pick_tested(n->is[i]) : 0;
+		if (n->is[i])
+			pick_add_tested(n->is[i], &n->alike->tested);
 	n->rows = rows;
 	for (i = 0; i < 2 && n->sides; i++)
 		want_content(n, plan, (enum join_side)i);
