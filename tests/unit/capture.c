@@ -20,6 +20,7 @@
 
 #include "sink/sink.h"
 #include "source/source.h"
+#include "files.h"
 #include "sinks.h"
 #include "test.h"
 
@@ -203,24 +204,6 @@ no_source(const char *uri, int status, const char *text)
 	if (s)
 		s->close(s);
 	return !s && said(status, text);
-}
-
-static struct buf
-slurp(const char *path)
-{
-	struct buf b = {0};
-	FILE *f = fopen(path, "r");
-	size_t n;
-
-	if (!f)
-		return b;
-	do {
-		buf_reserve(&b, 65536);
-		n = fread(b.p + b.n, 1, 65536, f);
-		b.n += n;
-	} while (n);
-	fclose(f);
-	return b;
 }
 
 static void

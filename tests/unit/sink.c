@@ -15,28 +15,11 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "files.h"
 #include "sinks.h"
 #include "test.h"
 
 /* ---- helpers --------------------------------------------------------------------- */
-
-static struct buf
-slurp(const char *path)
-{
-	struct buf b = {0};
-	FILE *f = fopen(path, "r");
-	size_t n;
-
-	if (!f)
-		return b;
-	do {
-		buf_reserve(&b, 65536);
-		n = fread(b.p + b.n, 1, 65536, f);
-		b.n += n;
-	} while (n);
-	fclose(f);
-	return b;
-}
 
 /* Decode all frames; their number. -1: what is there is no zstd. */
 static int
