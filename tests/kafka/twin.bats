@@ -151,3 +151,24 @@ in_order() {
 	assert_equal "$(wc -l <"keys.$topic")" "$(wc -l <"keys.$topic-one")"
 	cmp "keys.$topic" "keys.$topic-one"
 }
+
+@test "killed and begun again, nothing is lost" {
+	fresh_topic 3
+	from=$topic
+	rows 1 150000 | sk-cat -o "kafka:$from?key=.k"
+	fresh_topic 4
+	sk-cat "kafka:$from?group=g-$from&until=end" -o "kafka:$topic?key=.k" "${SLOW[@]}" \
+		-X session.timeout.ms=6000 2>said 7>&- &
+	pid=$!
+	for _ in $(seq 400); do
+		[[ $(admin ends "$topic" | awk '{ n += $3 } END { print n }') -lt 20000 ]] || break
+		sleep 0.05
+	done
+	kill -STOP "$pid"
+	assert_equal "$(clients)" 3
+	kill -9 "$pid"
+	wait "$pid" || true
+	[[ $(partitions "$topic" | grep -v ^part | sort -u | wc -l) -lt 150000 ]]
+	sk-cat "kafka:$from?group=g-$from&until=end" -o "kafka:$topic?key=.k" -X session.timeout.ms=6000
+	assert_equal "$(partitions "$topic" | grep -v ^part | sort -u | wc -l)" 150000
+}
