@@ -323,6 +323,9 @@ begin_line(struct emit *e, struct port_out *o, unsigned outlet, bool to,
 			(int)e->carry_run.n, e->carry_run.p,
 			(unsigned long long)side_index(e, outlet));
 	e->now_as = as;
+	e->now_outlet = outlet;
+	e->again = to || o->envelope || o->tells || flow_outlet_at(e->flow, outlet)->template ?
+		NULL : o;
 	if (e->now_envelope)
 		envelope_add_prefix(&e->writer, b, parent);
 }
@@ -362,6 +365,16 @@ emit_begin_named(struct emit *e, unsigned outlet, struct slice name,
 struct buf *
 emit_begin(struct emit *e, unsigned outlet, const struct record *parent)
 {
+	struct port_out *o = e->again;
+
+	/* As the one before, of the same record. */
+	if (o && e->now_outlet == outlet && o->stamp == e->stamp && !o->run_n) {
+		e->fate = FATE_OUTPUT;
+		e->now = o;
+		e->now_at = o->own.n;
+		e->now_to = e->now_envelope = false;
+		return &o->own;
+	}
 	return emit_begin_named(e, outlet, (struct slice){0}, parent);
 }
 

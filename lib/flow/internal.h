@@ -111,6 +111,8 @@ struct emit {
 	size_t now_at;             /* where the line begins in now->own */
 	bool now_to;               /* wrapped as a "to" record */
 	bool now_envelope;         /* the line is an envelope */
+	struct port_out *again;    /* now, if another line for now_outlet is like this one: as it */
+	unsigned now_outlet;       /* is, and nobody is told of it; or NULL */
 	bool envelope;             /* lines leave as envelopes; ports may ask for it */
 	bool side_envelope;        /* so do those for side sinks, by -e */
 	enum told_as now_as;

@@ -14,11 +14,18 @@ struct kept {
 	struct json_doc doc;
 };
 
+/* A text, or the one of that leaf of a side. */
+struct piece_of {
+	struct slice text;         /* p != NULL */
+	enum join_side side;
+	unsigned place;            /* among the leaves of its side */
+};
+
 struct result {
 	const struct join_plan *plan;
 	const char *stage;
 	struct expr_run *run;
-	unsigned *place;           /* of a leaf, among those of its side */
+	struct piece_of *piece;    /* of the outline */
 	size_t nleaves[2];         /* by side; of the left one the whole value too */
 	struct slice none;         /* the content of a right record that is not there */
 	struct buf none_room;
@@ -57,15 +64,23 @@ struct result *
 result_new(const struct join_plan *plan, const char *stage)
 {
 	struct result *r = mem_zalloc(sizeof(*r));
+	const struct expr_outline *o = &plan->outline;
 	unsigned seen[2] = {0, 0};
+	enum join_side side;
 	size_t i;
 
 	r->plan = plan;
 	r->stage = stage;
 	r->run = expr_run_new(plan->expr[PLAN_EMIT]);
-	r->place = mem_array(plan->outline.nleaves + 1, sizeof(*r->place));
-	for (i = 0; i < plan->outline.nleaves; i++)
-		r->place[i] = seen[plan->outline.leaf[i].of == 2]++;
+	r->piece = mem_array(o->npieces + 1, sizeof(*r->piece));
+	for (i = 0; i < o->npieces; i++) {
+		if (o->piece[i].leaf < 0) {
+			r->piece[i].text = o->piece[i].text.n ? o->piece[i].text : SLICE("");
+			continue;
+		}
+		side = o->leaf[o->piece[i].leaf].of == 2 ? SIDE_RIGHT : SIDE_LEFT;
+		r->piece[i] = (struct piece_of){.side = side, .place = seen[side]++};
+	}
 	r->nleaves[SIDE_LEFT] = seen[SIDE_LEFT] + plan->whole;
 	r->nleaves[SIDE_RIGHT] = seen[SIDE_RIGHT];
 	r->input.name = "-";
@@ -82,7 +97,7 @@ result_free(struct result *r)
 	if (!r)
 		return;
 	expr_run_free(r->run);
-	free(r->place);
+	free(r->piece);
 	free(r->first);
 	buf_release(&r->none_room);
 	json_scan_release(&r->kept[0].scan);
@@ -109,21 +124,20 @@ static inline void
 put_together(const struct result *r, struct buf *b, struct slice left, struct slice right)
 {
 	const struct expr_outline *o = &r->plan->outline;
+	const struct piece_of *piece = r->piece, *end = piece + o->npieces;
 	struct slice s;
-	size_t i;
+	char *p;
 
 	buf_reserve(b, o->text.n + left.n + right.n);
-	for (i = 0; i < o->npieces; i++) {
-		int leaf = o->piece[i].leaf;
-
-		if (leaf < 0)
-			s = o->piece[i].text;
-		else if (o->leaf[leaf].of == 2)
-			s = item_leaf(right, r->nleaves[SIDE_RIGHT], r->place[leaf]);
-		else
-			s = item_leaf(left, r->nleaves[SIDE_LEFT], r->place[leaf]);
-		buf_add_slice(b, s);
+	for (p = b->p + b->n; piece < end; piece++) {
+		s = piece->text;
+		if (!s.p)
+			s = item_leaf(piece->side == SIDE_RIGHT ? right : left,
+				r->nleaves[piece->side], piece->place);
+		copy_short(p, s.p, s.n);
+		p += s.n;
 	}
+	b->n = (size_t)(p - b->p);
 }
 
 /* ---- by running the filter --------------------------------------------------------------- */
@@ -283,7 +297,8 @@ put_with_row(const struct result *r, struct buf *b, struct sides *left, struct s
 		if (leaf < 0) {
 			buf_add_slice(b, o->piece[i].text);
 		} else if (o->leaf[leaf].of == 2) {
-			buf_add_slice(b, item_leaf(row, r->nleaves[SIDE_RIGHT], r->place[leaf]));
+			buf_add_slice(b, item_leaf(row, r->nleaves[SIDE_RIGHT],
+				r->piece[i].place));
 		} else if (sides_add_leaf(left, (unsigned)leaf, b, why) < 0) {
 			return -1;
 		}

@@ -122,11 +122,16 @@ grow_slots(struct shelf *h)
 	free_slots(old, had);
 }
 
-static inline bool
-is_full(const struct shelf *h)
+/* For a key that no slot has: one whose key went, on the way to the empty one; or that. */
+static inline struct shelf_slot *
+slot_for(const struct shelf *h, uint64_t hash, struct shelf_slot *empty)
 {
-	return !h->slot || h->used > h->mask / 4 * 3 ||
-		h->side[0].next - h->purged[0] > PURGED || h->side[1].next - h->purged[1] > PURGED;
+	size_t at = shelf_home(shelf_high(hash), shelf_low(hash));
+	struct shelf_slot *s;
+
+	while ((s = &h->slot[at & h->mask]) != empty && !is_over(h, s))
+		at++;
+	return s;
 }
 
 static void
@@ -136,6 +141,7 @@ make_room(struct shelf *h)
 		purge(h);
 	if (!h->slot || h->used > h->mask / 2)
 		grow_slots(h);
+	h->limit = h->mask / 4 * 3;
 }
 
 /* ---- chunks ------------------------------------------------------------------------------ */
@@ -158,6 +164,7 @@ grow_ring(struct shelf_side *s)
 		chunk[no & (cap - 1)] = *chunk_at(s, no);
 		p[no & (cap - 1)] = s->p[no & (s->cap - 1)];
 	}
+	/* The last one is at its end, for a new one is to come. */
 	free(s->chunk);
 	free(s->p);
 	s->chunk = chunk;
@@ -174,7 +181,7 @@ drop_first(struct shelf_side *s, struct pool *pool)
 
 	pool_give(pool, s->p[s->first & (s->cap - 1)], c->bytes);
 	if (++s->first == s->next)
-		s->at = s->end = NULL;
+		s->start = s->at = s->end = NULL;
 	return c->items;
 }
 
@@ -197,15 +204,49 @@ shelf_expire(struct shelf *h, struct pool *pool, int64_t us)
 static void
 new_chunk(struct shelf_side *s, struct pool *pool, size_t bytes)
 {
+	struct shelf_chunk *c;
 	char *p;
 
 	bytes = bytes < CHUNK ? CHUNK : (bytes + 7) & ~(size_t)7;
 	if (s->next - s->first == s->cap)
 		grow_ring(s);
 	p = s->p[s->next & (s->cap - 1)] = pool_take(pool, bytes);
-	*chunk_at(s, s->next++) = (struct shelf_chunk){.bytes = bytes, .newest_us = INT64_MIN};
-	s->at = p;
+	c = chunk_at(s, s->next);
+	*c = (struct shelf_chunk){.bytes = bytes, .newest_us = INT64_MIN};
+	s->start = s->at = p;
 	s->end = p + bytes;
+	s->items = &c->items;
+	s->newest_us = &c->newest_us;
+	s->number = ref_of(s->next++, 0);
+}
+
+/* There is no room for so many bytes: what is over goes. How many items went. */
+__attribute__((noinline)) static size_t
+make_chunk(struct shelf *h, struct shelf_side *s, struct pool *pool, size_t bytes, int64_t us)
+{
+	size_t went = expire_side(s, pool, us);
+
+	new_chunk(s, pool, bytes);
+	if (s->next - h->purged[s - h->side] > PURGED)
+		h->limit = 0;
+	return went;
+}
+
+/* The slot of an item that has none, or where slots have to be looked at first. */
+__attribute__((noinline)) static struct shelf_slot *
+make_slot(struct shelf *h, const struct item *i, struct shelf_slot *slot)
+{
+	if (h->used >= h->limit) {
+		make_room(h);
+		slot = shelf_find(h, i);
+	}
+	if (!is_empty(slot))
+		return slot;
+	slot = slot_for(h, i->hash, slot);
+	h->used += is_empty(slot);
+	slot->ref[0] = shelf_high(i->hash) | ref_of_none(&h->side[0]);
+	slot->ref[1] = shelf_low(i->hash) | ref_of_none(&h->side[1]);
+	return slot;
 }
 
 /* What lies behind an item in its chunk may be written to, and what lies behind the one that is
@@ -219,8 +260,8 @@ copy_item(struct item *to, const struct item *from, size_t bytes, size_t room)
 		memcpy(to, from, bytes);
 		return;
 	}
-	memcpy(to, from, sizeof(*to));
-	for (k = sizeof(*to); k < bytes; k += 16)
+	memcpy(to, from, sizeof(*to) + 16);
+	for (k = sizeof(*to) + 16; k < bytes; k += 16)
 		memcpy((char *)to + k, (const char *)from + k, 16);
 }
 
@@ -231,32 +272,21 @@ shelf_put(struct shelf *h, struct pool *pool, const struct item *i, struct shelf
 	struct shelf_side *s = &h->side[i->side];
 	size_t bytes = item_bytes(i), went = 0;
 	int64_t over_us = item_over_us(i);
-	struct shelf_chunk *c;
 	struct item *to;
 	uint64_t ref;
 
-	if (__builtin_expect(is_full(h), 0)) {
-		make_room(h);
-		slot = shelf_find(h, i);
-	}
-	if (__builtin_expect((size_t)(s->end - s->at) < bytes, 0)) {
-		went = expire_side(s, pool, us);
-		new_chunk(s, pool, bytes);
-	}
-	if (is_empty(slot)) {
-		h->used++;
-		slot->ref[0] = shelf_high(i->hash) | ref_of_none(&h->side[0]);
-		slot->ref[1] = shelf_low(i->hash) | ref_of_none(&h->side[1]);
-	}
-	c = chunk_at(s, s->next - 1);
-	c->items++;
-	if (over_us > c->newest_us)
-		c->newest_us = over_us;
+	if (h->used >= h->limit || is_empty(slot))
+		slot = make_slot(h, i, slot);
+	if (__builtin_expect((size_t)(s->end - s->at) < bytes, 0))
+		went = make_chunk(h, s, pool, bytes, us);
+	++*s->items;
+	*s->newest_us = over_us > *s->newest_us ? over_us : *s->newest_us;
 	to = (struct item *)(void *)s->at;
 	copy_item(to, i, bytes, (size_t)(s->end - s->at));
-	to->before = slot->ref[i->side];
-	ref = ref_of(s->next - 1, (size_t)(s->at - s->p[(s->next - 1) & (s->cap - 1)]));
-	slot->ref[i->side] = (to->before & ~SHELF_REF_MASK) | ref;
+	ref = slot->ref[i->side];
+	to->before = ref;
+	slot->ref[i->side] = (ref & ~SHELF_REF_MASK) | s->number |
+		(uint64_t)(s->at - s->start) >> SHELF_UNIT_BITS;
 	s->at += (bytes + 7) & ~(size_t)7;
 	return went;
 }

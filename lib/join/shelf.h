@@ -5,8 +5,9 @@
  *
  * So nothing is done about one that goes, and neither is it touched again. What points to it does
  * so by number, of its chunk and its place there, and chunks that went are known by their number.
- * Slots of keys that went are emptied all at once when there is no other. 16 bytes a slot, at most
- * 3/4 of them taken; an item may stay for as long as one that shares its chunk. {0} is empty.
+ * Slots of keys that went are taken by others, or emptied all at once when too few are empty.
+ * 16 bytes a slot, at most 3/4 of them taken; an item may stay for as long as one that shares its
+ * chunk. {0} is empty.
  */
 #ifndef SK_JOIN_SHELF_H
 #define SK_JOIN_SHELF_H
@@ -30,7 +31,11 @@ struct shelf_side {
 	struct shelf_chunk *chunk;
 	uint64_t first, next; /* the first of all has the number 1 */
 	size_t cap;           /* 0 or a power of two */
-	char *at, *end;       /* what is free of the last one */
+	/* Of the last one: */
+	char *start, *at, *end; /* it is free from at on */
+	size_t *items;
+	int64_t *newest_us;
+	uint64_t number;      /* as it stands in slots */
 };
 
 struct shelf_slot {
@@ -41,6 +46,7 @@ struct shelf {
 	struct shelf_side side[2];
 	struct shelf_slot *slot;
 	size_t used, mask;
+	size_t limit;         /* of used */
 	uint64_t purged[2];   /* side.next, when those that went were last looked for */
 };
 
@@ -105,19 +111,21 @@ shelf_home(uint64_t high, uint64_t low)
 static inline bool
 shelf_is_key(const struct item *i, const struct item *o)
 {
-	size_t n = i->key_n, k;
+	size_t n = i->key_n, k, at;
 	uint64_t x, y;
 
 	if (i->hash != o->hash || n != o->key_n)
 		return false;
-	/* In front of it there are bytes of the item. */
-	for (k = n; k > 8; k -= 8) {
-		memcpy(&x, i->p + k - 8, 8);
-		memcpy(&y, o->p + k - 8, 8);
+	if (n < 8)
+		return memcmp(i->p, o->p, n) == 0;
+	for (k = 0; k < n; k += 8) {
+		at = k < n - 8 ? k : n - 8;
+		memcpy(&x, i->p + at, 8);
+		memcpy(&y, o->p + at, 8);
 		if (x != y)
 			return false;
 	}
-	return memcmp(i->p, o->p, k) == 0;
+	return true;
 }
 
 /* The slot of the key of an item, or an empty one that it may have; NULL: there are no slots.

@@ -121,6 +121,7 @@ never_again(void)
 	uint64_t wrap = UINT64_C(1) << (SHELF_REF_BITS - SHELF_PLACE_BITS);
 	struct item *left, *right, *i;
 	struct shelf_slot *s;
+	unsigned n;
 
 	model[0].key = model[1].key = 5;
 	model[0].us = 0;
@@ -132,17 +133,18 @@ never_again(void)
 	shelf_put(&h, &pool, right, shelf_find(&h, right), 0);
 	shelf_put(&h, &pool, left, shelf_find(&h, left), 10 * SPAN);
 	shelf_expire(&h, &pool, 10 * SPAN);
-	/* So many chunks of the right side come and go; each put looks whether it is time. */
-	h.side[1].first = h.side[1].next = wrap / 3;
-	shelf_put(&h, &pool, left, shelf_find(&h, left), 10 * SPAN);
-	h.side[1].first = h.side[1].next = wrap / 3 * 2;
-	shelf_put(&h, &pool, left, shelf_find(&h, left), 10 * SPAN);
-	h.side[1].first = h.side[1].next = wrap + 1;
 	model[2].key = 6;
 	model[2].side = SIDE_RIGHT;
-	model[2].us = 10 * SPAN;
+	model[2].us = 0;
 	i = make(&pool, 2);
-	shelf_put(&h, &pool, i, shelf_find(&h, i), 10 * SPAN);
+	/* So many chunks of the right side come and go, each with an item of another key. */
+	for (n = 1; n <= 3; n++) {
+		h.side[1].first = h.side[1].next = n < 3 ? wrap / 3 * n : wrap + 1;
+		shelf_put(&h, &pool, i, shelf_find(&h, i), 0);
+		shelf_put(&h, &pool, left, shelf_find(&h, left), 10 * SPAN);
+		if (n < 3)
+			shelf_expire(&h, &pool, 10 * SPAN);
+	}
 	s = shelf_find(&h, left);
 	ok(s && s->ref[0] && !shelf_item(&h.side[1], s->ref[1]) &&
 		shelf_item(&h.side[0], s->ref[0]), "what went is not found under a number that "
