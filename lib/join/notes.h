@@ -93,6 +93,11 @@ notes_items(const struct block *b, const struct note_run *run)
 	return (const struct item *)(const void *)(b->notes.p + run->at);
 }
 
+/* Append the texts of a line whose note stands there and has its key, and says so in it; where
+ * records may be taken together, its item. others: room. Internal to the notes. */
+void notes_add_text(const struct notes *, enum join_side, const struct json_doc *, size_t note_at,
+	struct buf *, struct buf *others);
+
 /* Append the value at t as compact JSON: at once where it stands so. */
 void notes_add_value(struct buf *, const struct json_doc *, uint32_t t);
 

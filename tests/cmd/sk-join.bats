@@ -750,3 +750,13 @@ rows=(--table-where '.s=="r"' -k .k --time .t --emit '[$left.t,$right.v]')
 	assert_output '[0,2]'
 	[ "$(jq -s length dead)" = 2 ]
 }
+
+@test "a record that is behind its input, but not behind all of them, is taken with others" {
+	at() { printf '{"ts":"2026-01-02T03:04:%s.000Z","k":"key-%s","s":"%s","v":%s}\n' "$@"; }
+	{ at 40 a l 1; at 20 b l 2; at 21 c l 3; at 22 c r 4; at 41 a r 5; } > a.ndjson
+	at 20 b r 6 > b.ndjson
+	run_tool sk-join --left '.s=="l"' --right '.s=="r"' -k .k --within 10s --time .ts \
+		--delay 1s --emit '[$left.v,$right.v]' a.ndjson b.ndjson
+	assert_success
+	assert_output "$(lines '[2,6]' '[3,4]' '[1,5]')"
+}
