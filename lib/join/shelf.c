@@ -139,7 +139,7 @@ make_room(struct shelf *h)
 {
 	if (h->slot)
 		purge(h);
-	if (!h->slot || h->used > h->mask / 2)
+	if (!h->slot || h->used > h->mask / 3)
 		grow_slots(h);
 	h->limit = h->mask / 4 * 3;
 }
