@@ -11,13 +11,12 @@
  * To sleep and to be woken costs as much as a good part of a block. So a thread that found all
  * slots full is not woken before half of them are free again.
  */
-#define _GNU_SOURCE /* sched_getaffinity */
 #include "flow/ahead.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
+#include "base/cpus.h"
 #include "base/mem.h"
 
 #define SPARE 3 /* slots, beside one a thread */
@@ -67,12 +66,11 @@ bool
 ahead_is_fit(const struct flow *f)
 {
 	const struct flow_options *opt = f->opt;
-	cpu_set_t cpus;
 
 	if (!(f->op->flags & OP_STATE) || opt->jobs > 1 || opt->one_thread ||
 		!f->source->position || f->source->one_block || opt->time.idle_us)
 		return false;
-	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) > 1;
+	return cpus_usable() > 1;
 }
 
 /* ---- reading and scanning ------------------------------------------------------------------ */

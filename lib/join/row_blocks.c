@@ -1,11 +1,10 @@
 /* A ring of blocks between the thread that reads and who takes them. */
-#define _GNU_SOURCE /* sched_getaffinity */
 #include "join/row_blocks.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 
+#include "base/cpus.h"
 #include "base/mem.h"
 
 #define RING 4
@@ -30,14 +29,6 @@ struct row_blocks {
 	bool stop;
 };
 
-static bool
-is_alone(void)
-{
-	cpu_set_t cpus;
-
-	return sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) < 2;
-}
-
 struct row_blocks *
 row_blocks_new(struct source *source, const struct sides *sides, bool alone)
 {
@@ -45,7 +36,7 @@ row_blocks_new(struct source *source, const struct sides *sides, bool alone)
 
 	r->source = source;
 	r->sides = sides;
-	r->threaded = !alone && !is_alone();
+	r->threaded = !alone && cpus_usable() > 1;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->filled, NULL);
 	pthread_cond_init(&r->emptied, NULL);

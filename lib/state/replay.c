@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/cpus.h"
 #include "base/mem.h"
 #include "state/hand.h"
 
@@ -53,7 +54,7 @@ begin(struct replay *r, uint64_t bytes)
 	for (i = 0; i < 2; i++)
 		r->hand[i] = (struct hand){.r = r, .number = i, .horizon = INT64_MIN};
 	/* The order of keys that never had a number is that of their records. */
-	if (bytes < r->s->alone || r->s->evict || sysconf(_SC_NPROCESSORS_ONLN) < 2 ||
+	if (bytes < r->s->alone || r->s->evict || cpus_usable() < 2 ||
 		pthread_barrier_init(&r->gate, NULL, 2) != 0)
 		return;
 	r->hands = 2;
