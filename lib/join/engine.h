@@ -64,6 +64,8 @@ void task_release(struct pairs *, struct task *);
 
 /* Take all of the earliest instant out of an agenda into the batch, in their order; how many. */
 size_t turn_instant(struct pairs *, struct agenda *);
+/* Put an item into the batch, which has n. */
+void turn_batch(struct pairs *, size_t n, struct item *);
 /* The turn of an item, which is kept or goes. */
 int turn_take(struct pairs *, struct task *, struct item *);
 /* Keep one that had its turn. */

@@ -74,7 +74,7 @@ take(struct pairs *p, struct task *t, struct item *x)
 		shelf_item(&t->shelf.side[!x->side], slot->ref[!x->side]) : NULL;
 	int rc = last ? meet_all(p, t, x, last, us) : 0;
 
-	if (x->side == SIDE_LEFT || x->until_us > us)
+	if (x->side == SIDE_LEFT || x->until_us > x->us)
 		p->items -= shelf_put(&t->shelf, &p->pool, x, slot, us);
 	else
 		p->items--;

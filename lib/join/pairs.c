@@ -136,27 +136,39 @@ pairs_watermark(struct pairs *p, uint32_t task, int64_t us, struct emit *e,
 	return journal_expire(p->journal, task, us, why);
 }
 
+/* One whose time is over with the input, or that stays: in the order of that time. */
+static int
+end_one(struct pairs *p, struct task *t, struct item *x)
+{
+	if (!x->paired && !x->done)
+		return turn_time_is_over(p, t, x, true);
+	queue_add(&t->due[SIDE_LEFT], x);
+	return 0;
+}
+
 /* The left ones that are still kept, as if their time were over. What has met somebody stays,
  * as the right ones do: where state outlives the run, others may come. */
 static int
 end_waiting(struct pairs *p, struct task *t)
 {
-	size_t n = t->due[SIDE_LEFT].n, i;
-	struct item *x;
+	struct queue *q = &t->due[SIDE_LEFT];
+	size_t left = q->n, n, i;
+	int64_t us;
 	int rc = 0;
 
 	if (p->plan->missing == MISSING_DROP)
 		return 0;
-	for (i = 0; i < n && rc == 0; i++) {
-		x = queue_take(&t->due[SIDE_LEFT]);
-		if (x->paired || x->done)
-			queue_add(&t->due[SIDE_LEFT], x);
-		else
-			rc = turn_time_is_over(p, t, x, true);
+	while (rc == 0 && (left || t->expiring.n)) {
+		us = agenda_next(&t->expiring);
+		for (; rc == 0 && left && (!t->expiring.n || queue_first(q)->until_us < us); left--)
+			rc = end_one(p, t, queue_take(q));
+		n = t->expiring.n ? turn_instant(p, &t->expiring) : 0;
+		for (; n && left && queue_first(q)->until_us == us; left--)
+			turn_batch(p, n++, queue_take(q));
+		items_sort(p->batch, n);
+		for (i = 0; i < n && rc == 0; i++)
+			rc = end_one(p, t, p->batch[i]);
 	}
-	while (rc == 0 && t->expiring.n)
-		for (n = turn_instant(p, &t->expiring), i = 0; i < n && rc == 0; i++)
-			rc = turn_time_is_over(p, t, p->batch[i], true);
 	return rc;
 }
 

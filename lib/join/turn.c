@@ -48,6 +48,13 @@ turn_time_is_over(struct pairs *p, struct task *t, struct item *i, bool early)
 	return (turn_let_go(p, t, i, early && !i->done) < 0 || rc < 0) ? -1 : 0;
 }
 
+void
+turn_batch(struct pairs *p, size_t n, struct item *i)
+{
+	p->batch = mem_grow(p->batch, &p->cap_batch, n + 1, sizeof(struct item *));
+	p->batch[n] = i;
+}
+
 /* Take all of the earliest instant out of an agenda, in their order; how many. */
 size_t
 turn_instant(struct pairs *p, struct agenda *a)
@@ -55,10 +62,8 @@ turn_instant(struct pairs *p, struct agenda *a)
 	int64_t us = agenda_next(a);
 	size_t n;
 
-	for (n = 0; a->n && agenda_next(a) == us; n++) {
-		p->batch = mem_grow(p->batch, &p->cap_batch, n + 1, sizeof(struct item *));
-		p->batch[n] = agenda_take(a);
-	}
+	for (n = 0; a->n && agenda_next(a) == us; n++)
+		turn_batch(p, n, agenda_take(a));
 	if (n > 1)
 		items_sort(p->batch, n);
 	return n;
@@ -78,10 +83,8 @@ expire_instant(struct pairs *p, struct task *t)
 	while (rc == 0 && (first = queue_first(q)) && first->until_us < us)
 		rc = turn_time_is_over(p, t, queue_take(q), false);
 	n = turn_instant(p, &t->expiring);
-	for (; (first = queue_first(q)) && first->until_us == us; n++) {
-		p->batch = mem_grow(p->batch, &p->cap_batch, n + 1, sizeof(struct item *));
-		p->batch[n] = queue_take(q);
-	}
+	for (; (first = queue_first(q)) && first->until_us == us; n++)
+		turn_batch(p, n, queue_take(q));
 	items_sort(p->batch, n);
 	for (k = 0; k < n && rc == 0; k++)
 		rc = turn_time_is_over(p, t, p->batch[k], false);
@@ -137,6 +140,14 @@ set_done(struct pairs *p, struct task *t, struct item *i)
 	return journal_forget(p->journal, t->id, i, true, p->why);
 }
 
+/* One that came late goes before another that is in the queue. */
+static bool
+goes_before(const struct queued *last, const struct item *i, int64_t now_us)
+{
+	return i->us < now_us && (last->until_us > i->until_us ||
+		(last->until_us == i->until_us && item_cmp(last->item, i) > 0));
+}
+
 void
 turn_keep(struct pairs *p, struct task *t, struct item *i)
 {
@@ -146,7 +157,8 @@ turn_keep(struct pairs *p, struct task *t, struct item *i)
 	index_put(&t->index, i);
 	if (p->plan->with == WITH_ROWS && i->side == SIDE_RIGHT)
 		return;
-	if (p->plan->expr[PLAN_EXPIRES] || (p->exact && last && last->until_us > i->until_us))
+	if (p->plan->expr[PLAN_EXPIRES] ||
+		(p->exact && last && goes_before(last, i, t->mark.now_us)))
 		agenda_add(&t->expiring, item_over_us(i), i);
 	else
 		queue_add(q, i);
@@ -169,7 +181,9 @@ stream_turn(struct pairs *p, struct task *t, struct item *x, int64_t us)
 		if (anti && !left && set_done(p, t, o) < 0)
 			return -1;
 	}
-	if (left ? anti && x->paired : x->until_us <= us)
+	/* A right one whose bound ends with its turn may still be found at that instant by a left
+	 * one that comes late. It isn't, where the bound is no longer than that instant. */
+	if (left ? anti && x->paired : x->until_us <= x->us)
 		return turn_let_go(p, t, x, left);
 	turn_keep(p, t, x);
 	return 0;

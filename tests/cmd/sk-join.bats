@@ -90,6 +90,36 @@ times='[$left.t,$right.t]'
 	assert_file late "$(l 1 9)"
 }
 
+@test "what the watermark has passed meets at the very end of its bound, whichever came first" {
+	for emit in "$times" '[.t,($right|.t)]'; do
+		for type in inner left; do
+			args=("${sides[@]}" --within 9s --type $type --emit "$emit")
+			run_tool sk-join "${args[@]}" < <(r 1 45; r 1 36; l 1 41)
+			assert_output "$(lines '[41,36]' '[41,45]')"
+			run_tool sk-join "${args[@]}" < <(r 1 45; l 1 36; r 1 41)
+			assert_output "$(lines '[36,41]' '[36,45]')"
+		done
+	done
+}
+
+@test "left ones without a partner come in the order of the ends of their bounds, late or not" {
+	args=("${sides[@]}" --within 10s --emit .k)
+	for type in left anti; do
+		# By the end of the input, and by the watermark; and by a run that goes on.
+		for more in '' 30; do
+			run_tool sk-join "${args[@]}" --type $type < <(l '"d"' 5; l '"b"' 9; r 0 10; l '"a"' 9
+				l '"c"' 4; [ -z "$more" ] || r 0 $more)
+			assert_output "$(lines '"c"' '"d"' '"a"' '"b"')"
+			rm -rf state
+			sk-join "${args[@]}" --type $type --state state < <(l '"d"' 5; r '"d"' 6; l '"b"' 9
+				l '"bb"' 11; r '"bb"' 11; r 0 12)
+			run_tool sk-join "${args[@]}" --type $type --state state < <(l '"a"' 9
+				l '"c"' 4; [ -z "$more" ] || r 0 $more)
+			assert_output "$(lines '"c"' '"a"')"
+		done
+	done
+}
+
 @test "with one of --left and --right all others are the other side" {
 	run_tool sk-join --left '.s=="l"' -k .k --time .t --within 1s --emit "$times" < <(l 1 0; r 1 1)
 	assert_output '[0,1]'
@@ -652,6 +682,18 @@ rows=(--table-where '.s=="r"' -k .k --time .t --emit '[$left.t,$right.v]')
 	run_tool sk-join "${sides[@]}" --within 11s --state state first
 	assert_status 78
 	assert_says '"within":[10000000,10000000]'
+}
+
+@test "what has met somebody stays for the next run, with --expires too" {
+	for type in inner left; do
+		rm -rf state
+		args=("${sides[@]}" --expires .e --type $type --emit "$times" --state state)
+		run_tool sk-join "${args[@]}" < <(l 1 0 '"e":9'; r 1 1; l 1 1 '"e":5')
+		assert_output "$(lines '[0,1]' '[1,1]')"
+		run_tool sk-join "${args[@]}" < <(r 1 4; r 1 8)
+		assert_success
+		assert_output "$(lines '[0,4]' '[1,4]' '[0,8]')"
+	done
 }
 
 @test "rows stay from run to run" {
