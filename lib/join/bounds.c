@@ -75,9 +75,13 @@ full(const struct pairs *p)
 	else
 		fail(p->why, EXIT_OS, "state is full: %llu records take %llu MiB", n,
 			(unsigned long long)(bounds_memory(p) >> 20));
-	fail_hint(p->why, "%s takes more; --on-full evict gives up the oldest%s",
+	fail_hint(p->why, "%s takes more; %s",
 		p->items > p->max_items ? "--max-keys" : "--max-memory",
-		p->plan->with == WITH_ROWS ? " that wait for a row" : "");
+		p->evict && p->plan->with == WITH_ROWS ? "rows, and records that wait for their "
+			"turn, are not given up" :
+		p->evict ? "records that wait for their turn are not given up" :
+		p->plan->with == WITH_ROWS ? "--on-full evict gives up the oldest that wait for "
+			"a row" : "--on-full evict gives up the oldest");
 	return -1;
 }
 

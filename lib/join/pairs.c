@@ -60,13 +60,34 @@ prefetch(const struct pairs *p, const struct task *t, uint64_t hash, bool items)
 		index_prefetch(&t->index, hash);
 }
 
+/* There is one more. */
+static inline int
+keep_to_bounds(struct pairs *p, struct task *t)
+{
+	if (__builtin_expect(p->items > p->max_items || p->pool.used > p->worry, 0))
+		return bounds_make_room(p, t);
+	return 0;
+}
+
+/* The turn of the first one on disk. */
+static int
+turn_on_disk(struct pairs *p, struct task *t)
+{
+	struct item *x;
+
+	if (spill_take(t->spill, &x, p->why) < 0)
+		return -1;
+	p->items++;
+	return turn_take(p, t, x) < 0 ? -1 : keep_to_bounds(p, t);
+}
+
 /* All of one instant, those on disk put in where they belong. */
 static int
 turns_of(struct pairs *p, struct task *t, int64_t us)
 {
 	size_t n = agenda_next(&t->waiting) == us ? turn_instant(p, &t->waiting) : 0, i = 0;
 	const struct entry *soon = agenda_soon(&t->waiting, SOON);
-	struct item *x;
+	int rc;
 
 	if (soon) {
 		prefetch(p, t, soon->hash, false);
@@ -76,14 +97,11 @@ turns_of(struct pairs *p, struct task *t, int64_t us)
 		__builtin_prefetch((const char *)soon->item + 64);
 	}
 	while (next_on_disk(t) == us) {
-		if (i < n && item_cmp(p->batch[i], spill_first(t->spill)) <= 0) {
-			x = p->batch[i++];
-		} else {
-			if (spill_take(t->spill, &x, p->why) < 0)
-				return -1;
-			p->items++;
-		}
-		if (turn_take(p, t, x) < 0)
+		if (i < n && item_cmp(p->batch[i], spill_first(t->spill)) <= 0)
+			rc = turn_take(p, t, p->batch[i++]);
+		else
+			rc = turn_on_disk(p, t);
+		if (rc < 0)
 			return -1;
 	}
 	for (; i < n; i++)
@@ -212,9 +230,7 @@ pairs_add(struct pairs *p, uint32_t task, const struct item_parts *of, struct em
 	} else if (turn_take(p, t, i) < 0) {
 		return -1;
 	}
-	if (__builtin_expect(p->items > p->max_items || p->pool.used > p->worry, 0))
-		return bounds_make_room(p, t);
-	return 0;
+	return keep_to_bounds(p, t);
 }
 
 bool

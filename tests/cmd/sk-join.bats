@@ -324,6 +324,21 @@ two_inputs() {
 	cmp want <(echo "$output")
 }
 
+@test "what is read back from disk is kept within the bounds too" {
+	two_inputs
+	run_tool "${both[@]}" --within 100h --max-keys 300 -o out
+	assert_status 71
+	assert_said 'sk-join: state is full: 300 records wait
+  hint: --max-keys takes more; --on-full evict gives up the oldest'
+	run_tool "${both[@]}" --within 100h --max-memory 1M -o out
+	assert_status 71
+	assert_says 'records take'
+	[ ! -e out ]
+	run_tool "${both[@]}" --within 100h --max-keys 300 --on-full evict -v
+	assert_status 1
+	assert_says '9700 records were given up'
+}
+
 @test "a disk that is full, or fails, ends the run and leaves nothing" {
 	[ -z "${SK_SAN:-}" ] || skip "the sanitizers' runtime must be loaded first"
 	two_inputs
@@ -735,6 +750,9 @@ rows=(--table-where '.s=="r"' -k .k --time .t --emit '[$left.t,$right.v]')
 	assert_status 1
 	assert_output 50
 	assert_said 'sk-join: 12 records were given up for the bounds of the state'
+	run_tool sk-join "${sides[@]}" --within 1h --delay 1h --max-keys 40 --on-full evict in
+	assert_status 71
+	assert_says 'hint: --max-keys takes more; records that wait for their turn are not given up'
 	jq -nc 'range(30000)|{s:"l",k:.,t:.}' >large
 	run_tool sk-join "${sides[@]}" --within 100h --max-memory 2M large
 	assert_status 71
