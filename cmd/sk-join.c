@@ -186,6 +186,7 @@ prepare(struct job *job, void *unused, char **operands, int n, struct failure *w
 		return -1;
 	job->run.timed = plan.timed;
 	plan.one_thread = job->run.one_thread;
+	plan.max_record = job->max_record;
 	/* Records that are looked up don't know of each other. */
 	if (plan.with == WITH_TABLE)
 		job->run.serial = false;

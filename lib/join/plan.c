@@ -40,15 +40,28 @@ is_stdin(const char *name)
 	return strcmp(name, "-") == 0 || strcmp(name, "/dev/stdin") == 0;
 }
 
-/* The table would take the stream away. */
 static int
-check_stdin(const struct join_plan *p, const struct plan_around *around, char **operands,
+check_pattern(const char *name, const char *what, struct failure *why)
+{
+	struct stat st;
+
+	return strpbrk(name, "*?[") && lstat(name, &st) < 0 ?
+		fail(why, EXIT_USAGE, "%s: %s is one input, not a pattern", name, what) : 0;
+}
+
+/* The table is one file, and would take the stream away if that is stdin. */
+static int
+check_table(const struct join_plan *p, const struct plan_around *around, char **operands,
 	int n, struct failure *why)
 {
 	bool taken = !n && !around->from;
 	int i;
 
-	if (!p->table || !is_stdin(p->table))
+	if (!p->table)
+		return 0;
+	if (check_pattern(p->table, "--table", why) < 0)
+		return -1;
+	if (!is_stdin(p->table))
 		return 0;
 	for (i = 0; i < n; i++)
 		taken |= is_stdin(operands[i]);
@@ -60,7 +73,6 @@ static int
 read_inputs(struct join_plan *p, const struct plan_around *around, char **operands,
 	struct failure *why)
 {
-	struct stat st;
 	int i;
 
 	if (around->from)
@@ -73,9 +85,8 @@ read_inputs(struct join_plan *p, const struct plan_around *around, char **operan
 	}
 	for (i = 0; i < 2; i++) {
 		p->input[i] = operands[i];
-		if (strpbrk(operands[i], "*?[") && stat(operands[i], &st) < 0)
-			return fail(why, EXIT_USAGE, "%s: %s is one input, not a pattern",
-				operands[i], i ? "RIGHT" : "LEFT");
+		if (check_pattern(operands[i], i ? "RIGHT" : "LEFT", why) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -168,7 +179,7 @@ int
 join_plan_read(struct join_plan *p, const struct plan_around *around, char **operands, int n,
 	struct failure *why)
 {
-	if (choose_sides(p, n, why) < 0 || check_stdin(p, around, operands, n, why) < 0 ||
+	if (choose_sides(p, n, why) < 0 || check_table(p, around, operands, n, why) < 0 ||
 		(p->with == WITH_INPUT && read_inputs(p, around, operands, why) < 0) ||
 		read_time(p, why) < 0 || read_type(p, around, why) < 0)
 		return -1;

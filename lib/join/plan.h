@@ -38,6 +38,7 @@ struct join_plan {
 	int64_t wait_us;
 	bool null_key;
 	bool one_thread;             /* no other, for any work */
+	uint64_t max_record;         /* --max-record, of a row of a file too */
 	const struct expr *expr[PLAN_EXPRS]; /* the caller's; NULL: none */
 	/* By join_plan_read: */
 	enum join_with with;

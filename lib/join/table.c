@@ -85,8 +85,8 @@ read_blocks(struct table_reader *t, struct row_blocks *blocks, struct failure *w
 
 	while ((rc = row_blocks_next(blocks, &b, why)) > 0) {
 		if (b->block.too_long) {
-			fail_record(why, "too-long", "a line of %llu bytes is longer than a row "
-				"may be", (unsigned long long)b->block.too_long);
+			fail_record(why, "too-long", "a line of %llu bytes is longer than "
+				"--max-record", (unsigned long long)b->block.too_long);
 			return bad_row(t, lines + 1, why);
 		}
 		if (add_block(t, b, lines, why) < 0)
@@ -100,7 +100,7 @@ static int
 read_lines(struct table_reader *t, struct failure *why)
 {
 	const char *uri = t->plan->table;
-	struct source_options options = {0};
+	struct source_options options = {.max_record = t->plan->max_record};
 	struct source *source = source_open(&uri, 1, &options, why);
 	struct row_blocks *blocks = NULL;
 	int rc = -1;

@@ -512,6 +512,14 @@ users() {
 	bad 71 'large: the table is too large: ' sk-join -k .id --table large --max-memory 1M
 	run_tool sk-join -k .id --table large --max-memory 3M --emit . <<<'{"id":7}'
 	assert_output '{"id":7}'
+	bad 65 'users:1: a line of 30 bytes is longer than --max-record' sk-join -k .id \
+		--table users --max-record 29
+	run_tool sk-join -k .id --table users --max-record 30 --emit '$right.name' <<<'{"id":2}'
+	assert_output '"Bob"'
+	bad 64 'use*: --table is one input, not a pattern' sk-join -k .id --table 'use*'
+	cp users 'use*'
+	run_tool sk-join -k .id --table 'use*' --emit '$right.name' <<<'{"id":2}'
+	assert_output '"Bob"'
 	bad 64 'stdin is the stream' sk-join -k .id --table -
 	bad 64 '--query is for a SQLite database' sk-join -k .id --table users --query 'SELECT 1'
 	run_tool sk-join -k .id --table - users --emit '$right.x' <<<'{"id":2,"x":5}'
@@ -655,6 +663,20 @@ rows=(--table-where '.s=="r"' -k .k --time .t --emit '[$left.t,$right.v]')
 	run_tool sk-join --envelope=in --table-topic row --left-key .k --right-key .v in
 	assert_status 65
 	assert_says "hint: a row that is taken away has its key in the message: --right-key '\$key'"
+}
+
+@test "rows of one key at one time: the greatest stays, whatever the order of arrival" {
+	m() { echo "{\"topic\":\"$1\",\"offset\":1,\"ts\":$2,\"key\":$3,\"value\":$4}"; }
+	(m row 1 '"1"' '{"v":2}'; m row 1 '"1"' '{"v":1}'; m row 1 '"1"' null
+		m ev 1 null '{"k":"1"}') >in
+	for order in 1,2,3 3,2,1 2,1,3; do
+		for emit in '$right.v' '[$right.v] | .[]'; do
+			run_tool sk-join --envelope=in --table-topic row --left-key .k --right-key '$key' \
+				--emit "$emit" < <(for i in ${order//,/ } 4; do sed -n "${i}p" in; done)
+			assert_success
+			assert_output 2
+		done
+	done
 }
 
 @test "--table-topic names a file too" {
