@@ -16,6 +16,8 @@
 #include "base/mem.h"
 #include "window/kinds.h"
 
+__extension__ typedef unsigned __int128 uint128;
+
 #define ACCURACY 0.01
 #define LN_GAMMA 0.020000666706669435 /* ln((1 + a) / (1 - a)) */
 #define CUBE (6.0 / 35)
@@ -243,6 +245,16 @@ sorted(const struct fold *f, const struct fold_cell *c, unsigned i, size_t *n)
 	return bin;
 }
 
+/* How many of n values are before the quantile, by the decimal that was written: 0.29 of 101
+ * values is the one at place 29, and the double is a little less. */
+static uint64_t
+place_of(double quantile, uint64_t n)
+{
+	const uint64_t parts = UINT64_C(1000000000000000);
+
+	return (uint64_t)((uint128)llround(quantile * (double)parts) * (n - 1) / parts);
+}
+
 void
 sketch_render(const struct fold *f, const struct fold_cell *c, unsigned i, struct fold_work *w,
 	struct buf *b)
@@ -257,7 +269,7 @@ sketch_render(const struct fold *f, const struct fold_cell *c, unsigned i, struc
 		buf_adds(b, "null");
 		return;
 	}
-	before = (uint64_t)(f->quantile * (double)(s->n - 1));
+	before = place_of(f->quantile, s->n);
 	bin = sorted(f, c, i, &n);
 	while (j + 1 < n && (seen += bin[j] & COUNT_MASK) <= before)
 		j++;

@@ -143,6 +143,9 @@ results(void)
 	gives("quantile", 1, "5 1 9", "9");
 	gives("quantile", 0.5, "-7 -7", "-7");
 	gives("quantile", 0.5, "", "null");
+	/* As a decimal: 0.58 times 50 is 29. Doubles say less. */
+	gives("quantile", 0.58, "-1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 "
+		"-1 -1 -1 -1 -1 -1 -1 -1 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "0");
 	gives("quantile", 0.5, "-0 0 0", "0");
 	gives("quantile", 0.5, "\"1\"", "refused");
 }
