@@ -266,9 +266,10 @@ exact_merge(const struct fold *f, struct fold_cell *c, unsigned i, const struct 
 
 /* ---- results --------------------------------------------------------------------------- */
 
-/* The double nearest to the quotient of a plain decimal and n, by long division. */
+/* The double nearest to the quotient of a plain decimal and n, times a power of 10, by long
+ * division. */
 static double
-divide(struct slice s, uint64_t n)
+divide(struct slice s, uint64_t n, long power)
 {
 	bool minus = s.n && *s.p == '-', point = false;
 	struct buf digits = {0};
@@ -302,7 +303,7 @@ divide(struct slice s, uint64_t n)
 		scale++;
 	}
 	/* "0ddd" is no JSON number, but this reader takes it. */
-	buf_addf(&digits, "e%ld", -scale);
+	buf_addf(&digits, "e%ld", power - scale);
 	for (i = minus; i + 1 < digits.n && digits.p[i] == '0' && digits.p[i + 1] != 'e'; i++)
 		;
 	if (minus)
@@ -310,6 +311,38 @@ divide(struct slice s, uint64_t n)
 	result = json_number_double(slice_of(digits.p + i, digits.n - i));
 	buf_release(&digits);
 	return result;
+}
+
+/* The power of 10 of the first digit of a plain decimal. */
+static long
+magnitude(struct slice s)
+{
+	long power = -1;
+	size_t i;
+
+	for (i = 0; i < s.n && s.p[i] != '.'; i++)
+		power++;
+	for (i = 0; i < s.n && (s.p[i] == '0' || s.p[i] == '.'); i++)
+		power -= s.p[i] == '0';
+	return power;
+}
+
+/* sqrt(s / (n (n-1))). The square of a double that is large or small is none. */
+static double
+root_of(struct slice s, uint64_t n)
+{
+	double d = divide(s, n, 0) / (double)(n - 1);
+	struct buf b = {0};
+	long half;
+
+	if (d > 1e-290 && d < 1e290)
+		return sqrt(d);
+	half = magnitude(s) / 2;
+	d = sqrt(divide(s, n, -2 * half) / (double)(n - 1));
+	buf_addf(&b, "%.30fe%ld", d, half);
+	d = json_number_double(buf_slice(&b));
+	buf_release(&b);
+	return d;
 }
 
 /* Of a sample: sqrt((n ΣX² - (ΣX)²) / (n (n-1))), exact but for the last steps. */
@@ -327,7 +360,7 @@ deviation(const struct fold *f, const struct fold_cell *c, unsigned i)
 	buf_addc(&b, '-');
 	multiply(&b, buf_slice(&sum), buf_slice(&sum));
 	json_number_add(&top, buf_slice(&a), buf_slice(&b));
-	d = sqrt(divide(buf_slice(&top), n) / (double)(n - 1));
+	d = root_of(buf_slice(&top), n);
 	buf_release(&sum);
 	buf_release(&squares);
 	buf_release(&a);
@@ -351,7 +384,7 @@ exact_render(const struct fold *f, const struct fold_cell *c, unsigned i, struct
 		add_total(f, c, i, SUM, b);
 	} else if (f->func == FOLD_AVG) {
 		add_total(f, c, i, SUM, &sum);
-		json_add_double(b, divide(buf_slice(&sum), n));
+		json_add_double(b, divide(buf_slice(&sum), n, 0));
 		buf_release(&sum);
 	} else {
 		json_add_double(b, deviation(f, c, i));
