@@ -1,11 +1,18 @@
 /* The lines that are written. */
+#include <stdlib.h>
+
 #include "window/engine.h"
 
 static void
 add_time(const struct windows *w, struct time_memo *memo, struct buf *b, int64_t us)
 {
 	if (w->plan->in_ms) {
-		buf_addi(b, us / 1000 - (us % 1000 < 0));
+		/* Sessions that are merged go by exact times. */
+		if (w->plan->partial && us % 1000)
+			buf_addf(b, "%s%lld.%03lld", us < 0 ? "-" : "", llabs(us / 1000),
+				llabs(us % 1000));
+		else
+			buf_addi(b, us / 1000 - (us % 1000 < 0));
 		return;
 	}
 	buf_addc(b, '"');

@@ -403,6 +403,17 @@ gives() {
 	assert_status 65
 }
 
+@test "partial sessions are merged by exact times, whatever is written" {
+	lines '{"t":"1970-01-01T00:00:00.0009Z"}' '{"t":"1969-12-31T23:59:59.9997Z"}' >a
+	lines '{"t":"1970-01-01T00:00:01.0005Z"}' >b
+	session() { sk-window --session 1s -a n=count --time-format ms "$@"; }
+	session --time .t --delay 1h a b >whole
+	assert_file whole '{"start":-1,"end":2000,"n":3}'
+	for f in a b; do session --time .t --delay 1h --partial "$f"; done >parts
+	assert_equal "$(head -n 1 parts)" '{"start":-0.300,"end":1000.900,"partial":{"n":2}}'
+	session --from-partials parts | cmp - whole
+}
+
 @test "partial results go by their time where they have one" {
 	for m in 0 1 2 1 0; do
 		echo "{\"t\":$((m * 60))}" | sk-window --tumbling 1m -a n=count --time .t --time-unit s --partial
