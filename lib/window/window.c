@@ -180,6 +180,18 @@ place_of(const struct window_shape *w, int64_t us)
 	return x;
 }
 
+/* The place of an edge; of several at one instant, where a zone has left out a day, the
+ * first. */
+static int64_t
+place_of_edge(const struct window_shape *w, int64_t us)
+{
+	int64_t x = place_of(w, us);
+
+	while (w->zone && instant_of(w, x - 1) == us)
+		x--;
+	return x;
+}
+
 /* ---- panes and windows ------------------------------------------------------------------- */
 
 /* The steps of a cumulate are shorter than a place of the axis where that is a day. */
@@ -229,7 +241,7 @@ cumulate_of(const struct window_shape *w, const struct span *pane, int64_t us,
 	struct span *window)
 {
 	struct span s = longest_of(w, pane->start_us);
-	int64_t end = pane->end_us;
+	int64_t end = pane->end_us, step = on_axis(w, w->step_us), size, x;
 
 	if (!w->zone || steps_within(w)) {
 		if (us >= end)
@@ -237,8 +249,12 @@ cumulate_of(const struct window_shape *w, const struct span *pane, int64_t us,
 		if (end > s.end_us && us < s.end_us)
 			end = s.end_us;
 	} else {
+		size = on_axis(w, w->size_us);
+		x = floor_div(place_of(w, pane->start_us), size) * size;
+		if (us > end)
+			x += (place_of(w, us) - x) / step * step;
 		while (end <= us && end < s.end_us)
-			end = instant_of(w, place_of(w, end) + on_axis(w, w->step_us));
+			end = instant_of(w, x += step);
 	}
 	*window = (struct span){s.start_us, end};
 	return end > us && end <= s.end_us;
@@ -252,7 +268,7 @@ hopping_of(const struct window_shape *w, const struct span *pane, int64_t us,
 	int64_t from = place_of(w, pane->start_us), x;
 
 	/* The first that reaches the end of the pane, and the last that begins before it. */
-	x = -floor_div(-(place_of(w, pane->end_us) - size), step) * step;
+	x = -floor_div(-(place_of_edge(w, pane->end_us) - size), step) * step;
 	if (us > pane->end_us && (w->zone ? place_of(w, us) : us - w->offset_us) - size >= x)
 		x = floor_div(place_of(w, us) - size, step) * step + (w->zone ? 0 : step);
 	for (; x <= from; x += step) {

@@ -4,7 +4,8 @@
  * A window is [start,end). Those of a fixed grid (tumbling, hopping, cumulate) are put
  * together from panes: the pieces that no edge of a window cuts. A record goes into its one
  * pane; a window is the sum of its panes. A pane's windows, in the order of their ends, have
- * starts in that order too, and no two end together.
+ * starts in that order too, and no two end together: where a zone has left out a day, and two
+ * would, there is only the longer one.
  *
  *	tumbling 5m       |-----|-----|           a pane is a window
  *	hopping 10m/5m    |-----------|           two panes a window, two windows a pane

@@ -31,7 +31,7 @@ static size_t
 by_definition(const struct window_shape *w, int64_t us, struct span *s)
 {
 	int64_t big = w->kind == WINDOW_CUMULATE ? w->size_us : w->step_us, k, end;
-	int64_t k0 = (us - w->offset_us - w->size_us) / big - 3, k1 = (us - w->offset_us) / big + 3;
+	int64_t k0 = (us - w->offset_us - w->size_us) / big - 3, k1 = (us - w->offset_us) / big + 3, i;
 	size_t n = 0;
 
 	for (k = k0; k <= k1; k++) {
@@ -40,23 +40,23 @@ by_definition(const struct window_shape *w, int64_t us, struct span *s)
 		if (w->kind != WINDOW_CUMULATE) {
 			x.end_us = w->zone ? zone_instant(w->zone, k * big + w->size_us +
 				w->offset_us) : x.start_us + w->size_us;
-			if (us >= x.start_us && us < x.end_us)
+			/* Where a day is left out two can end together: it is the longer one. */
+			if (us >= x.start_us && us < x.end_us &&
+				!(n && s[n - 1].end_us == x.end_us))
 				s[n++] = x;
 			continue;
 		}
 		end = edge(w, k + 1, big);
 		if (us < x.start_us || us >= end)
 			continue;
-		for (x.end_us = x.start_us; x.end_us < end && n < MOST;) {
+		for (x.end_us = x.start_us, i = 1; x.end_us < end && n < MOST; i++) {
 			x.end_us = w->zone && w->step_us % DAY == 0 ?
-				zone_instant(w->zone, k * big + w->offset_us +
-					(int64_t)(n + 1) * w->step_us) : x.end_us + w->step_us;
+				zone_instant(w->zone, k * big + w->offset_us + i * w->step_us) :
+				x.end_us + w->step_us;
 			if (x.end_us > end)
 				x.end_us = end;
-			if (us < x.end_us)
+			if (us < x.end_us && !(n && s[n - 1].end_us == x.end_us))
 				s[n++] = x;
-			else if (w->zone && w->step_us % DAY == 0)
-				return 0; /* not asked for here */
 		}
 	}
 	return n;
@@ -127,6 +127,7 @@ int
 main(void)
 {
 	const int64_t now = 1774656000000000; /* 2026-03-28T00:00:00Z */
+	const int64_t samoa = 1324339200000000; /* 2011-12-20T00:00:00Z */
 
 	shape("tumbling", "1m", NULL, 0, now, DAY);
 	shape("tumbling", "7m", NULL, 90000000, -DAY, 2 * DAY);
@@ -146,6 +147,18 @@ main(void)
 	shape("tumbling", "1d", "America/Sao_Paulo", 0, now - 3000 * DAY, 3000 * DAY);
 	shape("hopping", "7d/1d", "Australia/Lord_Howe", 0, now - 300 * DAY, 600 * DAY);
 	shape("hopping", "7d/2d", "Europe/Berlin", 0, now - 300 * DAY, 600 * DAY);
+	shape("cumulate", "6d/2d", "Europe/Berlin", 0, now - 10 * DAY, 20 * DAY);
+	/* Without 2011-12-30. */
+	shape("tumbling", "1d", "Pacific/Apia", 0, samoa, 20 * DAY);
+	shape("tumbling", "2d", "Pacific/Apia", DAY, samoa, 20 * DAY);
+	shape("hopping", "7d/1d", "Pacific/Apia", 0, samoa, 20 * DAY);
+	shape("hopping", "3d/2d", "Pacific/Apia", 0, samoa, 20 * DAY);
+	shape("hopping", "3d/2d", "Pacific/Apia", DAY, samoa, 20 * DAY);
+	shape("hopping", "2d/1d", "Pacific/Apia", 6 * HOUR, samoa, 20 * DAY);
+	shape("hopping", "1d/2d", "Pacific/Apia", DAY, samoa, 20 * DAY);
+	shape("cumulate", "6d/2d", "Pacific/Apia", 0, samoa, 20 * DAY);
+	shape("cumulate", "6d/2d", "Pacific/Apia", DAY, samoa, 20 * DAY);
+	shape("cumulate", "1d/6h", "Pacific/Apia", 0, samoa, 20 * DAY);
 	shape("cumulate", "1d/1h", "Europe/Berlin", 0, now - 10 * DAY, 20 * DAY);
 	shape("cumulate", "1d/1h", "Australia/Lord_Howe", 0, now, 300 * DAY);
 	refused("tumbling", "0", NULL);
