@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "flow/instant.h"
 
 /* ---- of a record ------------------------------------------------------------------------- */
 
@@ -50,7 +51,7 @@ by_member(const struct flow_time *t, struct time_memo *memo, const struct record
 		json_doc_tokens(r->doc);
 	return expr_member(t->expr, d, r->root, &at) && at != JSON_NONE &&
 		json_type_at(d, at) == JSON_STRING &&
-		time_of_rfc3339_near(memo, json_string_raw(d, at), us) == 0;
+		instant_of_string(d, at, memo, us);
 }
 
 static int

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/table.h"
+#include "flow/instant.h"
 #include "json/plain.h"
 
 #define MOST_TEXT ((size_t)4 << 20) /* bytes of notes, beyond which none is added */
@@ -181,8 +182,7 @@ tell_time(const struct notes *n, const struct json_doc *d, struct note *note,
 {
 	uint32_t at = note->at[n->time];
 
-	if (at == JSON_NONE || d->first[at] != '"' ||
-		time_of_rfc3339_near(memo, json_string_raw(d, at), &note->us) < 0)
+	if (at == JSON_NONE || d->first[at] != '"' || !instant_of_string(d, at, memo, &note->us))
 		note->us = TIME_NONE;
 }
 

@@ -3,7 +3,7 @@
  * calendar. Days are counted by the rule of Hinnant, "chrono-compatible low-level date
  * algorithms": a year that begins in March ends with its leap day.
  */
-#include "time/time.h"
+#include "time/near.h"
 
 #include <time.h>
 
@@ -151,44 +151,12 @@ seconds_of(const char *p, const char *end, int64_t *us)
 	return *p == 'Z' && p + 1 == end;
 }
 
-static inline uint64_t
-load8(const char *p)
-{
-	uint64_t x;
-
-	memcpy(&x, p, sizeof(x));
-	return x;
-}
-
-/* As it mostly is: ":07.123Z" behind the minute that is known. */
-static inline bool
-is_near(const struct time_memo *memo, struct slice s, int64_t *us)
-{
-	const uint64_t tops = UINT64_C(0x8080808080808080);
-	char form[8] = ":00.000Z", room[8] = {127, 122, 118, 127, 118, 118, 118, 127};
-	unsigned char d[8];
-	uint64_t x;
-
-	if (s.n != 24 || !memo->known || load8(s.p) != load8(memo->minute) ||
-		load8(s.p + 8) != load8(memo->minute + 8))
-		return false;
-	/* Nothing is left of what has to stand there, and of a digit what it is: no more than 5
-	 * of the first, and 9 of the others. */
-	x = load8(s.p + 16) ^ load8(form);
-	if ((x | ((x & ~tops) + load8(room))) & tops)
-		return false;
-	memcpy(d, &x, sizeof(d));
-	*us = memo->us + (d[1] * 10 + d[2]) * US_SECOND +
-		(d[4] * 100 + d[5] * 10 + d[6]) * (US_SECOND / 1000);
-	return true;
-}
-
 int
 time_of_rfc3339_near(struct time_memo *memo, struct slice s, int64_t *us)
 {
 	int64_t part;
 
-	if (is_near(memo, s, us))
+	if (s.n == TIME_NEAR_BYTES && time_is_near(memo, s.p, us))
 		return 0;
 	if (s.n >= 20 && memo->known && memcmp(s.p, memo->minute, sizeof(memo->minute)) == 0 &&
 		seconds_of(s.p + 16, s.p + s.n, &part)) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "flow/instant.h"
 
 void
 seen_init(struct seen_plan *p, const struct flow_time *time)
@@ -49,7 +50,7 @@ time_at(const struct seen_plan *p, const struct json_doc *d, uint32_t t, struct 
 	if (t == JSON_NONE)
 		return TIME_NONE;
 	if (d->first[t] == '"')
-		return time_of_rfc3339_near(memo, json_string_raw(d, t), &us) < 0 ? TIME_NONE : us;
+		return instant_of_string(d, t, memo, &us) ? us : TIME_NONE;
 	text = json_text(d, t);
 	return json_type_at(d, t) != JSON_NUMBER || time_of_epoch(text, p->unit, &us) < 0 ?
 		TIME_NONE : us;
