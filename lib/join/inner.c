@@ -65,6 +65,25 @@ meet_all(struct pairs *p, const struct task *t, const struct item *x, struct ite
 	return rc;
 }
 
+static void
+let_go(struct pairs *p, struct item *x)
+{
+	item_free(&p->pool, x);
+	p->items--;
+}
+
+/* One that is not laid, in another place. */
+static struct item *
+lay(struct pairs *p, struct task *t, struct item *x, int64_t us)
+{
+	uint64_t went = 0;
+	struct item *i = shelf_lay(&t->shelf, &p->pool, x, us, &went);
+
+	item_free(&p->pool, x);
+	p->items -= went;
+	return i;
+}
+
 static inline int
 take(struct pairs *p, struct task *t, struct item *x)
 {
@@ -75,10 +94,9 @@ take(struct pairs *p, struct task *t, struct item *x)
 	int rc = last ? meet_all(p, t, x, last, us) : 0;
 
 	if (x->side == SIDE_LEFT || x->until_us > x->us)
-		p->items -= shelf_put(&t->shelf, &p->pool, x, slot, us);
-	else
-		p->items--;
-	item_free(&p->pool, x);
+		shelf_put(&t->shelf, x->laid ? x : lay(p, t, x, us), slot);
+	else if (!x->laid)
+		let_go(p, x);
 	return rc;
 }
 

@@ -31,41 +31,17 @@ item_new(struct pool *pool, const struct item_parts *of)
 	return i;
 }
 
-/* Before its items. */
-struct item_batch {
-	size_t left, bytes;
-};
-
 void
 item_free(struct pool *pool, struct item *i)
 {
-	struct item_batch *b = i->batch;
-
-	if (!i->batched)
+	if (!i->laid)
 		pool_give(pool, i, item_bytes(i));
-	else if (--b->left == 0)
-		pool_give(pool, b, b->bytes);
 }
 
 struct item *
 item_copy(struct pool *pool, const struct item *i)
 {
 	return memcpy(pool_take(pool, item_bytes(i)), i, item_bytes(i));
-}
-
-struct item *
-item_copy_all(struct pool *pool, const struct item *first, size_t n, size_t bytes)
-{
-	size_t all = sizeof(struct item_batch) + bytes + 8; /* the last may be read so far */
-	struct item_batch *b = pool_take(pool, all);
-	struct item *i = memcpy(b + 1, first, bytes);
-
-	*b = (struct item_batch){n, all};
-	for (first = i; n--; i = item_after(i)) {
-		i->batch = b;
-		i->batched = true;
-	}
-	return (struct item *)(b + 1);
 }
 
 /* ---- order ------------------------------------------------------------------------------- */

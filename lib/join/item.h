@@ -24,10 +24,7 @@ struct item {
 		struct {
 			struct item *next, *prev; /* index.h: a ring of those of its key and side */
 		};
-		struct {
-			uint64_t before; /* shelf.h: of its key and side, the one put before it */
-			struct item_batch *batch; /* of one that is in a batch */
-		};
+		uint64_t before;  /* shelf.h: of its key and side, the one put before it */
 	};
 	uint32_t key_n;       /* bytes: the key as canonical JSON, */
 	uint32_t kafka_n;     /* that of the message, or ITEM_NO_KAFKA_KEY, */
@@ -37,7 +34,7 @@ struct item {
 	unsigned paired : 1;  /* has found a partner */
 	unsigned removes : 1; /* a row of a table: takes the row of its key away */
 	unsigned done : 1;    /* waits for its time alone: nobody finds it any more */
-	unsigned batched : 1; /* is in a batch, and in no index */
+	unsigned laid : 1;    /* lies on a shelf, with which it goes, and is in no index */
 	_Alignas(uint32_t) char p[];
 };
 _Static_assert(sizeof(struct item) == 64 && offsetof(struct item, p) == 64,
@@ -106,6 +103,7 @@ struct item_parts {
 };
 
 struct item *item_new(struct pool *, const struct item_parts *);
+/* Nothing, if it is laid. */
 void item_free(struct pool *, struct item *);
 
 /* Items that stand one behind the other, each at a multiple of 8 bytes. */
@@ -117,10 +115,6 @@ item_after(const struct item *i)
 
 /* A copy of one. */
 struct item *item_copy(struct pool *, const struct item *);
-
-/* Copies of some that stand so, at one stroke: a batch is one block of memory, which goes with
- * the last of them. n > 0. The first. */
-struct item *item_copy_all(struct pool *, const struct item *, size_t n, size_t bytes);
 
 /*
  * The order in which records count: by event time; then by key, as jq orders values; then by

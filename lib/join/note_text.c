@@ -65,7 +65,7 @@ end_text(const struct notes *n, enum join_side side, struct note *note, char *te
 	i->kafka_n = ITEM_NO_KAFKA_KEY;
 	i->side = side;
 	i->rank = side;
-	i->paired = i->removes = i->done = i->batched = false;
+	i->paired = i->removes = i->done = i->laid = false;
 	i->us = note->us;
 	i->until_us = join_until(n->plan, side == SIDE_LEFT, note->us);
 	i->hash = note->hash;

@@ -5,22 +5,32 @@
  */
 #include "join/engine.h"
 
-/* Their items, in one block of memory if they go soon. */
-static int
-add_all(struct pairs *p, struct task *t, const struct item *from, const struct note_run *run)
+/* At once where they stay once they have had their turn. */
+static void
+lay_all(struct pairs *p, struct task *t, const struct item *from, size_t n)
 {
-	struct item *i, *next = NULL;
-	size_t k;
+	uint64_t went = 0;
+	struct item *i;
 
-	if (p->inner)
-		next = item_copy_all(&p->pool, from, run->items, run->bytes);
-	p->items += run->items;
-	for (k = 0; k < run->items; k++, from = item_after(from)) {
-		i = next ? next : item_copy(&p->pool, from);
+	p->items += n;
+	for (; n--; from = item_after(from)) {
+		i = shelf_lay(&t->shelf, &p->pool, from, t->mark.now_us, &went);
+		agenda_add(&t->waiting, i->us, i);
+	}
+	p->items -= went;
+}
+
+static int
+add_all(struct pairs *p, struct task *t, const struct item *from, size_t n)
+{
+	struct item *i;
+
+	p->items += n;
+	for (; n--; from = item_after(from)) {
+		i = item_copy(&p->pool, from);
 		if (journal_add(p->journal, t->id, i, p->why) < 0)
 			return -1;
 		agenda_add(&t->waiting, i->us, i);
-		next = next ? item_after(next) : NULL;
 	}
 	return 0;
 }
@@ -38,15 +48,18 @@ pairs_add_run(struct pairs *p, uint32_t task, const struct notes *n, const struc
 	if (p->evict || run->least_us < t->mark.now_us ||
 		p->items + run->items > p->max_items)
 		return 0;
-	/* Each may count for a little more than it has. */
-	bytes = run->bytes + 16 * ((uint64_t)run->items + 2);
+	/* Each may count for a little more than it has, or begin what others will lie in. */
+	bytes = run->bytes + 16 * ((uint64_t)run->items + 2) + 2 * SHELF_CHUNK;
 	if (p->pool.used + bytes > p->worry) {
 		if (bounds_make_room(p, t) < 0)
 			return -1;
 		if (p->pool.used + bytes > p->worry)
 			return 0;
 	}
-	if (run->items && add_all(p, t, notes_items(b, run), run) < 0)
+	/* What lies on the shelf can't go to disk. */
+	if (p->inner && !p->plan->spill)
+		lay_all(p, t, notes_items(b, run), run->items);
+	else if (add_all(p, t, notes_items(b, run), run->items) < 0)
 		return -1;
 	return 1;
 }

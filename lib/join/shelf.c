@@ -8,7 +8,6 @@
 
 #define LEAST 1024
 #define PAGED ((size_t)1 << 20)     /* bytes from which on slots are in large pages */
-#define CHUNK ((size_t)1 << (SHELF_UNIT_BITS + SHELF_PLACE_BITS))
 #define PURGED (UINT64_C(1) << 26)  /* chunks, of the 2^28 that numbers tell apart */
 
 /* ---- slots ------------------------------------------------------------------------------- */
@@ -207,7 +206,7 @@ new_chunk(struct shelf_side *s, struct pool *pool, size_t bytes)
 	struct shelf_chunk *c;
 	char *p;
 
-	bytes = bytes < CHUNK ? CHUNK : (bytes + 7) & ~(size_t)7;
+	bytes = bytes < SHELF_CHUNK ? SHELF_CHUNK : (bytes + 7) & ~(size_t)7;
 	if (s->next - s->first == s->cap)
 		grow_ring(s);
 	p = s->p[s->next & (s->cap - 1)] = pool_take(pool, bytes);
@@ -220,33 +219,15 @@ new_chunk(struct shelf_side *s, struct pool *pool, size_t bytes)
 	s->number = ref_of(s->next++, 0);
 }
 
-/* There is no room for so many bytes: what is over goes. How many items went. */
-__attribute__((noinline)) static size_t
-make_chunk(struct shelf *h, struct shelf_side *s, struct pool *pool, size_t bytes, int64_t us)
+/* There is no room for so many bytes: what is over goes. */
+__attribute__((noinline)) static void
+make_chunk(struct shelf *h, struct shelf_side *s, struct pool *pool, size_t bytes, int64_t us,
+	uint64_t *went)
 {
-	size_t went = expire_side(s, pool, us);
-
+	*went += expire_side(s, pool, us);
 	new_chunk(s, pool, bytes);
 	if (s->next - h->purged[s - h->side] > PURGED)
 		h->limit = 0;
-	return went;
-}
-
-/* The slot of an item that has none, or where slots have to be looked at first. */
-__attribute__((noinline)) static struct shelf_slot *
-make_slot(struct shelf *h, const struct item *i, struct shelf_slot *slot)
-{
-	if (h->used >= h->limit) {
-		make_room(h);
-		slot = shelf_find(h, i);
-	}
-	if (!is_empty(slot))
-		return slot;
-	slot = slot_for(h, i->hash, slot);
-	h->used += is_empty(slot);
-	slot->ref[0] = shelf_high(i->hash) | ref_of_none(&h->side[0]);
-	slot->ref[1] = shelf_low(i->hash) | ref_of_none(&h->side[1]);
-	return slot;
 }
 
 /* What lies behind an item in its chunk may be written to, and what lies behind the one that is
@@ -265,30 +246,57 @@ copy_item(struct item *to, const struct item *from, size_t bytes, size_t room)
 		memcpy((char *)to + k, (const char *)from + k, 16);
 }
 
-size_t
-shelf_put(struct shelf *h, struct pool *pool, const struct item *i, struct shelf_slot *slot,
-	int64_t us)
+struct item *
+shelf_lay(struct shelf *h, struct pool *pool, const struct item *i, int64_t us, uint64_t *went)
 {
 	struct shelf_side *s = &h->side[i->side];
-	size_t bytes = item_bytes(i), went = 0;
+	size_t bytes = item_bytes(i);
 	int64_t over_us = item_over_us(i);
 	struct item *to;
-	uint64_t ref;
 
-	if (h->used >= h->limit || is_empty(slot))
-		slot = make_slot(h, i, slot);
 	if (__builtin_expect((size_t)(s->end - s->at) < bytes, 0))
-		went = make_chunk(h, s, pool, bytes, us);
+		make_chunk(h, s, pool, bytes, us, went);
 	++*s->items;
 	*s->newest_us = over_us > *s->newest_us ? over_us : *s->newest_us;
 	to = (struct item *)(void *)s->at;
 	copy_item(to, i, bytes, (size_t)(s->end - s->at));
-	ref = slot->ref[i->side];
-	to->before = ref;
-	slot->ref[i->side] = (ref & ~SHELF_REF_MASK) | s->number |
-		(uint64_t)(s->at - s->start) >> SHELF_UNIT_BITS;
+	to->laid = true;
+	/* Itself, until it is put. */
+	to->before = s->number | (uint64_t)(s->at - s->start) >> SHELF_UNIT_BITS;
 	s->at += (bytes + 7) & ~(size_t)7;
-	return went;
+	return to;
+}
+
+/* ---- keys -------------------------------------------------------------------------------- */
+
+/* The slot of an item that has none, or where slots have to be looked at first. */
+__attribute__((noinline)) static struct shelf_slot *
+make_slot(struct shelf *h, const struct item *i, struct shelf_slot *slot)
+{
+	if (h->used >= h->limit) {
+		make_room(h);
+		slot = shelf_find(h, i);
+	}
+	if (!is_empty(slot))
+		return slot;
+	slot = slot_for(h, i->hash, slot);
+	h->used += is_empty(slot);
+	slot->ref[0] = shelf_high(i->hash) | ref_of_none(&h->side[0]);
+	slot->ref[1] = shelf_low(i->hash) | ref_of_none(&h->side[1]);
+	return slot;
+}
+
+void
+shelf_put(struct shelf *h, struct item *i, struct shelf_slot *slot)
+{
+	uint64_t *ref, before;
+
+	if (h->used >= h->limit || is_empty(slot))
+		slot = make_slot(h, i, slot);
+	ref = &slot->ref[i->side];
+	before = *ref;
+	*ref = (before & ~SHELF_REF_MASK) | i->before;
+	i->before = before;
 }
 
 /* ---- all --------------------------------------------------------------------------------- */

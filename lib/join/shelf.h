@@ -1,7 +1,11 @@
 /*
  * shelf: the items that are kept where the end of their time leads to nothing: each side's in the
- * order in which they were put, in chunks of memory that go whole, once the time of all that lie
- * in them is over, and found by key.
+ * order in which they were laid there, in chunks of memory that go whole, once the time of all
+ * that lie in them is over, and found by key, once they were put under it.
+ *
+ * The items of a key and a side are put in the order of their times, but one that comes late at
+ * once. So when one goes, the time of those that were put before it is over too: it was not
+ * over later, or they were laid before it.
  *
  * So nothing is done about one that goes, and neither is it touched again. What points to it does
  * so by number, of its chunk and its place there, and chunks that went are known by their number.
@@ -16,6 +20,7 @@
 
 #define SHELF_UNIT_BITS 3    /* items lie at multiples of 8 bytes */
 #define SHELF_PLACE_BITS 12  /* and so this is how many bits a place takes */
+#define SHELF_CHUNK ((size_t)1 << (SHELF_UNIT_BITS + SHELF_PLACE_BITS))
 #define SHELF_REF_BITS 40    /* of a slot; above stands a part of the hash */
 #define SHELF_REF_MASK ((UINT64_C(1) << SHELF_REF_BITS) - 1)
 
@@ -50,9 +55,12 @@ struct shelf {
 	uint64_t purged[2];   /* side.next, when those that went were last looked for */
 };
 
-/* Put a copy of an item; the time of others is over before us. How many went. */
-size_t shelf_put(struct shelf *, struct pool *, const struct item *, struct shelf_slot *its,
-	int64_t us);
+/* Lay a copy of an item there; the time of others is over before us: how many went is added. */
+struct item *shelf_lay(struct shelf *, struct pool *, const struct item *, int64_t us,
+	uint64_t *went);
+
+/* Put one that lies there under its key; its: shelf_find's. */
+void shelf_put(struct shelf *, struct item *, struct shelf_slot *its);
 
 /* All chunks go in which the time of all was over before us. How many items went. */
 size_t shelf_expire(struct shelf *, struct pool *, int64_t us);

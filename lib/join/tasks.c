@@ -48,9 +48,11 @@ empty(struct pairs *p, struct task *t)
 	size_t k;
 	int side;
 
-	for (k = 0; k < t->waiting.n; k++)
-		item_free(&p->pool, agenda_at(&t->waiting, k));
-	p->items -= t->waiting.n;
+	for (k = 0; k < t->waiting.n; k++) {
+		i = agenda_at(&t->waiting, k);
+		p->items -= !i->laid;
+		item_free(&p->pool, i);
+	}
 	for (side = 0; side < 2; side++)
 		while (queue_first(&t->due[side]))
 			free_done(p, queue_take(&t->due[side]));

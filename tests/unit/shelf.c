@@ -7,6 +7,7 @@
 #define ITEMS 60000
 #define KEYS 3000
 #define SPAN 4000 /* of time, in which an item is found */
+#define TOGETHER 100
 
 static uint64_t seed = 88172645463325252u;
 
@@ -76,40 +77,77 @@ finds(const struct shelf *h, const struct item *by, enum join_side side, unsigne
 	return true;
 }
 
+/* Keys that come for some time only, and time that leaps. */
+static void
+think_up(unsigned n)
+{
+	model[n].key = (unsigned)(random64() % KEYS + n / 5000 * 1000);
+	model[n].side = (unsigned)(random64() % 4 == 0);
+	model[n].us = (n ? model[n - 1].us : 0) + (n % 9000 == 0 ? 3 * SPAN : n % 3 == 0);
+}
+
+/* Some come together, in any order, and are put in that of their times. */
+static unsigned
+lay(struct shelf *h, struct pool *pool, unsigned n, struct item **laid, uint64_t *went)
+{
+	unsigned k, many = (unsigned)(random64() % TOGETHER) + 1, at, order[TOGETHER];
+	struct item *i;
+
+	many = many < ITEMS - n ? many : ITEMS - n;
+	for (k = 0; k < many; k++) {
+		think_up(n + k);
+		at = (unsigned)(random64() % (k + 1));
+		order[k] = order[at];
+		order[at] = k;
+	}
+	for (k = 0; k < many; k++) {
+		i = make(pool, n + order[k]);
+		laid[order[k]] = shelf_lay(h, pool, i, n ? model[n - 1].us : INT64_MIN, went);
+		item_free(pool, i);
+	}
+	return many;
+}
+
 /* first: the number of the first chunk. */
 static void
 runs(uint64_t first, const char *what)
 {
+	struct item *laid[TOGETHER];
 	struct shelf h = {0};
 	struct pool pool = {0};
-	size_t put = 0, went = 0, most = 0;
+	uint64_t went = 0, put = 0, most = 0;
 	bool good = true;
-	struct item *i;
-	unsigned n;
+	unsigned n, k, many;
 
 	h.side[0].first = h.side[0].next = h.side[1].first = h.side[1].next = first;
 	h.purged[0] = h.purged[1] = first;
-	for (n = 0; n < ITEMS && good; n++) {
-		/* Keys that come for some time only, and time that leaps. */
-		model[n].key = (unsigned)(random64() % KEYS + n / 5000 * 1000);
-		model[n].side = (unsigned)(random64() % 4 == 0);
-		model[n].us = (n ? model[n - 1].us : 0) + (n % 9000 == 0 ? 3 * SPAN : n % 3 == 0);
-		i = make(&pool, n);
-		good = finds(&h, i, SIDE_LEFT, n, model[n].us) &&
-			finds(&h, i, SIDE_RIGHT, n, model[n].us);
-		went += shelf_put(&h, &pool, i, shelf_find(&h, i), model[n].us);
-		put++;
-		item_free(&pool, i);
-		if (n % 50 == 0)
-			went += shelf_expire(&h, &pool, model[n].us);
+	for (n = 0; n < ITEMS && good; n += many) {
+		many = lay(&h, &pool, n, laid, &went);
+		put += many;
 		most = put - went > most ? put - went : most;
+		for (k = 0; k < many && good; k++) {
+			good = finds(&h, laid[k], SIDE_LEFT, n + k, model[n + k].us) &&
+				finds(&h, laid[k], SIDE_RIGHT, n + k, model[n + k].us);
+			shelf_put(&h, laid[k], shelf_find(&h, laid[k]));
+		}
+		went += shelf_expire(&h, &pool, model[n + many - 1].us);
 	}
 	ok(good, "%s: who is not over is found, in order", what);
-	ok(most < 3 * SPAN + 2000, "%s: what is over goes: %zu at most", what, most);
+	ok(most < 3 * SPAN + 2000, "%s: what is over goes: %llu at most", what,
+		(unsigned long long)most);
 	ok(h.mask + 1 <= 16384, "%s: and so do its slots: %zu", what, h.mask + 1);
 	went += shelf_release(&h, &pool);
 	ok(went == put && pool.used == 0, "%s: all is given back", what);
 	pool_release(&pool);
+}
+
+static void
+put(struct shelf *h, struct pool *pool, const struct item *i, int64_t us)
+{
+	uint64_t went = 0;
+	struct item *laid = shelf_lay(h, pool, i, us, &went);
+
+	shelf_put(h, laid, shelf_find(h, laid));
 }
 
 /* A key that goes on for so long that numbers of the other side begin again meanwhile. */
@@ -130,8 +168,8 @@ never_again(void)
 	model[1].side = SIDE_LEFT;
 	right = make(&pool, 0);
 	left = make(&pool, 1);
-	shelf_put(&h, &pool, right, shelf_find(&h, right), 0);
-	shelf_put(&h, &pool, left, shelf_find(&h, left), 10 * SPAN);
+	put(&h, &pool, right, 0);
+	put(&h, &pool, left, 10 * SPAN);
 	shelf_expire(&h, &pool, 10 * SPAN);
 	model[2].key = 6;
 	model[2].side = SIDE_RIGHT;
@@ -140,8 +178,8 @@ never_again(void)
 	/* So many chunks of the right side come and go, each with an item of another key. */
 	for (n = 1; n <= 3; n++) {
 		h.side[1].first = h.side[1].next = n < 3 ? wrap / 3 * n : wrap + 1;
-		shelf_put(&h, &pool, i, shelf_find(&h, i), 0);
-		shelf_put(&h, &pool, left, shelf_find(&h, left), 10 * SPAN);
+		put(&h, &pool, i, 0);
+		put(&h, &pool, left, 10 * SPAN);
 		if (n < 3)
 			shelf_expire(&h, &pool, 10 * SPAN);
 	}
