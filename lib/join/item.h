@@ -79,7 +79,8 @@ item_over_us(const struct item *i)
 	return i->us > i->until_us ? i->us : i->until_us;
 }
 
-/* Leaf i of a content that has n of them: texts, and then where each ends (sides.h). */
+/* Leaf i of a content that has n of them: texts, and then where each ends (sides.h). One of 0
+ * bytes: it is the key. */
 static inline struct slice
 item_leaf(struct slice content, size_t n, size_t i)
 {

@@ -1,8 +1,7 @@
 /* The texts behind the notes of a block. */
+#include "base/table.h"
 #include "join/notes.h"
 #include "json/plain.h"
-
-#define SHORT 32 /* bytes of a text that is */
 
 void
 notes_add_value(struct buf *b, const struct json_doc *d, uint32_t t)
@@ -23,12 +22,15 @@ find_texts(const struct notes *n, enum join_side side, const struct json_doc *d,
 	size_t i, from, bytes = 0;
 	bool odd[PICK_WANTS];
 	uint32_t at;
+	int want;
 
 	buf_reset(others);
 	for (i = 0; i < n->nmembers[side]; i++) {
-		at = note->at[n->member[side][i]];
-		text[i] = at == JSON_NONE ? SLICE("null") : json_plain_text(d, at);
-		odd[i] = !text[i].n;
+		want = n->member[side][i];
+		at = want < 0 ? 0 : note->at[want];
+		text[i] = want < 0 ? SLICE("") : at == JSON_NONE ? SLICE("null") :
+			json_plain_text(d, at);
+		odd[i] = want >= 0 && !text[i].n;
 		if (odd[i]) {
 			from = others->n;
 			json_add_compact(others, d, at);
@@ -73,50 +75,70 @@ end_text(const struct notes *n, enum join_side side, struct note *note, char *te
 	i->content_n = note->content_n;
 }
 
-/* As add_text, where all texts are plain and short: nothing but one branch depends on them. */
+/* Texts of which all are short, one behind the other. */
+struct shorts {
+	char *p;
+	json_bytes del;  /* not 0: there is one, or there is behind them */
+};
+
+/* False: it is not plain, or not short. */
 static inline bool
-add_short(const struct notes *n, enum join_side side, const struct json_doc *d, size_t note_at,
-	struct buf *b)
+add_short(struct shorts *s, const struct json_doc *d, uint32_t at)
+{
+	const char *from = d->base + d->pos[at];
+	uint32_t wide = d->pos[at + 1] - d->pos[at];
+	json_bytes a, b;
+
+	memcpy(&a, from, sizeof(a));
+	memcpy(&b, from + sizeof(a), sizeof(b));
+	memcpy(s->p, &a, sizeof(a));
+	memcpy(s->p + sizeof(a), &b, sizeof(b));
+	s->del |= (json_bytes)(a == 0x7F) | (json_bytes)(b == 0x7F);
+	s->p += wide;
+	return !((unsigned)json_opens(d, at) | (wide > NOTES_SHORT) |
+		((unsigned char)from[wide - 1] <= ' '));
+}
+
+bool
+notes_add_short(const struct notes *n, enum join_side side, const struct json_doc *d,
+	struct note *note, struct buf *b)
 {
 	size_t members = n->nmembers[side], i;
-	struct note *note;
-	uint32_t end[PICK_WANTS] = {0}, at, wide;
-	unsigned odd = d->flags; /* there may be a backslash */
-	char *text, *p;
+	uint32_t end[PICK_WANTS], at = note->at[n->key[side]];
+	char *text = b->p + b->n + (n->runs ? sizeof(struct item) : 0), *ends;
+	struct shorts s = {.p = text};
 
-	buf_reserve(b, sizeof(struct item) + (members + 2) * SHORT + sizeof(end));
-	note = (struct note *)(void *)(b->p + note_at);
-	if (note->key_n > SHORT)
+	if (at == JSON_NONE || !add_short(&s, d, at))
 		return false;
-	text = b->p + b->n + (n->runs ? sizeof(struct item) : 0);
-	memcpy(text, d->base + note->key_at, SHORT);
-	p = text + note->key_n;
+	note->key_at = d->pos[at];
+	note->key_n = (uint32_t)(s.p - text);
+	if (*text != '"' && !json_plain_is_canonical(slice_of(text, note->key_n)))
+		return false;
+	for (i = 0; i < NOTES_FEW; i++)
+		end[i] = 0;
 	for (i = 0; i < members; i++) {
-		at = note->at[n->member[side][i]];
-		if (at == JSON_NONE)
-			return false;
-		wide = d->pos[at + 1] - d->pos[at];
-		odd |= (unsigned)json_opens(d, at) | (wide > SHORT) |
-			((unsigned char)d->base[d->pos[at + 1] - 1] <= ' ') |
-			json_has_del(d->base + d->pos[at], wide % 64);
-		if (__builtin_expect(odd, 0))
-			return false;
-		memcpy(p, d->base + d->pos[at], SHORT);
-		p += wide;
-		end[i] = (uint32_t)(p - text) - note->key_n;
+		if (n->member[side][i] >= 0) {
+			at = note->at[n->member[side][i]];
+			if (at == JSON_NONE || !add_short(&s, d, at))
+				return false;
+		}
+		end[i] = (uint32_t)(s.p - text) - note->key_n;
 	}
-	memcpy(p, end, 4 * sizeof(*end));
-	if (members > 4)
-		memcpy(p + 4 * sizeof(*end), end + 4, (members - 4) * sizeof(*end));
-	end_text(n, side, note, text, p + members * sizeof(*end), b);
+	if (__builtin_expect(json_any_byte(s.del), 0))
+		return false;
+	ends = s.p;
+	memcpy(ends, end, NOTES_FEW * sizeof(*end));
+	if (members > NOTES_FEW)
+		memcpy(ends + NOTES_FEW * sizeof(*end), end + NOTES_FEW,
+			(members - NOTES_FEW) * sizeof(*end));
+	note->hash = hash64(text, note->key_n, n->seed);
+	end_text(n, side, note, text, ends + members * sizeof(*end), b);
 	return true;
 }
 
-/* Add the text of the key, and the content; where records may be taken together, behind the item
- * that it is all of. */
-static void
-add_text(const struct notes *n, enum join_side side, const struct json_doc *d, size_t note_at,
-	struct buf *b, struct buf *others)
+void
+notes_add_text(const struct notes *n, enum join_side side, const struct json_doc *d,
+	size_t note_at, struct buf *b, struct buf *others)
 {
 	struct note *note = (struct note *)(void *)(b->p + note_at);
 	struct slice text[PICK_WANTS];
@@ -137,12 +159,4 @@ add_text(const struct notes *n, enum join_side side, const struct json_doc *d, s
 		memcpy(p + (bytes - end) + i * sizeof(end), &end, sizeof(end));
 	}
 	end_text(n, side, note, start, p + n->nmembers[side] * sizeof(end), b);
-}
-
-void
-notes_add_text(const struct notes *n, enum join_side side, const struct json_doc *d,
-	size_t note_at, struct buf *b, struct buf *others)
-{
-	if (!add_short(n, side, d, note_at, b))
-		add_text(n, side, d, note_at, b, others);
 }

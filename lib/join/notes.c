@@ -10,6 +10,7 @@
 
 #define MOST_TEXT ((size_t)4 << 20) /* bytes of notes, beyond which none is added */
 #define LONG_LINE 65536             /* its texts are copied once, in their turn */
+_Static_assert(PICK_WANTS % NOTES_FEW == 0, "tokens are copied by so many");
 
 static int
 want_field(struct notes *n, struct slice name)
@@ -35,6 +36,13 @@ want_sides(struct notes *n, const struct join_plan *plan)
 	return true;
 }
 
+bool
+notes_is_key(const struct notes *n, enum join_side side, size_t leaf)
+{
+	return (n->plan->with == WITH_STREAM || n->plan->with == WITH_INPUT) &&
+		n->key[side] >= 0 && n->leaf[leaf] == n->key[side];
+}
+
 /* The members of a side's content, if they are all that it has. */
 static void
 want_content(struct notes *n, const struct join_plan *plan, enum join_side side)
@@ -47,7 +55,7 @@ want_content(struct notes *n, const struct join_plan *plan, enum join_side side)
 	for (i = 0; i < plan->outline.nleaves; i++) {
 		if ((plan->outline.leaf[i].of == 2) != (side == SIDE_RIGHT))
 			continue;
-		n->member[side][n->nmembers[side]++] = n->leaf[i];
+		n->member[side][n->nmembers[side]++] = notes_is_key(n, side, i) ? -1 : n->leaf[i];
 		n->content[side] &= n->leaf[i] >= 0;
 	}
 }
@@ -86,7 +94,11 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct flow_time
 	/* Who stays for how long is then known too. */
 	n->runs = plan->with == WITH_STREAM && !plan->expr[PLAN_EXPIRES] && n->time >= 0;
 	n->delay_us = n->runs ? time->delay_us : 0;
-	n->bytes = (sizeof(struct note) + n->wants.n * sizeof(uint32_t) + 7) & ~(size_t)7;
+	n->bytes = sizeof(struct note) + (n->wants.n + NOTES_FEW - 1) / NOTES_FEW * NOTES_FEW *
+		sizeof(uint32_t);
+	n->bytes = (n->bytes + 7) & ~(size_t)7;
+	n->room = sizeof(struct item) + (plan->outline.nleaves + 2) * NOTES_SHORT +
+		PICK_WANTS * sizeof(uint32_t) + 8;
 }
 
 void
@@ -104,7 +116,21 @@ notes_release(struct notes *n)
 
 /* ---- making ------------------------------------------------------------------------------ */
 
-#define ON(side) (1 << (side))
+/* The notes of a block, in the making. */
+struct making {
+	const struct notes *n;
+	struct alike *a;
+	struct time_memo memo;
+	struct note_run run; /* that lines are added to; run.n 0: none, */
+	size_t first;        /* its first line */
+	struct buf *b, others;
+};
+
+static inline struct note *
+note_to_make(const struct making *m, size_t line)
+{
+	return (struct note *)(void *)(m->b->p + line * m->n->bytes);
+}
 
 /* On which sides a line is by the conditions. */
 static inline int
@@ -113,46 +139,40 @@ sides_by(const struct notes *n, const struct json_doc *d, const uint32_t *at)
 	bool left = n->is[SIDE_LEFT] && pick_is(n->is[SIDE_LEFT], d, at);
 	bool right = n->is[SIDE_RIGHT] && pick_is(n->is[SIDE_RIGHT], d, at);
 
-	return ((n->is[SIDE_LEFT] ? left : !right) ? ON(SIDE_LEFT) : 0) |
-		((n->is[SIDE_RIGHT] ? right : n->is[SIDE_LEFT] && !left) ? ON(SIDE_RIGHT) : 0);
+	return (int)(((n->is[SIDE_LEFT] ? left : !right) ? ON(SIDE_LEFT) : 0) |
+		((n->is[SIDE_RIGHT] ? right : n->is[SIDE_LEFT] && !left) ? ON(SIDE_RIGHT) : 0));
 }
 
-/* The tokens of the wanted members, and the sides. False: it is no object. */
-static inline bool
-look(const struct notes *n, struct alike *a, const struct json_doc *d, struct note *note)
+/* The tokens of the wanted members; returns the sides, or -1: it is no object. */
+static inline int
+look(struct making *m, const struct json_doc *d, uint32_t *at)
 {
-	const struct likeness *like = d->flags ? NULL : alike_find(a, d);
+	const struct likeness *like = d->flags ? NULL : alike_find(m->a, d);
+	size_t i;
 	int on;
 
 	if (__builtin_expect(like != NULL, 1)) {
-		memcpy(note->at, like->at, n->wants.n * sizeof(*note->at));
-		on = like->chosen;
-	} else {
-		if (!pick_look(&n->wants, d, note->at))
-			return false;
-		on = sides_by(n, d, note->at);
-		if (!d->flags)
-			alike_learn(a, d, note->at, on);
+		for (i = 0; i < m->n->wants.n; i += NOTES_FEW)
+			memcpy(at + i, like->at + i, NOTES_FEW * sizeof(*at));
+		return like->chosen;
 	}
-	note->on[SIDE_LEFT] = on & ON(SIDE_LEFT);
-	note->on[SIDE_RIGHT] = on & ON(SIDE_RIGHT);
-	return true;
+	if (!pick_look(&m->n->wants, d, at))
+		return -1;
+	on = sides_by(m->n, d, at);
+	if (!d->flags)
+		alike_learn(m->a, d, at, on);
+	return on;
 }
 
-/* A note of no key tells that its line is of no side. */
-static inline bool
-tell(const struct notes *n, const struct json_doc *d, struct note *note)
+/* The key of a line that is on a side. */
+static bool
+tell_key(const struct notes *n, const struct json_doc *d, struct note *note)
 {
+	uint32_t at = note->at[n->key[note->on & ON(SIDE_LEFT) ? SIDE_LEFT : SIDE_RIGHT]];
 	struct slice key;
-	uint32_t at;
 
-	note->key_n = 0;
-	if (!note->on[SIDE_LEFT] && !note->on[SIDE_RIGHT])
-		return true;
-	if (note->on[SIDE_LEFT] && note->on[SIDE_RIGHT] && n->key[0] != n->key[1])
-		return false;
-	at = note->at[n->key[note->on[SIDE_LEFT] ? SIDE_LEFT : SIDE_RIGHT]];
-	if (at == JSON_NONE)
+	if (at == JSON_NONE || (note->on == (ON(SIDE_LEFT) | ON(SIDE_RIGHT)) &&
+			n->key[SIDE_LEFT] != n->key[SIDE_RIGHT]))
 		return false;
 	key = json_plain_text(d, at);
 	note->key_at = d->pos[at];
@@ -163,101 +183,73 @@ tell(const struct notes *n, const struct json_doc *d, struct note *note)
 	return true;
 }
 
-static inline void
-tell_text(const struct notes *n, const struct json_doc *d, size_t note_at, struct buf *b,
-	struct buf *others)
+/* Of a line that is on one side or on both. */
+static inline bool
+tell(struct making *m, const struct json_doc *d, struct note *note, size_t i, bool is_long)
 {
-	const struct note *note = (const struct note *)(const void *)(b->p + note_at);
-	enum join_side side = n->rows || !note->on[SIDE_LEFT] ? SIDE_RIGHT : SIDE_LEFT;
+	const struct notes *n = m->n;
+	enum join_side side = n->rows || !(note->on & ON(SIDE_LEFT)) ? SIDE_RIGHT : SIDE_LEFT;
+	bool text = n->content[side] && note->on != (ON(SIDE_LEFT) | ON(SIDE_RIGHT)) &&
+		!is_long && m->b->n <= MOST_TEXT;
 
-	if (note->told && note->key_n && n->content[side] &&
-		!(note->on[SIDE_LEFT] && note->on[SIDE_RIGHT]) && b->n <= MOST_TEXT)
-		notes_add_text(n, side, d, note_at, b, others);
+	if (text && !d->flags && notes_add_short(n, side, d, note, m->b))
+		return true;
+	if (!tell_key(n, d, note))
+		return false;
+	if (text)
+		notes_add_text(n, side, d, i * n->bytes, m->b, &m->others);
+	return true;
 }
 
 /* A time that is a string in RFC 3339; anything else is left to the evaluation. */
-static inline void
-tell_time(const struct notes *n, const struct json_doc *d, struct note *note,
-	struct time_memo *memo)
+static inline int64_t
+tell_time(struct making *m, const struct json_doc *d, const uint32_t *at)
 {
-	uint32_t at = note->at[n->time];
+	uint32_t t = m->n->time < 0 ? JSON_NONE : at[m->n->time];
+	int64_t us;
 
-	if (at == JSON_NONE || d->first[at] != '"' || !instant_of_string(d, at, memo, &note->us))
-		note->us = TIME_NONE;
+	return t != JSON_NONE && d->first[t] == '"' && instant_of_string(d, t, &m->memo, &us) ?
+		us : TIME_NONE;
 }
 
 /* ---- runs -------------------------------------------------------------------------------- */
 
-/* A run that lines are added to. */
-struct making {
-	struct note_run run;
-	size_t first;        /* of its lines */
-};
-
-static inline bool
-is_on(const struct note *note)
-{
-	return note->on[SIDE_LEFT] || note->on[SIDE_RIGHT];
-}
-
-static inline bool
-is_of_run(const struct note *note)
-{
-	return note->told && note->us != TIME_NONE && (note->text_at || !is_on(note));
-}
-
-/* Its place is behind the texts that there are. */
+/* The items of a run follow one another, and it stands behind them. */
 static void
-end_run(const struct notes *n, struct buf *b, struct making *m)
+end_run(struct making *m)
 {
 	if (!m->run.n)
 		return;
-	((struct note *)(void *)(b->p + m->first * n->bytes))->run = (uint32_t)b->n;
-	buf_add(b, &m->run, sizeof(m->run));
+	note_to_make(m, m->first)->run = (uint32_t)m->b->n;
+	buf_add(m->b, &m->run, sizeof(m->run));
 	m->run.n = 0;
 }
 
+/* No difference overflows: instants are of ten thousand years. */
+static inline bool
+ends_run(const struct making *m, int64_t us)
+{
+	return us == TIME_NONE || m->run.newest_us - us > m->n->delay_us;
+}
+
+/* text_at: of a line that is on a side, and else 0. */
 static inline void
-add_to_run(struct making *m, const struct note *note, size_t line)
+add_to_run(struct making *m, int64_t us, uint32_t text_at, size_t line)
 {
 	struct note_run *run = &m->run;
 
 	if (!run->n) {
 		m->first = line;
-		*run = (struct note_run){.least_us = INT64_MAX, .first_us = note->us,
-			.newest_us = note->us};
+		*run = (struct note_run){.least_us = INT64_MAX, .first_us = us, .newest_us = us};
 	}
 	run->n++;
-	if (note->us > run->newest_us)
-		run->newest_us = note->us;
-	if (!is_on(note))
+	run->newest_us = us > run->newest_us ? us : run->newest_us;
+	if (!text_at)
 		return;
 	if (!run->items++)
-		run->at = (uint32_t)(note->text_at - sizeof(struct item));
-	run->bytes = (note->text_at + note->key_n + note->content_n + 7) / 8 * 8 - run->at;
-	if (note->us < run->least_us)
-		run->least_us = note->us;
-}
-
-/* The items of a run follow one another: so what a line ends goes before the text of the line.
- * No difference overflows: instants are of ten thousand years. */
-static inline void
-make_way(const struct notes *n, struct buf *b, struct making *m, const struct note *note)
-{
-	if (m->run.n && (!note->told || note->us == TIME_NONE ||
-			m->run.newest_us - note->us > n->delay_us))
-		end_run(n, b, m);
-}
-
-static inline void
-go_on(const struct notes *n, struct buf *b, struct making *m, size_t line)
-{
-	const struct note *note = (const struct note *)(const void *)(b->p + line * n->bytes);
-
-	if (is_of_run(note))
-		add_to_run(m, note, line);
-	else
-		end_run(n, b, m);
+		run->at = (uint32_t)(text_at - sizeof(struct item));
+	run->bytes = (uint32_t)m->b->n - run->at;
+	run->least_us = us < run->least_us ? us : run->least_us;
 }
 
 const struct note_run *
@@ -275,53 +267,58 @@ notes_run(const struct notes *n, const struct block *b, size_t line)
 
 /* Of a line that may not be valid nothing is told. */
 static inline void
-note_line(const struct notes *n, struct alike *a, const struct json_scan *s, size_t i,
-	struct time_memo *memo, struct making *m, struct buf *b, struct buf *others)
+note_line(struct making *m, const struct json_scan *s, size_t i)
 {
 	const struct json_line *l = s->line + i;
 	struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok,
 		l->ntok, l->flags};
-	struct note *note = (struct note *)(void *)(b->p + i * n->bytes);
+	int64_t us = TIME_NONE;
+	bool told = false;
+	struct note *note;
+	int on = -1;
 
-	note->us = TIME_NONE;
+	buf_reserve(m->b, m->n->room);
+	note = note_to_make(m, i);
 	note->told = false;
-	note->text_at = note->run = 0;
+	note->text_at = note->run = note->key_n = 0;
 	note->behind = (uint32_t)(s->nlines - 1 - i);
-	if (l->flags & ~(uint32_t)JSON_LINE_ESCAPE || !look(n, a, &d, note))
-		return;
-	if (n->time >= 0)
-		tell_time(n, &d, note, memo);
-	note->told = tell(n, &d, note);
-	if (n->runs)
-		make_way(n, b, m, note);
-	if (l->end - l->start < LONG_LINE)
-		tell_text(n, &d, i * n->bytes, b, others);
+	if (!(l->flags & ~(uint32_t)JSON_LINE_ESCAPE))
+		on = look(m, &d, note->at);
+	if (on >= 0) {
+		note->on = (uint8_t)on;
+		us = tell_time(m, &d, note->at);
+	}
+	note->us = us;
+	/* What ends a run goes before the text of the line. */
+	if (m->run.n && ends_run(m, us))
+		end_run(m);
+	if (on >= 0)
+		told = on == 0 || tell(m, &d, note, i, l->end - l->start >= LONG_LINE);
+	note = note_to_make(m, i);
+	note->told = told;
+	if (told && m->n->runs && us != TIME_NONE && (note->text_at || !on))
+		add_to_run(m, us, note->text_at, i);
+	else
+		end_run(m);
 }
 
 void
 notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 {
-	struct time_memo memo = {.known = false};
-	struct making making = {.run = {.n = 0}};
-	struct buf others = {0};
-	struct alike *a;
+	struct making m = {.n = n, .b = b};
 	size_t i;
 
 	buf_reset(b);
 	if (n->key[0] < 0 || !s->nlines || s->lazy)
 		return;
-	a = alike_take(n->alike);
+	m.a = alike_take(n->alike);
 	buf_reserve(b, s->nlines * n->bytes);
 	b->n = s->nlines * n->bytes;
-	for (i = 0; i < s->nlines; i++) {
-		note_line(n, a, s, i, &memo, &making, b, &others);
-		if (n->runs)
-			go_on(n, b, &making, i);
-	}
-	if (n->runs)
-		end_run(n, b, &making);
-	buf_release(&others);
-	alike_give(n->alike, a);
+	for (i = 0; i < s->nlines; i++)
+		note_line(&m, s, i);
+	end_run(&m);
+	buf_release(&m.others);
+	alike_give(n->alike, m.a);
 }
 
 static inline const struct note *

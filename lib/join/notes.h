@@ -18,6 +18,8 @@
 #include "join/item.h"
 #include "join/plan.h"
 
+#define ON(side) (1u << (side))
+
 /* Of a line. */
 struct note {
 	uint64_t hash;          /* of the key */
@@ -28,7 +30,8 @@ struct note {
 	uint32_t run;           /* among the notes: the one that begins here; 0: none does */
 	int64_t us;             /* event time, or TIME_NONE: it is not told */
 	bool told;              /* what follows holds, and the key */
-	bool on[2];             /* by side; of rows of a topic and of two inputs it is not told */
+	uint8_t on;             /* ON() of its sides; of rows of a topic and of two inputs it is
+	                         * not told */
 	uint32_t at[];          /* tokens of the members that are wanted, or JSON_NONE */
 };
 
@@ -49,7 +52,7 @@ struct notes {
 	struct alike_store *alike;
 	int key[2];             /* the wanted member that is the key, or -1: there are no notes */
 	int *leaf;              /* of the outline: the wanted member that it is, or -1 */
-	int *member[2];         /* by side: what the content is made of, */
+	int *member[2];         /* by side: what the content is made of, -1: of the key, */
 	size_t nmembers[2];
 	bool content[2];        /* where that is told */
 	bool rows;              /* all are right ones */
@@ -59,13 +62,18 @@ struct notes {
 	int64_t delay_us;       /* of the watermark; with runs: */
 	bool runs;              /* they are told */
 	uint64_t seed;
-	size_t bytes;           /* of a note */
+	size_t bytes;           /* of a note, */
+	size_t room;            /* and of the texts of a line that notes_add_short adds */
 };
 
 /* rows: of a table that is read from a file. time: of the stream, or NULL. */
 void notes_init(struct notes *, const struct join_plan *, const struct flow_time *time, bool rows,
 	uint64_t seed);
 void notes_release(struct notes *);
+
+/* Is that leaf, of this side, the member that is its key? Where its text is the key's too, the
+ * content doesn't have it again, but one of 0 bytes (item_leaf). */
+bool notes_is_key(const struct notes *, enum join_side, size_t leaf);
 
 /* Make the notes of a block. */
 void notes_make(const struct notes *, const struct json_scan *, struct buf *);
@@ -93,8 +101,18 @@ notes_items(const struct block *b, const struct note_run *run)
 	return (const struct item *)(const void *)(b->notes.p + run->at);
 }
 
-/* Append the texts of a line whose note stands there and has its key, and says so in it; where
- * records may be taken together, its item. others: room. Internal to the notes. */
+/* ---- internal to the notes --------------------------------------------------------------- */
+
+#define NOTES_SHORT 32 /* bytes of a text that is */
+#define NOTES_FEW 4    /* members */
+
+/* Tell the key of a line without a backslash, append its text and the content, and say so in the
+ * note; where records may be taken together, the item that it is all of. There is room. False:
+ * not all of it is short and stands as it is wanted, and what was said doesn't hold. */
+bool notes_add_short(const struct notes *, enum join_side, const struct json_doc *, struct note *,
+	struct buf *);
+
+/* The same where the key is told, whatever the texts are; the note stands there. others: room. */
 void notes_add_text(const struct notes *, enum join_side, const struct json_doc *, size_t note_at,
 	struct buf *, struct buf *others);
 

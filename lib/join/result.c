@@ -120,20 +120,24 @@ result_skipped(const struct result *r, const char **first)
 
 /* ---- by outline -------------------------------------------------------------------------- */
 
+/* A leaf of 0 bytes is the key, which both have. */
 static inline void
-put_together(const struct result *r, struct buf *b, struct slice left, struct slice right)
+put_together(const struct result *r, struct buf *b, struct slice key, struct slice left,
+	struct slice right)
 {
 	const struct expr_outline *o = &r->plan->outline;
 	const struct piece_of *piece = r->piece, *end = piece + o->npieces;
 	struct slice s;
 	char *p;
 
-	buf_reserve(b, o->text.n + left.n + right.n);
+	buf_reserve(b, o->text.n + left.n + right.n + o->nleaves * key.n);
 	for (p = b->p + b->n; piece < end; piece++) {
 		s = piece->text;
 		if (!s.p)
 			s = item_leaf(piece->side == SIDE_RIGHT ? right : left,
 				r->nleaves[piece->side], piece->place);
+		if (!s.n && !piece->text.p)
+			s = key;
 		copy_short(p, s.p, s.n);
 		p += s.n;
 	}
@@ -270,7 +274,7 @@ result_of_items(struct result *r, struct emit *e, const struct item *left,
 {
 	derive(r, left, right, us);
 	if (r->plan->outlined) {
-		put_together(r, emit_begin(e, 0, &r->parent), item_content(left),
+		put_together(r, emit_begin(e, 0, &r->parent), item_key(left), item_content(left),
 			right ? item_content(right) : r->none);
 		emit_end(e);
 		return 0;

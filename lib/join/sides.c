@@ -207,8 +207,8 @@ sides_of(struct sides *s, bool on[2], struct failure *why)
 	int rc = 0;
 
 	if (s->note && s->notes.sides) {
-		on[SIDE_LEFT] = s->note->on[SIDE_LEFT];
-		on[SIDE_RIGHT] = s->note->on[SIDE_RIGHT];
+		on[SIDE_LEFT] = s->note->on & ON(SIDE_LEFT);
+		on[SIDE_RIGHT] = s->note->on & ON(SIDE_RIGHT);
 		return 0;
 	}
 	switch (s->plan->with) {
@@ -312,10 +312,11 @@ sides_add_leaf(struct sides *s, unsigned i, struct buf *b, struct failure *why)
 }
 
 int
-sides_content(struct sides *s, enum join_side side, struct slice *content, struct failure *why)
+sides_content(struct sides *s, enum join_side side, struct slice key, struct slice *content,
+	struct failure *why)
 {
 	bool whole = s->plan->whole && side == SIDE_LEFT;
-	size_t n = s->nleaves[side], i;
+	size_t n = s->nleaves[side], i, from;
 	struct buf *b = &s->content;
 
 	*content = noted_content(s);
@@ -328,8 +329,12 @@ sides_content(struct sides *s, enum join_side side, struct slice *content, struc
 		return 0;
 	}
 	for (i = 0; i < n; i++) {
+		from = b->n;
 		if (sides_add_leaf(s, s->leaf[side][i], b, why) < 0)
 			return -1;
+		if (notes_is_key(&s->notes, side, s->leaf[side][i]) &&
+			slice_eq(slice_of(b->p + from, b->n - from), key))
+			b->n = from;
 		s->end[i] = (uint32_t)b->n;
 	}
 	if (whole) {
@@ -385,5 +390,5 @@ sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct f
 	} else {
 		of->until_us = join_until(p, side == SIDE_LEFT, of->us);
 	}
-	return of->removes ? 0 : sides_content(s, side, &of->content, why);
+	return of->removes ? 0 : sides_content(s, side, of->key, &of->content, why);
 }

@@ -49,8 +49,9 @@ int sides_key(struct sides *, enum join_side, struct item_parts *, struct failur
 /* All there is to know of it, but whether it has found a partner. */
 int sides_item(struct sides *, enum join_side, struct item_parts *, struct failure *why);
 
-/* The content alone. */
-int sides_content(struct sides *, enum join_side, struct slice *, struct failure *why);
+/* The content alone, of a record with that key. */
+int sides_content(struct sides *, enum join_side, struct slice key, struct slice *content,
+	struct failure *why);
 
 /* The leaves of an outline that are of this side, the left one's . included. */
 size_t sides_leaves(const struct join_plan *, enum join_side, unsigned *leaf);

@@ -18,7 +18,7 @@ table_add(struct table_reader *t, const struct record *row, struct failure *why)
 	sides_begin(t->sides, row);
 	rc = sides_key(t->sides, SIDE_RIGHT, &of, why);
 	if (rc == 0)
-		rc = sides_content(t->sides, SIDE_RIGHT, &content, why);
+		rc = sides_content(t->sides, SIDE_RIGHT, of.key, &content, why);
 	if (rc == 0)
 		rows_put(t->rows, of.hash, of.key, content);
 	sides_done(t->sides);

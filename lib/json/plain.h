@@ -77,6 +77,18 @@ json_has_del(const char *p, size_t n)
 #endif
 }
 
+/* 16 bytes at once. */
+typedef unsigned char json_bytes __attribute__((vector_size(16)));
+
+static inline bool
+json_any_byte(json_bytes are)
+{
+	uint64_t x[2];
+
+	memcpy(x, &are, sizeof(x));
+	return x[0] | x[1];
+}
+
 /* The scalar at token t as it stands, if that is how compact JSON has it; else of 0 bytes. */
 static inline struct slice
 json_plain_text(const struct json_doc *d, uint32_t t)
