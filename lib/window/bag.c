@@ -184,12 +184,16 @@ put(const struct fold *f, struct fold_cell *c, unsigned i, const struct fold_val
 	struct bag *b = bag_of(c, i);
 	uint32_t place = b && b->slots ? *find(&c->room[i], b, canonical) : 0;
 	struct item *it;
+	uint64_t was;
 
 	if (!place)
 		return append(f, c, i, canonical, f->func == FOLD_DISTINCT ? canonical :
 			v->text, times, why);
 	it = item_at(b, (place - 1) * (size_t)8);
-	it->number += times;
+	was = (uint64_t)it->number;
+	if (fold_count_more(f, &was, (uint64_t)times, why) < 0)
+		return -1;
+	it->number = (int64_t)was;
 	if (f->func != FOLD_DISTINCT)
 		better_text(it, v->text);
 	return 0;
@@ -327,6 +331,8 @@ take_item(const struct fold *f, struct fold_cell *c, unsigned i, const struct js
 	v = fold_read_value(d, pair ? json_at(d, t, 0) : t, room);
 	if (is_list(f))
 		return append(f, c, i, v.text, v.text, us, why);
+	if (times > INT64_MAX)
+		return fold_no_partial(f, why);
 	return put(f, c, i, &v, (int64_t)times, w, why);
 }
 

@@ -260,8 +260,7 @@ exact_merge(const struct fold *f, struct fold_cell *c, unsigned i, const struct 
 		if (x->more && add_text(f, c, i, which, fold_text(from, i, which), w, why) < 0)
 			return -1;
 	}
-	part(f, c, SUM)->n += part(f, from, SUM)->n;
-	return 0;
+	return fold_count_more(f, &part(f, c, SUM)->n, part(f, from, SUM)->n, why);
 }
 
 /* ---- results --------------------------------------------------------------------------- */
@@ -335,6 +334,8 @@ root_of(struct slice s, uint64_t n)
 	struct buf b = {0};
 	long half;
 
+	if (s.n && *s.p == '-')
+		return 0; /* of no values: a partial result was made up */
 	if (d > 1e-290 && d < 1e290)
 		return sqrt(d);
 	half = magnitude(s) / 2;
@@ -435,6 +436,5 @@ exact_take(const struct fold *f, struct fold_cell *c, unsigned i, const struct j
 	if (f->func == FOLD_STDDEV && take_part(f, c, i, SQUARES, d,
 			json_get(d, t, SLICE("squares")), w, why) < 0)
 		return fold_no_partial(f, why);
-	part(f, c, SUM)->n += n;
-	return 0;
+	return fold_count_more(f, &part(f, c, SUM)->n, n, why);
 }

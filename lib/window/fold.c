@@ -21,11 +21,26 @@ count_of(const struct fold *f, const struct fold_cell *c)
 	return n;
 }
 
-static void
-count_more(const struct fold *f, struct fold_cell *c, uint64_t n)
+int
+fold_count_more(const struct fold *f, uint64_t *n, uint64_t more, struct failure *why)
 {
-	n += count_of(f, c);
+	/* No events are that many, but a partial result can say so. */
+	if (more > INT64_MAX || *n > INT64_MAX - more)
+		return fail(why, EXIT_OS, "%.*s: more than 2^63 values", (int)f->name.n,
+			f->name.p);
+	*n += more;
+	return 0;
+}
+
+static int
+count_more(const struct fold *f, struct fold_cell *c, uint64_t more, struct failure *why)
+{
+	uint64_t n = count_of(f, c);
+
+	if (fold_count_more(f, &n, more, why) < 0)
+		return -1;
 	memcpy(fold_fixed(f, c), &n, sizeof(n));
+	return 0;
 }
 
 static int
@@ -35,9 +50,7 @@ count_add(const struct fold *f, struct fold_cell *c, unsigned i, const struct fo
 	(void)i;
 	(void)in;
 	(void)w;
-	(void)why;
-	count_more(f, c, 1);
-	return 0;
+	return count_more(f, c, 1, why);
 }
 
 static int
@@ -46,9 +59,7 @@ count_merge(const struct fold *f, struct fold_cell *c, unsigned i, const struct 
 {
 	(void)i;
 	(void)w;
-	(void)why;
-	count_more(f, c, count_of(f, from));
-	return 0;
+	return count_more(f, c, count_of(f, from), why);
 }
 
 static void
@@ -70,8 +81,7 @@ count_take(const struct fold *f, struct fold_cell *c, unsigned i, const struct j
 	(void)w;
 	if (!fold_read_whole(d, t, &n))
 		return fold_no_partial(f, why);
-	count_more(f, c, n);
-	return 0;
+	return count_more(f, c, n, why);
 }
 
 /* ---- all ------------------------------------------------------------------------------- */

@@ -65,6 +65,9 @@ bool exact_is_measurable(struct slice number);
 /* The form that equal values share; lives until the work is used again. */
 struct slice fold_canonical(struct fold_work *, const struct fold_value *);
 
+/* So many more; -1: it would be more than 2^63. */
+int fold_count_more(const struct fold *, uint64_t *n, uint64_t more, struct failure *why);
+
 /* Reading what fold_save wrote. */
 int fold_no_partial(const struct fold *, struct failure *why); /* -1 */
 bool fold_read_whole(const struct json_doc *, uint32_t t, uint64_t *);

@@ -69,8 +69,10 @@ read_parts(struct windows *w, const struct json_doc *d, uint32_t root, struct fa
 		if (t == JSON_NONE)
 			return fail_record(why, "partial", "a partial result without '%.*s'",
 				(int)f->name.n, f->name.p);
-		if (fold_take(f, &w->part.cell, i, d, t, &w->work, why) < 0)
-			return -1;
+		if (fold_take(f, &w->part.cell, i, d, t, &w->work, why) == 0)
+			continue;
+		return why->status == EXIT_OS ? fail_record(why, "partial", "%.*s: more than "
+			"a partial result can hold", (int)f->name.n, f->name.p) : -1;
 	}
 	return 0;
 }

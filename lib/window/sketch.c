@@ -168,7 +168,7 @@ add_bin(const struct fold *f, struct fold_cell *c, unsigned i, uint32_t code, ui
 		sketch_of(f, c)->bins++;
 	}
 	if ((*slot & COUNT_MASK) + n > COUNT_MASK)
-		return fail(why, EXIT_DATA, "%.*s: more than 2^46 values", (int)f->name.n,
+		return fail(why, EXIT_OS, "%.*s: more than 2^46 values", (int)f->name.n,
 			f->name.p);
 	*slot += n;
 	sketch_of(f, c)->n += n;

@@ -414,6 +414,30 @@ gives() {
 	session --from-partials parts | cmp - whole
 }
 
+@test "partial results: more than can be counted is an error" {
+	local spec part
+	while IFS='|' read -r spec part; do
+		echo '{"start":"1970-01-01T00:00:00Z","end":"1970-01-01T00:01:00Z","partial":{"x":'"$part}}" >part
+		run_tool sk-window --tumbling 1m -a "x=$spec" --from-partials part
+		assert_success
+		run_tool sk-window --tumbling 1m -a "x=$spec" --from-partials part part --on-error skip
+		assert_status 71
+		assert_output ''
+		assert_says 'x: more than 2^'
+		# In one line that is a bad record.
+		sed 's/\[\(\[.*\]\)\]/[\1,\1]/' part >twice
+		cmp -s part twice && continue
+		run_tool sk-window --tumbling 1m -a "x=$spec" --from-partials twice
+		assert_status 65
+		assert_says 'twice:1: x: more than a partial result can hold'
+	done <<-'END'
+		count|9000000000000000000
+		avg(.v)|{"n":9000000000000000000,"sum":1}
+		topk(.v; 1)|[[1,9000000000000000000]]
+		quantile(.v; 0.5)|{"min":1,"max":1,"bins":[[38000,70368744177663]]}
+	END
+}
+
 @test "partial results go by their time where they have one" {
 	for m in 0 1 2 1 0; do
 		echo "{\"t\":$((m * 60))}" | sk-window --tumbling 1m -a n=count --time .t --time-unit s --partial
