@@ -76,6 +76,13 @@ emit_record_begin(struct emit *e)
 }
 
 void
+emit_forget(struct emit *e)
+{
+	e->stamp++;
+	e->nsaved = 0;
+}
+
+void
 emit_record(struct emit *e, const struct record *r)
 {
 	emit_record_begin(e);

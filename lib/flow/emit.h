@@ -56,6 +56,10 @@ int emit_bytes(struct emit *, unsigned outlet, const struct record *parent, stru
 void emit_dead(struct emit *, const char *type, const char *message, struct slice key,
 	struct slice value);
 
+/* Between two emissions, where a callback may make much of little: what has come together goes
+ * out once it is much, on one thread. It isn't taken back then, if the record turns out bad. -1. */
+int emit_relieve(struct emit *, struct failure *why);
+
 /* Do lines to this outlet, which is no template, leave as envelopes? */
 bool emit_as_envelope(const struct emit *, unsigned outlet);
 

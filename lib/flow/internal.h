@@ -126,6 +126,7 @@ void emit_init(struct emit *, struct flow *);
 void emit_release(struct emit *);
 void emit_batch_begin(struct emit *);
 void emit_record_begin(struct emit *);
+void emit_forget(struct emit *); /* what came of the record so far is not taken back */
 void emit_record_undo(struct emit *);
 /* Raw lines (with line feed) into a port: control records. */
 struct buf *emit_raw(struct emit *, unsigned port);

@@ -3,7 +3,7 @@
  * it is noted (bad.c). */
 #include "flow/coming.h"
 
-#define LARGE_BYTES ((size_t)1 << 20) /* of output that an OP_LARGE operator holds */
+#define LARGE_BYTES ((size_t)1 << 20) /* of output that is held where much is made of little */
 #define LONG_LINE 65536 /* bytes: its tokens cost no more alone */
 #define EAGER_BLOCKS 64 /* that are not scanned lazily, once that has not paid */
 
@@ -286,6 +286,20 @@ deliver_large(struct worker *w, struct failure *why)
 	if (worker_deliver_output(w, why) < 0)
 		return -1;
 	emit_batch_begin(&w->emit);
+	return 0;
+}
+
+int
+emit_relieve(struct emit *e, struct failure *why)
+{
+	struct worker *w = (struct worker *)(void *)((char *)e - offsetof(struct worker, emit));
+
+	if (w->flow->opt->jobs != 1 && !w->flow->controlled)
+		return 0;
+	if (deliver_large(w, why) < 0)
+		return -1;
+	if (!e->ntouched)
+		emit_forget(e);
 	return 0;
 }
 

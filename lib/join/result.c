@@ -249,11 +249,12 @@ gone_wrong(struct result *r, const struct item *left, const struct item *right,
 	return 0;
 }
 
-void
-result_dead(struct result *r, struct emit *e, const struct item *left)
+int
+result_dead(struct result *r, struct emit *e, const struct item *left, struct failure *why)
 {
 	emit_dead(e, "unmatched", "it found no record on the other side", item_key(left),
 		whole_of(r, left));
+	return emit_relieve(e, why);
 }
 
 /* ---- a result ---------------------------------------------------------------------------- */
@@ -277,14 +278,14 @@ result_of_items(struct result *r, struct emit *e, const struct item *left,
 		put_together(r, emit_begin(e, 0, &r->parent), item_key(left), item_content(left),
 			right ? item_content(right) : r->none);
 		emit_end(e);
-		return 0;
+		return emit_relieve(e, why);
 	}
 	r->emit = e;
 	r->record = &r->parent;
-	if (value_of(r, SIDE_LEFT, left, why) < 0 || value_of(r, SIDE_RIGHT, right, why) < 0 ||
-		run(r, why) < 0)
-		return gone_wrong(r, left, right, why);
-	return 0;
+	if ((value_of(r, SIDE_LEFT, left, why) < 0 || value_of(r, SIDE_RIGHT, right, why) < 0 ||
+		run(r, why) < 0) && gone_wrong(r, left, right, why) < 0)
+		return -1;
+	return emit_relieve(e, why);
 }
 
 /* The leaves of the record in hand are taken as they are needed. */

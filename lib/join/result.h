@@ -30,7 +30,7 @@ int result_of_record(struct result *, struct emit *, const struct record *, stru
 	struct slice row, struct failure *why);
 
 /* A left record that found nothing, for the dead letters. */
-void result_dead(struct result *, struct emit *, const struct item *left);
+int result_dead(struct result *, struct emit *, const struct item *left, struct failure *why);
 
 /* Results that could not be made and were passed over; the first failure. */
 uint64_t result_skipped(const struct result *, const char **first);

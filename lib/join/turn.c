@@ -25,8 +25,7 @@ unmatched(struct pairs *p, const struct item *left, int64_t us)
 	case MISSING_EMIT:
 		return result_of_items(p->result, p->emit, left, NULL, us, p->why);
 	case MISSING_DEAD:
-		result_dead(p->result, p->emit, left);
-		break;
+		return result_dead(p->result, p->emit, left, p->why);
 	}
 	return 0;
 }

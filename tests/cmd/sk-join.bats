@@ -144,6 +144,23 @@ times='[$left.t,$right.t]'
 	[ "$(sort -u <<<"$output" | wc -l)" = 900 ]
 }
 
+@test "results that come all at once are not held in memory" {
+	[ -z "${SK_SAN:-}" ] || skip "the sanitizers take more memory than there is"
+	jq -nc '("x" * 400) as $x | range(1000) | {k:1,t:.,v:$x}' >a
+	(sed 's/{/{"s":"l",/' a; sed 's/{/{"s":"r",/' a) >both
+	for args in 'a a --type inner' 'a a --type left' "--left .s==\"l\" both"; do
+		# shellcheck disable=SC2086  # words
+		run_tool bash -c 'ulimit -v 400000; sk-join "$@" | wc' - -k .k --time .t --within 1h \
+			--delay 1h --emit '[$left.v,$right.t]' $args
+		assert_success
+		[ "$(awk '{print $1, $3}' <<<"$output")" = '1000000 408890000' ]
+	done
+	# A filter that is run.
+	run_tool bash -c 'ulimit -v 400000; sk-join "$@" | wc -l' - -k .k --time .t --within 1h \
+		--delay 1h --emit '[$left.v,$right.t]|length' --left '.s=="l"' both
+	assert_output 1000000
+}
+
 # ---- keys ------------------------------------------------------------------------------------
 
 @test "keys are equal as jq has it, numbers as exact decimals" {
