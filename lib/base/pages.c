@@ -2,12 +2,15 @@
 #define _GNU_SOURCE /* mremap */
 #include "base/pages.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/mem.h"
 
 #define LARGE PAGES_LARGE
+#define SMALL ((size_t)1 << 20) /* bytes up to which an array is */
 
 /* A range of addresses that begins where a large page can. NULL: there is none. */
 static char *
@@ -64,4 +67,30 @@ pages_forget(char *p, size_t from, size_t to)
 	to = to / LARGE * LARGE;
 	if (from < to)
 		(void)madvise(p + from, to - from, MADV_DONTNEED);
+}
+
+/* n * size is known not to overflow, once it was had. */
+static inline bool
+is_small(size_t n, size_t size)
+{
+	return n <= SMALL / size;
+}
+
+void *
+pages_array(size_t n, size_t size)
+{
+	if (!n)
+		return NULL;
+	if (n > SIZE_MAX / 2 / size)
+		mem_none();
+	return is_small(n, size) ? mem_zalloc(n * size) : (void *)pages_new(pages_round(n * size));
+}
+
+void
+pages_array_free(void *p, size_t n, size_t size)
+{
+	if (is_small(n, size))
+		free(p);
+	else
+		pages_free(p, pages_round(n * size));
 }

@@ -19,11 +19,15 @@ pages_round(size_t bytes)
 	return (bytes + 4095) & ~(size_t)4095;
 }
 
-
 char *pages_new(size_t bytes);
 /* The same memory with more behind it; it may lie elsewhere. */
 char *pages_grow(char *p, size_t bytes, size_t more);
 void pages_free(char *p, size_t bytes);
+
+/* The same for what may be small, and is malloc's then, aligned as that does; 0 bytes: NULL. */
+void *pages_array(size_t n, size_t size);
+void pages_array_free(void *, size_t n, size_t size);
+
 /* What lies in p[from..to) is not needed: the pages that are wholly in there become zero and
  * are the system's until they are written to. */
 void pages_forget(char *p, size_t from, size_t to);

@@ -7,7 +7,6 @@
 #include "base/pages.h"
 
 #define LEAST 1024
-#define PAGED ((size_t)1 << 20) /* bytes from which on slots are in large pages */
 
 static inline bool
 is_free(const struct index_slot *s)
@@ -45,26 +44,6 @@ index_find(const struct index *x, const struct item *i)
 	return is_free(s) ? NULL : s;
 }
 
-static struct index_slot *
-new_slots(size_t n)
-{
-	size_t bytes = n * sizeof(struct index_slot);
-
-	return bytes < PAGED ? mem_array(n, sizeof(struct index_slot)) :
-		(void *)pages_new(pages_round(bytes));
-}
-
-static void
-free_slots(struct index_slot *slot, size_t n)
-{
-	size_t bytes = n * sizeof(*slot);
-
-	if (bytes < PAGED)
-		free(slot);
-	else
-		pages_free((char *)slot, pages_round(bytes));
-}
-
 static void
 grow(struct index *x)
 {
@@ -72,7 +51,7 @@ grow(struct index *x)
 	struct index_slot *old = x->slot;
 	size_t had = old ? x->mask + 1 : 0;
 
-	x->slot = new_slots(slots);
+	x->slot = pages_array(slots, sizeof(*x->slot));
 	x->mask = slots - 1;
 	for (i = 0; i < had; i++) {
 		if (is_free(&old[i]))
@@ -81,7 +60,7 @@ grow(struct index *x)
 			at = (at + 1) & x->mask;
 		x->slot[at] = old[i];
 	}
-	free_slots(old, had);
+	pages_array_free(old, had, sizeof(*old));
 }
 
 void
@@ -163,6 +142,6 @@ index_remove(struct index *x, struct item *i)
 void
 index_release(struct index *x)
 {
-	free_slots(x->slot, x->slot ? x->mask + 1 : 0);
+	pages_array_free(x->slot, x->slot ? x->mask + 1 : 0, sizeof(*x->slot));
 	*x = (struct index){0};
 }

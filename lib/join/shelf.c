@@ -7,7 +7,6 @@
 #include "base/pages.h"
 
 #define LEAST 1024
-#define PAGED ((size_t)1 << 20)     /* bytes from which on slots are in large pages */
 #define PURGED (UINT64_C(1) << 26)  /* chunks, of the 2^28 that numbers tell apart */
 
 /* ---- slots ------------------------------------------------------------------------------- */
@@ -35,25 +34,6 @@ static inline bool
 is_over(const struct shelf *h, const struct shelf_slot *s)
 {
 	return !shelf_item(&h->side[0], s->ref[0]) && !shelf_item(&h->side[1], s->ref[1]);
-}
-
-static struct shelf_slot *
-new_slots(size_t n)
-{
-	size_t bytes = n * sizeof(struct shelf_slot);
-
-	return bytes < PAGED ? mem_zalloc(bytes) : (void *)pages_new(pages_round(bytes));
-}
-
-static void
-free_slots(struct shelf_slot *slot, size_t n)
-{
-	size_t bytes = n * sizeof(*slot);
-
-	if (bytes < PAGED)
-		free(slot);
-	else
-		pages_free((char *)slot, pages_round(bytes));
 }
 
 static inline void
@@ -112,13 +92,13 @@ grow_slots(struct shelf *h)
 	struct shelf_slot *old = h->slot;
 	size_t had = old ? h->mask + 1 : 0, slots = had ? 2 * had : LEAST, k;
 
-	h->slot = new_slots(slots);
+	h->slot = pages_array(slots, sizeof(*h->slot));
 	h->mask = slots - 1;
 	h->used = 0;
 	for (k = 0; k < had; k++)
 		if (!is_empty(&old[k]))
 			put_slot(h, old[k]);
-	free_slots(old, had);
+	pages_array_free(old, had, sizeof(*old));
 }
 
 /* For a key that no slot has: one whose key went, on the way to the empty one; or that. */
@@ -320,7 +300,7 @@ shelf_release(struct shelf *h, struct pool *pool)
 		free(h->side[side].chunk);
 		free(h->side[side].p);
 	}
-	free_slots(h->slot, h->slot ? h->mask + 1 : 0);
+	pages_array_free(h->slot, h->slot ? h->mask + 1 : 0, sizeof(*h->slot));
 	*h = (struct shelf){0};
 	return n;
 }
