@@ -40,18 +40,48 @@ carry(struct flow *f, struct emit *e, struct slice letter)
 	buf_release(&text);
 }
 
-/* On a checkpointed stream one thread works, and in order: the line number is known, and the
- * dead letter travels in its place. */
+/* The letter itself, a line of its sink. */
 static void
-carry_letter(struct worker *w, struct bad *b)
+put(struct flow *f, struct emit *e, struct slice letter)
+{
+	bool wrapped = f->port[f->dead_port]->envelopes;
+	struct buf *b = emit_raw(e, f->dead_port);
+
+	if (wrapped)
+		buf_adds(b, "{\"value\":");
+	buf_add_slice(b, letter);
+	buf_adds(b, wrapped ? "}\n" : "\n");
+	emit_raw_end(e);
+}
+
+/* On a checkpointed stream one thread works, and in order: the line number is known, and the
+ * dead letter travels in its place. So does that of an operator that makes some itself: their
+ * order is told by the records, and not by where blocks end. */
+static bool
+is_in_place(const struct worker *w)
+{
+	const struct flow *f = w->flow;
+
+	return f->carries || (f->op->flags & OP_STATE && f->opt->jobs == 1 && !w->refuses);
+}
+
+static void
+put_in_place(struct worker *w, struct bad *b)
 {
 	struct buf text = {0};
 
 	b->line += b->relative ? b->input->lines + 1 : 0;
 	b->relative = false;
 	bad_add_dead_letter(b, &text);
-	carry(w->flow, &w->emit, buf_slice(&text));
+	emit_record_begin(&w->emit);
+	if (w->flow->carries) {
+		carry(w->flow, &w->emit, buf_slice(&text));
+	} else {
+		put(w->flow, &w->emit, buf_slice(&text));
+		w->letters = true;
+	}
 	buf_release(&text);
+	buf_release(&b->head);
 }
 
 void
@@ -59,7 +89,6 @@ emit_dead(struct emit *e, const char *type, const char *message, struct slice ke
 	struct slice value)
 {
 	struct flow *f = e->flow;
-	bool wrapped = f->port[f->dead_port]->envelopes;
 	struct buf text = {0};
 
 	buf_adds(&text, "{\"error\":{\"type\":");
@@ -73,11 +102,8 @@ emit_dead(struct emit *e, const char *type, const char *message, struct slice ke
 	buf_addc(&text, '}');
 	if (f->carries)
 		carry(f, e, buf_slice(&text));
-	else {
-		buf_addf(emit_raw(e, f->dead_port), "%s%.*s%s\n", wrapped ? "{\"value\":" : "",
-			(int)text.n, text.p, wrapped ? "}" : "");
-		emit_raw_end(e);
-	}
+	else
+		put(f, e, buf_slice(&text));
 	f->some_bad = true;
 	buf_release(&text);
 }
@@ -126,10 +152,8 @@ worker_note_bad(struct worker *w, const struct record *r, const char *type,
 		bad_render(b, r->meta, bytes, r->doc && r->root != JSON_NONE,
 			w->block.too_long, &w->scratch);
 		w->balance.dead++;
-		if (w->flow->carries) {
-			emit_record_begin(&w->emit);
-			carry_letter(w, b);
-		}
+		if (is_in_place(w))
+			put_in_place(w, b);
 		break;
 	}
 }

@@ -60,6 +60,12 @@ say_bad(struct flow *f, const struct bad *b)
 	}
 }
 
+static int
+sync_letters(struct flow *f, struct failure *why)
+{
+	return f->port[f->dead_port]->sink->sync(f->port[f->dead_port]->sink, why);
+}
+
 /* Say the block's bad records, and make their dead letters durable. */
 static int
 deliver_bad(struct worker *w, struct failure *why)
@@ -88,9 +94,7 @@ deliver_bad(struct worker *w, struct failure *why)
 	if (!f->letters.n)
 		return 0;
 	v = (struct iovec){f->letters.p, f->letters.n};
-	if (port_write(f, f->dead_port, &v, 1, why) < 0)
-		return -1;
-	return f->port[f->dead_port]->sink->sync(f->port[f->dead_port]->sink, why);
+	return port_write(f, f->dead_port, &v, 1, why) < 0 ? -1 : sync_letters(f, why);
 }
 
 /* ---- refused records ------------------------------------------------------------------------ */
@@ -119,7 +123,9 @@ refused(struct worker *w, uint32_t index, struct failure *why)
 	if (worker_read_value(w, &r, &ignored) < 0)
 		r.root = JSON_NONE;
 	emit_record_begin(&w->emit);
+	w->refuses = true;
 	worker_note_bad(w, &r, "refused", why);
+	w->refuses = false;
 	return 0;
 }
 
@@ -334,8 +340,9 @@ worker_deliver_output(struct worker *w, struct failure *why)
 	for (i = 0; i < w->emit.ntouched; i++)
 		if (write_port(w, w->emit.touched[i], why) < 0)
 			return -1;
-	if (deliver_bad(w, why) < 0)
+	if ((w->letters && sync_letters(f, why) < 0) || deliver_bad(w, why) < 0)
 		return -1;
+	w->letters = false;
 	if (w->emit.ntouched && !f->main_begun && f->outlet[0].port < w->emit.nout &&
 		w->emit.out[f->outlet[0].port] && w->emit.out[f->outlet[0].port]->npieces)
 		f->main_begun = true;

@@ -161,6 +161,8 @@ struct worker {
 	struct bad *bad;
 	size_t nbad, cap_bad;
 	size_t told_bad;             /* of them: said, and dead-lettered */
+	bool letters;                /* stand among what is emitted, to be made durable */
+	bool refuses;                /* a sink does, of what is being delivered */
 	struct balance balance;      /* of the block */
 	bool halted;                 /* a record of the block ends the run */
 	bool enough;

@@ -229,6 +229,19 @@ times='[$left.t,$right.t]'
 	assert_says '--type dead-letter needs --dead-letter SINK'
 }
 
+@test "dead letters stand in the order in which they came about" {
+	(l 1 0; l 2 20; echo '{"bad"'; r 3 40; r null 41; l 4 42) >in
+	for args in in '--where true in'; do
+		rm -f dead
+		# shellcheck disable=SC2086  # words
+		run_tool sk-join "${sides[@]}" --within 5s --type dead-letter --dead-letter dead -q $args
+		assert_status 1
+		run jq -c '[.error.type, .value.k, .origin.line]' dead
+		assert_output "$(lines '["unmatched",1,null]' '["malformed",null,3]' \
+			'["unmatched",2,null]' '["key",null,5]' '["unmatched",4,null]')"
+	done
+}
+
 # ---- results ---------------------------------------------------------------------------------
 
 @test "without --emit a result is both records" {
