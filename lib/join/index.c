@@ -78,20 +78,20 @@ index_put(struct index *x, struct item *i)
 	}
 	last = s->last[i->side];
 	if (!last) {
-		i->prev = i->next = i;
+		i->next = item_front(i)->prev = i;
 		s->last[i->side] = i;
 		return;
 	}
-	for (after = last; item_cmp(after, i) > 0; after = after->prev)
+	for (after = last; item_cmp(after, i) > 0; after = item_front(after)->prev)
 		if (after == last->next) {
 			after = last; /* before the first: in a ring, behind the last */
 			break;
 		}
 	if (after == last && item_cmp(last, i) <= 0)
 		s->last[i->side] = i;
-	i->prev = after;
+	item_front(i)->prev = after;
 	i->next = after->next;
-	after->next->prev = i;
+	item_front(after->next)->prev = i;
 	after->next = i;
 }
 
@@ -127,12 +127,12 @@ index_remove(struct index *x, struct item *i)
 	if (i->next == i) {
 		s->last[i->side] = NULL;
 	} else {
-		i->prev->next = i->next;
-		i->next->prev = i->prev;
+		item_front(i)->prev->next = i->next;
+		item_front(i->next)->prev = item_front(i)->prev;
 		if (s->last[i->side] == i)
-			s->last[i->side] = i->prev;
+			s->last[i->side] = item_front(i)->prev;
 	}
-	i->next = i->prev = NULL;
+	i->next = item_front(i)->prev = NULL;
 	if (!is_free(s))
 		return;
 	x->n--;

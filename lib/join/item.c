@@ -5,12 +5,20 @@
 
 #include "json/sortable.h"
 
+static struct item *
+take(struct pool *pool, size_t bytes)
+{
+	struct item_front *f = pool_take(pool, sizeof(*f) + bytes);
+
+	*f = (struct item_front){.id = 0};
+	return (struct item *)(void *)(f + 1);
+}
+
 struct item *
 item_new(struct pool *pool, const struct item_parts *of)
 {
 	size_t kafka_n = of->kafka_key.p ? of->kafka_key.n : 0;
-	struct item *i = pool_take(pool,
-		sizeof(*i) + of->key.n + kafka_n + of->content.n);
+	struct item *i = take(pool, sizeof(*i) + of->key.n + kafka_n + of->content.n);
 	char *p = i->p;
 
 	*i = (struct item){
@@ -35,13 +43,13 @@ void
 item_free(struct pool *pool, struct item *i)
 {
 	if (!i->laid)
-		pool_give(pool, i, item_bytes(i));
+		pool_give(pool, item_front(i), sizeof(struct item_front) + item_bytes(i));
 }
 
 struct item *
 item_copy(struct pool *pool, const struct item *i)
 {
-	return memcpy(pool_take(pool, item_bytes(i)), i, item_bytes(i));
+	return memcpy(take(pool, item_bytes(i)), i, item_bytes(i));
 }
 
 /* ---- order ------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /*
  * item: a record as a join keeps it: its key, its event time, and what the results take of
- * it. One block of memory from a pool, a cache line and the bytes.
+ * it. One block of memory: 48 bytes, and those of the texts. In front of it stand 16 more,
+ * unless it is laid (shelf.h), or stands among notes.
  */
 #ifndef SK_JOIN_ITEM_H
 #define SK_JOIN_ITEM_H
@@ -19,12 +20,9 @@ struct item {
 	int64_t us;           /* event time */
 	int64_t until_us;     /* the event time of the last partner that it may find */
 	uint64_t hash;        /* of the key */
-	uint64_t id;          /* under which the state has it; 0: not yet */
 	union {
-		struct {
-			struct item *next, *prev; /* index.h: a ring of those of its key and side */
-		};
-		uint64_t before;  /* shelf.h: of its key and side, the one put before it */
+		struct item *next; /* index.h: in the ring of those of its key and side */
+		uint64_t before;   /* shelf.h: of its key and side, the one put before it */
 	};
 	uint32_t key_n;       /* bytes: the key as canonical JSON, */
 	uint32_t kafka_n;     /* that of the message, or ITEM_NO_KAFKA_KEY, */
@@ -37,8 +35,26 @@ struct item {
 	unsigned laid : 1;    /* lies on a shelf, with which it goes, and is in no index */
 	_Alignas(uint32_t) char p[];
 };
-_Static_assert(sizeof(struct item) == 64 && offsetof(struct item, p) == 64,
-	"an item begins with one line of the cache");
+_Static_assert(sizeof(struct item) == 48 && offsetof(struct item, p) == 48,
+	"what stands behind one begins at a multiple of 16");
+
+/* What stands in front. */
+struct item_front {
+	uint64_t id;          /* under which the state has it; 0: not yet */
+	struct item *prev;    /* index.h: in the ring */
+};
+
+static inline struct item_front *
+item_front(struct item *i)
+{
+	return (struct item_front *)(void *)i - 1;
+}
+
+static inline uint64_t
+item_id(const struct item *i)
+{
+	return ((const struct item_front *)(const void *)i - 1)->id;
+}
 
 static inline struct slice
 item_key(const struct item *i)

@@ -144,7 +144,7 @@ bundle_of(struct journal *j, size_t from)
 		if (item_over_us(f->item) > head.expires_us)
 			head.expires_us = item_over_us(f->item);
 		at[head.n] = (uint32_t)add_item(b, f->item);
-		f->item->id = head.id * PIECES + head.n++;
+		item_front(f->item)->id = head.id * PIECES + head.n++;
 		f->item = NULL;
 	}
 	memcpy(b->p, &head, sizeof(head));
@@ -178,7 +178,7 @@ journal_add(struct journal *j, uint32_t task, struct item *i, struct failure *wh
 		return 0;
 	if (j->n == BATCH && write_fresh(j, why) < 0)
 		return -1;
-	i->id = FRESH | j->n;
+	item_front(i)->id = FRESH | j->n;
 	j->fresh[j->n++] = (struct fresh){task, i};
 	return 0;
 }
@@ -190,7 +190,7 @@ static struct bundle *
 edit(struct journal *j, uint32_t task, const struct item *i, size_t *n, int *rc,
 	struct failure *why)
 {
-	char *p = state_edit(j->state, task, key_of(i->id / PIECES), n, why);
+	char *p = state_edit(j->state, task, key_of(item_id(i) / PIECES), n, why);
 
 	*rc = !p && why->status ? -1 : 0;
 	return (struct bundle *)(void *)p;
@@ -203,11 +203,11 @@ journal_change(struct journal *j, uint32_t task, const struct item *i, struct fa
 	size_t n;
 	int rc;
 
-	if (!j || i->id & FRESH)
+	if (!j || item_id(i) & FRESH)
 		return 0;
 	b = edit(j, task, i, &n, &rc, why);
-	if (b && b->at[i->id % PIECES])
-		((struct stored *)(void *)((char *)b + b->at[i->id % PIECES]))->paired =
+	if (b && b->at[item_id(i) % PIECES])
+		((struct stored *)(void *)((char *)b + b->at[item_id(i) % PIECES]))->paired =
 			i->paired;
 	return rc;
 }
@@ -259,8 +259,8 @@ journal_forget(struct journal *j, uint32_t task, const struct item *i, bool earl
 
 	if (!j)
 		return 0;
-	if (i->id & FRESH) {
-		f = &j->fresh[i->id & ~FRESH];
+	if (item_id(i) & FRESH) {
+		f = &j->fresh[item_id(i) & ~FRESH];
 		/* One that is done was taken out of the list, and another may stand there. */
 		if (f->item == i)
 			f->item = NULL;
@@ -271,7 +271,7 @@ journal_forget(struct journal *j, uint32_t task, const struct item *i, bool earl
 	b = edit(j, task, i, &n, &rc, why);
 	if (!b)
 		return rc;
-	at = &b->at[i->id % PIECES];
+	at = &b->at[item_id(i) % PIECES];
 	if (!*at)
 		return 0;
 	b->gone_bytes += bytes_of(b, *at);

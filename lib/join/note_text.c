@@ -62,8 +62,7 @@ end_text(const struct notes *n, enum join_side side, struct note *note, char *te
 		return;
 	i = (struct item *)(void *)text - 1;
 	/* One by one: gcc fills a struct as a string, which takes as long as all else. */
-	i->id = 0;
-	i->next = i->prev = NULL;
+	i->before = 0;
 	i->kafka_n = ITEM_NO_KAFKA_KEY;
 	i->side = side;
 	i->rank = side;

@@ -124,7 +124,7 @@ load_one(void *arg, const struct item_parts *of, uint64_t id)
 	parts.hash = hash64(of->key.p, of->key.n, l->p->seed);
 	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(struct item *));
 	l->v[l->n] = item_new(&l->p->pool, &parts);
-	l->v[l->n++]->id = id;
+	item_front(l->v[l->n++])->id = id;
 }
 
 /* Those that had their turn, in the order in which they had it, and those that wait for it. */
