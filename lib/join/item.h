@@ -6,15 +6,13 @@
 #ifndef SK_JOIN_ITEM_H
 #define SK_JOIN_ITEM_H
 
+#include "base/prefetch.h"
 #include "join/pool.h"
 #include "time/time.h"
 
 enum join_side { SIDE_LEFT, SIDE_RIGHT };
 
 #define ITEM_NO_KAFKA_KEY UINT32_MAX
-
-/* A function that does nothing but prefetch has no effect, thinks gcc, and leaves its calls out. */
-#define PREFETCHES __attribute__((always_inline))
 
 struct item {
 	int64_t us;           /* event time */

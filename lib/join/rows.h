@@ -9,6 +9,7 @@
 #ifndef SK_JOIN_ROWS_H
 #define SK_JOIN_ROWS_H
 
+#include "base/prefetch.h"
 #include "base/slice.h"
 
 struct rows {
@@ -29,19 +30,21 @@ void rows_put(struct rows *, uint64_t hash, struct slice key, struct slice conte
 /* The content of the row of that key, until the next is put; p == NULL: there is none. */
 struct slice rows_find(const struct rows *, uint64_t hash, struct slice key);
 
-#define ROWS_NEAR 8 /* slots, mostly of one line of the cache */
+#define ROWS_NEAR 8   /* slots, mostly of one line of the cache */
+#define ROWS_SHORT 40 /* bytes that most rows have, or more */
 
 /* Two steps of bringing a row near: its slot, and, some time later, the row. */
-static inline void
+PREFETCHES static inline void
 rows_prefetch(const struct rows *r, uint64_t hash)
 {
 	if (r->slot)
 		__builtin_prefetch(&r->slot[hash & r->mask]);
 }
 
-static inline void
+PREFETCHES static inline void
 rows_prefetch_row(const struct rows *r, uint64_t hash)
 {
+	const char *row;
 	uint64_t s = 0;
 	size_t i;
 
@@ -52,7 +55,9 @@ rows_prefetch_row(const struct rows *r, uint64_t hash)
 		if (!s || !((s ^ hash) & ~ROWS_PLACE_MASK))
 			break;
 	}
-	__builtin_prefetch(r->p + (s & ROWS_PLACE_MASK) * 8);
+	row = r->p + (s & ROWS_PLACE_MASK) * 8;
+	__builtin_prefetch(row);
+	__builtin_prefetch(row + ROWS_SHORT);
 }
 
 uint64_t rows_memory(const struct rows *);

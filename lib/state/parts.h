@@ -19,6 +19,7 @@
 #define SK_STATE_PARTS_H
 
 #include "base/keyed.h"
+#include "base/prefetch.h"
 
 #define PARTS 256
 
@@ -142,14 +143,12 @@ parts_look_at_four(const struct parts *t, struct key128 key, bool *there)
 }
 
 /* Bring the slot of a key near: worth it some dozen keys ahead. */
-static inline void
+PREFETCHES static inline void
 parts_prefetch(const struct parts *t, struct key128 key)
 {
 	const struct part *p = &t->part[part_of(key)];
 	const char *slot = p->slot + part_home(p, key) * t->entry;
 
-	/* A function that but prefetches has no effect, thinks gcc 12, and drops its calls. */
-	__asm__ volatile("" : : "r"(slot));
 	__builtin_prefetch(slot, 1);
 	__builtin_prefetch(slot + 3 * t->entry, 1); /* it may be some slots on */
 }

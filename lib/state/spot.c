@@ -107,11 +107,9 @@ state_prefetch_all(const struct state *s, uint32_t task, const struct key128 *ke
 		parts_prefetch(&t->parts, key[i]);
 }
 
-/* A function that but prefetches has no effect, thinks gcc 12, and drops its calls. */
-static inline void
+PREFETCHES static inline void
 prefetch_value(const char *p)
 {
-	__asm__ volatile("" : : "r"(p));
 	__builtin_prefetch(p, 1);
 	__builtin_prefetch(p + 64, 1);
 	__builtin_prefetch(p + 128, 1);
