@@ -38,18 +38,11 @@ struct room_head {
 	struct key128 cell;
 };
 
-struct index_head {
-	uint8_t kind;
-	uint8_t unused[3];
-	uint32_t key_n;
-	uint64_t n;               /* bytes of items */
-};
-
 struct events_head {
 	uint8_t kind;
 	uint8_t unused[3];
 	uint32_t key_n;
-	uint64_t n;               /* bytes of records */
+	uint64_t n, cap;          /* bytes of records, and for them */
 	int64_t us;
 	struct key128 owner;
 };

@@ -23,64 +23,110 @@ struct event_input {
 
 /* ---- records --------------------------------------------------------------------------- */
 
-static void
-add_event(struct buf *b, const struct reading *r)
+static size_t
+event_bytes(const struct reading *r)
 {
-	struct event e = {.n = (uint32_t)r->n};
-	size_t at = b->n, i;
+	size_t n = sizeof(struct event), i;
 
-	buf_add(b, &e, sizeof(e));
+	for (i = 0; i < r->n; i++)
+		n += sizeof(struct event_input) + r->input[i].in.value.text.n +
+			r->input[i].in.what.text.n;
+	return (n + 7) & ~(size_t)7;
+}
+
+static char *
+add_bytes(char *p, const void *bytes, size_t n)
+{
+	if (n)
+		memcpy(p, bytes, n);
+	return p + n;
+}
+
+/* At p, so many bytes. */
+static void
+write_event(char *p, size_t bytes, const struct reading *r)
+{
+	struct event e = {(uint32_t)bytes, (uint32_t)r->n};
+	char *end = p + bytes;
+	size_t i;
+
+	p = add_bytes(p, &e, sizeof(e));
 	for (i = 0; i < r->n; i++) {
 		const struct fold_input *in = &r->input[i].in;
 		struct event_input head = {.fold = r->input[i].fold,
 			.value_n = (uint32_t)in->value.text.n,
 			.what_n = (uint32_t)in->what.text.n};
 
-		buf_add(b, &head, sizeof(head));
-		buf_add(b, in->value.text.p, in->value.text.n);
-		buf_add(b, in->what.text.p, in->what.text.n);
+		p = add_bytes(p, &head, sizeof(head));
+		p = add_bytes(p, in->value.text.p, in->value.text.n);
+		p = add_bytes(p, in->what.text.p, in->what.text.n);
 	}
-	while ((b->n - at) % 8)
-		buf_addc(b, '\0');
-	e.size = (uint32_t)(b->n - at);
-	memcpy(b->p + at, &e, sizeof(e));
+	memset(p, 0, (size_t)(end - p));
+}
+
+/*
+ * The events of an instant, as they lie in the state, with room for so many bytes more: made
+ * anew, twice as large, where there is not. NULL: the state is full, or gave them up at once.
+ */
+static char *
+events_open(struct windows *w, struct windows_task *t, const struct reading *r, size_t more)
+{
+	struct key128 key = cells_key(r->owner, r->us);
+	struct events_head h = {.kind = KIND_EVENTS, .us = r->us, .owner = r->owner};
+	struct slice key_text = r->key;
+	size_t n;
+	char *p = state_edit(w->state, t->id, key, &n, w->why);
+
+	if (!p && w->why->status)
+		return NULL;
+	if (p) {
+		memcpy(&h, p, sizeof(h));
+		if (h.cap - h.n >= more)
+			return p;
+		key_text = slice_of(p + sizeof(h) + h.cap, h.key_n);
+	} else {
+		buf_reset(&w->order);
+		windows_add_order(w, r->key, &w->order);
+		timers_add(&t->timers, r->us, r->owner, buf_slice(&w->order));
+	}
+	h.cap = h.n ? 2 * (h.n + more) : more;
+	h.key_n = (uint32_t)key_text.n;
+	buf_reset(&w->room);
+	buf_add(&w->room, &h, sizeof(h));
+	buf_reserve(&w->room, h.cap);
+	if (p)
+		memcpy(w->room.p + sizeof(h), p + sizeof(h), h.n);
+	memset(w->room.p + sizeof(h) + h.n, 0, h.cap - h.n);
+	w->room.n += h.cap;
+	buf_add_slice(&w->room, key_text);
+	if (state_put(w->state, t->id, key, buf_slice(&w->room), w->why) < 0)
+		return NULL;
+	return state_edit(w->state, t->id, key, &n, w->why);
 }
 
 enum windows_became
 count_add(struct windows *w, struct windows_task *t, const struct reading *r)
 {
-	struct events_head h = {.kind = KIND_EVENTS, .us = r->us};
-	struct slice value, key_text = r->key;
-	struct key128 key;
-	bool there;
+	size_t bytes = event_bytes(r);
+	struct events_head *h;
+	struct slice was;
+	char *p;
 
 	if (r->us < t->closed_us)
 		return WINDOWS_LATE;
-	h.owner = r->owner;
-	key = cells_key(h.owner, r->us);
-	buf_reset(&w->room);
-	buf_add(&w->room, &h, sizeof(h));
-	there = state_get(w->state, t->id, key, &value);
-	if (there) {
-		memcpy(&h, value.p, sizeof(h));
-		buf_add(&w->room, value.p + sizeof(h), h.n);
-		key_text = slice_of(value.p + sizeof(h) + h.n, h.key_n);
-		if (r->key.n < key_text.n ||
-			(r->key.n == key_text.n && slice_cmp(r->key, key_text) < 0))
-			key_text = r->key;
+	p = events_open(w, t, r, bytes);
+	if (!p)
+		return w->why->status ? WINDOWS_FAILED : WINDOWS_HELD;
+	h = (struct events_head *)(void *)p;
+	write_event(p + sizeof(*h) + h->n, bytes, r);
+	h->n += bytes;
+	p += sizeof(*h) + h->cap;
+	was = slice_of(p, h->key_n);
+	if (r->key.n < was.n || (r->key.n == was.n && slice_cmp(r->key, was) < 0)) {
+		add_bytes(p, r->key.p, r->key.n);
+		h->key_n = (uint32_t)r->key.n;
 	}
-	add_event(&w->room, r);
-	h.n = w->room.n - sizeof(h);
-	h.key_n = (uint32_t)key_text.n;
-	memcpy(w->room.p, &h, sizeof(h));
-	buf_add_slice(&w->room, key_text);
-	if (!there) {
-		buf_reset(&w->order);
-		windows_add_order(w, r->key, &w->order);
-		timers_add(&t->timers, r->us, h.owner, buf_slice(&w->order));
-	}
-	return state_put(w->state, t->id, key, buf_slice(&w->room), w->why) < 0 ?
-		WINDOWS_FAILED : WINDOWS_HELD;
+	return WINDOWS_HELD;
 }
 
 /* ---- counting -------------------------------------------------------------------------- */
@@ -214,7 +260,7 @@ count_instant(struct windows *w, struct windows_task *t, struct key128 owner, in
 		return 0; /* given up */
 	buf_add_slice(&own, value);
 	h = (const void *)own.p;
-	key_text = slice_of(own.p + sizeof(*h) + h->n, h->key_n);
+	key_text = slice_of(own.p + sizeof(*h) + h->cap, h->key_n);
 	for (at = 0; at < h->n; at += event[n++]->size) {
 		event = mem_grow(event, &cap, n + 1, sizeof(*event));
 		event[n] = (const void *)(own.p + sizeof(*h) + at);
@@ -301,7 +347,7 @@ count_found(struct windows *w, struct windows_task *t, struct key128 key, struct
 	if (h->kind != KIND_EVENTS)
 		return 0;
 	buf_reset(&w->order);
-	windows_add_order(w, slice_of(value.p + sizeof(*h) + h->n, h->key_n), &w->order);
+	windows_add_order(w, slice_of(value.p + sizeof(*h) + h->cap, h->key_n), &w->order);
 	timers_add(&t->timers, h->us, h->owner, buf_slice(&w->order));
 	return 0;
 }

@@ -4,7 +4,7 @@
  *	panes.c     tumbling, hopping, cumulate; partial results of these
  *	pane.c      the table of a task's panes
  *	runs_take.c records of a grid that were folded before their turn
- *	sessions.c  session
+ *	sessions.c  session; with open.c, the index of a key
  *	sliding.c   sliding; with the blocks of blocks.c
  *	counted.c   count
  *	result.c    the lines that are written

@@ -34,6 +34,9 @@ windows_add_shape(struct buf *b, const struct windows_plan *plan,
 	else
 		buf_adds(b, "null");
 	buf_adds(b, plan->from_partials ? ",\"from_partials\":true" : "");
+	/* How the index of a session's key and the records that wait to be counted lie there. */
+	if (plan->shape.kind == WINDOW_SESSION || plan->shape.kind == WINDOW_COUNT)
+		buf_adds(b, ",\"layout\":2");
 	buf_adds(b, ",\"functions\":[");
 	for (i = 0; i < plan->nfolds; i++) {
 		buf_adds(b, i ? "," : "");

@@ -10,29 +10,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "window/engine.h"
-
-struct session {
-	int64_t start_us, last_us; /* its first and its last record */
-	int64_t id;                /* of its cell: what it began with when it was made */
-};
-
-/* An index, as it lies in the state or, to be changed, in a copy. */
-struct sessions {
-	const struct index_head *head;
-	struct session *item;
-	size_t n;
-	struct slice key_text;
-};
-
-static void
-see(struct sessions *s, struct slice value)
-{
-	s->head = (const void *)value.p;
-	s->item = (struct session *)(void *)(uintptr_t)(value.p + sizeof(*s->head));
-	s->n = s->head->n / sizeof(*s->item);
-	s->key_text = slice_of(value.p + sizeof(*s->head) + s->head->n, s->head->key_n);
-}
+#include "window/open.h"
 
 static int64_t
 end_of(const struct windows *w, const struct session *s)
@@ -53,65 +31,6 @@ add_timer(struct windows *w, struct windows_task *t, struct key128 owner, const 
 		buf_addc(&w->order, (char)(start >> i));
 	windows_add_order(w, key_text, &w->order);
 	timers_add(&t->timers, end_of(w, s), owner, buf_slice(&w->order));
-}
-
-/* ---- the index ------------------------------------------------------------------------- */
-
-/* Write an index that has other sessions than before. */
-static int
-write_index(struct windows *w, struct windows_task *t, struct key128 owner,
-	const struct session *item, size_t n, struct slice key_text)
-{
-	struct index_head h = {.kind = KIND_INDEX, .key_n = (uint32_t)key_text.n,
-		.n = n * sizeof(*item)};
-
-	buf_reset(&w->room);
-	buf_add(&w->room, &h, sizeof(h));
-	buf_add(&w->room, item, n * sizeof(*item));
-	buf_add_slice(&w->room, key_text);
-	return state_put(w->state, t->id, owner, buf_slice(&w->room), w->why);
-}
-
-/* Session i goes out of the index. */
-static int
-forget(struct windows *w, struct windows_task *t, struct key128 owner, struct slice value,
-	size_t i)
-{
-	struct sessions s;
-
-	see(&s, value);
-	if (s.n == 1)
-		return state_remove(w->state, t->id, owner, w->why);
-	buf_reset(&w->key);
-	buf_add_slice(&w->key, value);
-	see(&s, buf_slice(&w->key));
-	memmove(s.item + i, s.item + i + 1, (s.n - i - 1) * sizeof(*s.item));
-	return write_index(w, t, owner, s.item, s.n - 1, s.key_text);
-}
-
-/* A new one, at its place in the order. */
-static int
-insert(struct windows *w, struct windows_task *t, struct key128 owner, struct slice value,
-	size_t at, const struct session *fresh, struct slice key_text)
-{
-	struct session *item;
-	struct sessions s;
-	int rc;
-
-	if (!value.n)
-		return write_index(w, t, owner, fresh, 1, key_text);
-	see(&s, value);
-	item = mem_array(s.n + 1, sizeof(*item));
-	memcpy(item, s.item, at * sizeof(*item));
-	item[at] = *fresh;
-	if (s.n > at)
-		memcpy(item + at + 1, s.item + at, (s.n - at) * sizeof(*item));
-	buf_reset(&w->key);
-	buf_add_slice(&w->key, s.key_text);
-	key_text = buf_slice(&w->key);
-	rc = write_index(w, t, owner, item, s.n + 1, key_text);
-	free(item);
-	return rc;
 }
 
 /* ---- records --------------------------------------------------------------------------- */
@@ -184,22 +103,19 @@ add(struct windows *w, struct windows_task *t, const struct session *fresh,
 	struct key128 owner, struct slice key_text, const struct addition *what)
 {
 	int64_t gap = w->plan->shape.size_us;
-	struct slice value = {0};
-	struct session merged = *fresh, *first;
-	struct sessions s = {.n = 0};
-	size_t at = 0, end;
+	struct slice value;
+	struct session merged = *fresh, *first, other;
+	struct open s = {.n = 0};
+	size_t at, end;
 	size_t n;
 	char *p = state_edit(w->state, t->id, owner, &n, w->why);
 	bool moved;
 
 	if (!p && w->why->status)
 		return WINDOWS_FAILED;
-	if (p) {
-		value = slice_of(p, n);
-		see(&s, value);
-	}
-	while (at < s.n && fresh->start_us - s.item[at].last_us >= gap)
-		at++;
+	if (p)
+		open_see(&s, p);
+	at = open_before(&s, fresh->start_us, gap);
 	for (end = at; end < s.n && s.item[end].start_us - fresh->last_us < gap; end++) {
 		if (s.item[end].start_us < merged.start_us)
 			merged.start_us = s.item[end].start_us;
@@ -209,7 +125,7 @@ add(struct windows *w, struct windows_task *t, const struct session *fresh,
 	if (end == at) {
 		if (end_of(w, fresh) <= t->closed_us)
 			return WINDOWS_LATE;
-		if (insert(w, t, owner, value, at, fresh, key_text) < 0)
+		if (open_insert(w, t, owner, at, fresh, key_text) < 0)
 			return WINDOWS_FAILED;
 		add_timer(w, t, owner, fresh, key_text);
 		return open_cell(w, t, owner, fresh, key_text) < 0 ? WINDOWS_FAILED :
@@ -224,14 +140,12 @@ add(struct windows *w, struct windows_task *t, const struct session *fresh,
 	if (open_cell(w, t, owner, &merged, key_text) < 0)
 		return WINDOWS_FAILED;
 	while (end > at + 1) {
-		struct session other;
-
 		/* From the last on; what is behind it moves up. */
 		if (!state_get(w->state, t->id, owner, &value))
 			break;
-		see(&s, value);
+		open_see(&s, value.p);
 		other = s.item[--end];
-		if (forget(w, t, owner, value, end) < 0 || take_over(w, t, owner, &other) < 0)
+		if (open_forget(w, t, owner, end) < 0 || take_over(w, t, owner, &other) < 0)
 			return WINDOWS_FAILED;
 	}
 	if (cells_ready(w->cell, w->why) < 0)
@@ -261,30 +175,25 @@ sessions_take(struct windows *w, struct windows_task *t, const struct span *span
 /* ---- closing --------------------------------------------------------------------------- */
 
 static int
-close_one(struct windows *w, struct windows_task *t, struct key128 owner, struct slice value,
+close_one(struct windows *w, struct windows_task *t, struct key128 owner, const struct open *s,
 	size_t i)
 {
-	struct sessions s;
-	struct session one;
-	struct span window;
-	struct key128 key;
+	const struct session *one = &s->item[i];
+	struct key128 key = cells_key(owner, one->id);
+	struct span window = {one->start_us, end_of(w, one)};
 
-	see(&s, value);
-	one = s.item[i];
-	key = cells_key(owner, one.id);
-	window = (struct span){one.start_us, end_of(w, &one)};
 	if (cells_look(w->view, t->id, key) &&
 		(!w->plan->update || w->view->head->changed))
 		result_write(w, &window, cell_key_text(w->view->head, w->plan->fixed),
 			&w->view->fold, window.end_us - 1);
-	if (forget(w, t, owner, value, i) < 0)
+	if (open_forget(w, t, owner, i) < 0)
 		return -1;
 	return cells_remove(w->cells, t->id, key, w->why);
 }
 
 /* The session that begins where a timer says; s->n: none does. */
 static size_t
-of_timer(const struct sessions *s, const struct timer *timer)
+of_timer(const struct open *s, const struct timer *timer)
 {
 	uint64_t start = 0;
 	size_t i;
@@ -292,16 +201,14 @@ of_timer(const struct sessions *s, const struct timer *timer)
 	for (i = 0; i < 8; i++)
 		start = start << 8 | (unsigned char)timer->order.p[i];
 	start ^= (uint64_t)1 << 63;
-	for (i = 0; i < s->n && s->item[i].start_us != (int64_t)start; i++)
-		;
-	return i;
+	return open_at(s, (int64_t)start);
 }
 
 int
 sessions_close(struct windows *w, struct windows_task *t)
 {
 	struct timer timer;
-	struct sessions s;
+	struct open s;
 	struct slice value;
 	int64_t end;
 	size_t i;
@@ -309,13 +216,13 @@ sessions_close(struct windows *w, struct windows_task *t)
 
 	while (rc == 0 && timers_due(&t->timers, t->closed_us, &timer)) {
 		if (state_get(w->state, t->id, timer.key, &value)) {
-			see(&s, value);
+			open_see(&s, value.p);
 			i = of_timer(&s, &timer);
 			end = i < s.n ? end_of(w, &s.item[i]) : INT64_MIN;
 			if (end > timer.us)
 				timers_add(&t->timers, end, timer.key, timer.order);
 			else if (end == timer.us)
-				rc = close_one(w, t, timer.key, value, i);
+				rc = close_one(w, t, timer.key, &s, i);
 		}
 		free((void *)(uintptr_t)timer.order.p);
 	}
@@ -396,12 +303,12 @@ sessions_tick(struct windows *w, struct windows_task *t)
 int
 sessions_found(struct windows *w, struct windows_task *t, struct key128 key, struct slice value)
 {
-	struct sessions s;
+	struct open s;
 	size_t i;
 
 	if (*value.p != KIND_INDEX)
 		return 0;
-	see(&s, value);
+	open_see(&s, value.p);
 	for (i = 0; i < s.n; i++)
 		add_timer(w, t, key, &s.item[i], s.key_text);
 	return 0;
@@ -411,10 +318,10 @@ void
 sessions_lost(struct windows *w, struct key128 owner, struct slice value,
 	void (*cell)(struct cells *, struct key128))
 {
-	struct sessions s;
+	struct open s;
 	size_t i;
 
-	see(&s, value);
+	open_see(&s, value.p);
 	for (i = 0; i < s.n; i++)
 		cell(w->cells, cells_key(owner, s.item[i].id));
 }

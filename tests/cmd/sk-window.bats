@@ -447,6 +447,18 @@ gives() {
 	assert_says '3 held + 2 late'
 }
 
+# Each is as much work as one before it; not as all before it.
+@test "many open sessions of a key, and many events of an instant, are no more work each" {
+	seq 300000 | awk '{print "{\"t\":" $1 * 10 "}"}' >apart
+	seq 300000 | awk '{print "{\"t\":1}"}' >together
+	n='-a n=count --time .t --time-unit s --time-format ms'
+	timeout 60 sk-window --session 5s $n --delay 3000000s apart >out
+	assert_equal "$(wc -l <out) $(head -n 1 out)" '300000 {"start":10000,"end":15000,"n":1}'
+	tac apart | timeout 60 sk-window --session 5s $n --delay 3000000s | cmp - out
+	timeout 60 sk-window --count 7 $n together >out
+	assert_equal "$(wc -l <out) $(tail -n 1 out)" '42858 {"start":1000,"end":1000,"n":1}'
+}
+
 # ---- state ---------------------------------------------------------------------------------
 
 @test "--state: what is open waits for the next run, whatever the window and the function" {
