@@ -353,8 +353,8 @@ cells_ready(struct cell *c, struct failure *why)
 
 	if (__builtin_expect(c->version == version_of(c->cells), 1))
 		return 0;
-	if (c->fold.room != c->own)
-		return 0; /* it is lost */
+	if (cell_is_lost(c))
+		return 0;
 	rc = cells_open(c, c->task, c->key, why);
 	if (rc == 0)
 		lose(c);
@@ -387,7 +387,7 @@ grow(struct fold_cell *fold, unsigned i, size_t n, struct failure *why)
 	if (cells_ready(c, why) < 0)
 		return -1;
 	/* Of a cell that is lost meanwhile, the room that was asked for. */
-	if (c->fold.room != c->own && c->fold.room[i].n < n)
+	if (cell_is_lost(c) && c->fold.room[i].n < n)
 		return c->fold.grow(&c->fold, i, n, why);
 	return 0;
 }
@@ -398,7 +398,7 @@ cells_key_seen(struct cell *c, struct slice text)
 	char *at = (char *)(c->head + 1) + c->cells->fixed;
 	struct slice was = slice_of(at, c->head->key_n);
 
-	if (c->fold.room != c->own || text.n > was.n ||
+	if (cell_is_lost(c) || text.n > was.n ||
 		(text.n == was.n && slice_cmp(text, was) >= 0))
 		return;
 	memcpy(at, text.p, text.n);

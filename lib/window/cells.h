@@ -95,6 +95,12 @@ int cells_make(struct cell *, uint32_t task, struct key128, const struct cell_he
 	struct slice key_text, struct failure *why);
 /* Open a cell to be looked at only: true. */
 bool cells_look(struct cell *, uint32_t task, struct key128);
+/* Was what is open given up while something was added to it? That goes nowhere. */
+static inline bool
+cell_is_lost(const struct cell *c)
+{
+	return c->fold.room != c->own;
+}
 /* What is opened may be changed, still or again. -1. */
 int cells_ready(struct cell *, struct failure *why);
 /* Of two texts of one key the shorter stays, or the one that sorts first. */

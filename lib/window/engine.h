@@ -95,6 +95,11 @@ void result_write(struct windows *, const struct span *, struct slice key_text,
 struct pane **pane_slot(const struct windows_task *, const struct span *);
 /* The pane; next: where it is new, of its windows the one that closes first. */
 struct pane *pane_make(struct windows_task *, const struct span *, const struct span *next);
+/* A cell of it that is new. */
+void pane_add(struct windows *, const struct windows_task *, struct pane *, struct key128);
+/* Where cells are given up, those that are gone stand in the list still, and those that were
+ * made anew twice: no longer. */
+void pane_tidy(struct windows *, const struct windows_task *, struct pane *);
 /* One that is in no heap goes. */
 void pane_free(struct windows_task *, struct pane *);
 void panes_release(struct windows_task *);

@@ -1,4 +1,4 @@
-/* The panes of a task, found by their span. */
+/* The panes of a task, found by their span, and the cells of each. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -88,6 +88,45 @@ pane_free(struct windows_task *t, struct pane *p)
 	}
 	free(p->cell);
 	free(p);
+}
+
+static int
+by_key(const void *x, const void *y)
+{
+	const struct key128 *a = x, *b = y;
+
+	if (a->hi != b->hi)
+		return a->hi < b->hi ? -1 : 1;
+	return (a->lo > b->lo) - (a->lo < b->lo);
+}
+
+void
+pane_tidy(struct windows *w, const struct windows_task *t, struct pane *p)
+{
+	struct slice v;
+	size_t i, n = 0;
+
+	if (p->n)
+		qsort(p->cell, p->n, sizeof(*p->cell), by_key);
+	for (i = 0; i < p->n; i++)
+		if (!(n && key128_eq(p->cell[n - 1], p->cell[i])) &&
+			state_get(w->state, t->id, p->cell[i], &v))
+			p->cell[n++] = p->cell[i];
+	p->n = n;
+}
+
+void
+pane_add(struct windows *w, const struct windows_task *t, struct pane *p, struct key128 key)
+{
+	size_t more = p->n + 1;
+
+	/* What grows holds more than half as many as it has room for. */
+	if (w->evicts && p->n == p->cap) {
+		pane_tidy(w, t, p);
+		more = p->n > p->cap / 2 ? p->cap + 1 : p->n + 1;
+	}
+	p->cell = mem_grow(p->cell, &p->cap, more, sizeof(*p->cell));
+	p->cell[p->n++] = key;
 }
 
 void

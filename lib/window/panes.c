@@ -24,13 +24,6 @@ first_window(const struct windows *w, const struct span *pane, int64_t closed,
 	return window_of(&w->plan->shape, pane, closed, window);
 }
 
-static void
-add_cell(struct pane *p, struct key128 key)
-{
-	p->cell = mem_grow(p->cell, &p->cap, p->n + 1, sizeof(*p->cell));
-	p->cell[p->n++] = key;
-}
-
 int
 panes_found(struct windows *w, struct windows_task *t, struct key128 key, struct slice value)
 {
@@ -46,7 +39,7 @@ panes_found(struct windows *w, struct windows_task *t, struct key128 key, struct
 		return 0;
 	p = pane_make(t, &h->span, &next);
 	p->changed |= h->changed;
-	add_cell(p, key);
+	pane_add(w, t, p, key);
 	return 0;
 }
 
@@ -77,8 +70,11 @@ parts_of(struct windows *w, const struct windows_task *t, struct pane *const *pa
 	size_t i, j, most = 0;
 	struct slice v;
 
-	for (i = 0; i < npanes; i++)
+	for (i = 0; i < npanes; i++) {
+		if (w->evicts)
+			pane_tidy(w, t, pane[i]);
 		most += pane[i]->n;
+	}
 	part = arena_alloc(&w->arena, (most + 1) * sizeof(*part));
 	*n = 0;
 	for (i = 0; i < npanes; i++)
@@ -107,10 +103,13 @@ better_key(struct buf *key, struct slice text)
 	buf_add_slice(key, text);
 }
 
-/* The cells of one key, n of them, as one; *key its text. */
-static const struct fold_cell *
-put_together(struct windows *w, const struct windows_task *t, const struct part *part, size_t n)
+/* Write a window of one key: its cells, n of them, as one. Those that were given up, whole or
+ * in part, are not there. */
+static int
+write_together(struct windows *w, const struct windows_task *t, const struct span *window,
+	const struct part *part, size_t n)
 {
+	const struct fold_cell *whole = NULL;
 	size_t i;
 
 	buf_reset(&w->key);
@@ -120,12 +119,13 @@ put_together(struct windows *w, const struct windows_task *t, const struct part 
 		if (!cells_look(w->view, t->id, part[i].key))
 			continue;
 		better_key(&w->key, cell_key_text(w->view->head, w->plan->fixed));
-		if (n == 1)
-			return &w->view->fold;
-		if (windows_merge(w, &w->sum.cell, &w->view->fold) < 0)
-			return NULL;
+		whole = n == 1 ? &w->view->fold : &w->sum.cell;
+		if (n > 1 && windows_merge(w, &w->sum.cell, &w->view->fold) < 0)
+			return -1;
 	}
-	return &w->sum.cell;
+	if (whole)
+		result_write(w, window, buf_slice(&w->key), whole, window->end_us - 1);
+	return 0;
 }
 
 /* Write a window: all its keys, or those that changed. */
@@ -133,7 +133,6 @@ static int
 write_window(struct windows *w, const struct windows_task *t, const struct span *window,
 	struct pane *const *pane, size_t npanes)
 {
-	const struct fold_cell *whole;
 	struct part *part;
 	size_t n, i, j;
 	bool news;
@@ -145,12 +144,8 @@ write_window(struct windows *w, const struct windows_task *t, const struct span 
 			news |= part[j].changed;
 		if (w->plan->update && !news)
 			continue;
-		whole = put_together(w, t, part + i, j - i);
-		if (!whole)
+		if (write_together(w, t, window, part + i, j - i) < 0)
 			return -1;
-		if (w->key.n || !w->plan->reading.key)
-			result_write(w, window, buf_slice(&w->key), whole,
-				window->end_us - 1);
 	}
 	arena_reset(&w->arena);
 	return 0;
@@ -314,7 +309,6 @@ static int
 write_updates(struct windows *w, struct windows_task *t, const struct span *pane,
 	struct key128 owner)
 {
-	const struct fold_cell *whole;
 	struct span window;
 	struct part *part;
 	int64_t after;
@@ -326,10 +320,8 @@ write_updates(struct windows *w, struct windows_task *t, const struct span *pane
 		part = arena_alloc(&w->arena, (n + 1) * sizeof(*part));
 		for (i = 0; i < n; i++)
 			part[i].key = pane_key(w, owner, &w->list[i]->span);
-		whole = put_together(w, t, part, n);
-		if (!whole)
+		if (write_together(w, t, &window, part, n) < 0)
 			return -1;
-		result_write(w, &window, buf_slice(&w->key), whole, window.end_us - 1);
 		arena_reset(&w->arena);
 	}
 	return 0;
@@ -367,7 +359,7 @@ panes_open_cell(struct windows *w, struct windows_task *t, struct cell *c, struc
 		return 0;
 	if (cells_make(c, t->id, key, &head, key_text, w->why) < 0)
 		return -1;
-	add_cell(p, key);
+	pane_add(w, t, p, key);
 	return 0;
 }
 

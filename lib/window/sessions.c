@@ -89,7 +89,7 @@ add_to(struct windows *w, struct windows_task *t, const struct session *s,
 		return WINDOWS_FAILED;
 	if (w->plan->every_us) {
 		w->cell->head->changed = 1;
-	} else if (w->plan->update) {
+	} else if (w->plan->update && !cell_is_lost(w->cell)) {
 		key = cell_key_text(w->cell->head, w->plan->fixed);
 		result_write(w, &window, key, &w->cell->fold, window.end_us - 1);
 	}

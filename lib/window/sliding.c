@@ -119,6 +119,8 @@ insert(struct windows *w, struct windows_task *t, struct key128 owner, int64_t u
 		see(&s, p);
 	}
 	at = before(&s, us);
+	if (at < s.head->n && s.item[at] == us)
+		return 0; /* its cell was given up */
 	memmove(s.item + at + 1, s.item + at, (s.head->n - at) * sizeof(*s.item));
 	s.item[at] = us;
 	s.head->n++;

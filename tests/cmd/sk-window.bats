@@ -507,12 +507,17 @@ gives() {
 	window --tumbling 1h --max-keys 20 --on-full evict -a 'l=list(.t)' in
 	assert_status 1
 	assert_says 'was given up'
-	# What is there is whole: as many in the list as were counted.
-	[[ ! $(sk-map 'select(.n != (.l | length))' <<<"$output") ]]
-	for w in '--session 1h' '--sliding 20s' '--count 10' '--hopping 1h/20m'; do
-		window $w --max-keys 30 --on-full evict -a 'l=list(.t)' in
-		assert_status 1
-		assert_says 'given up'
+	# What is there is whole: as many in the list as were counted, and each once.
+	whole='select(.n != (.l | length) or .l != (.l | unique) or .n == 0 or (.u // .n) != .n)'
+	[[ ! $(jq -c "$whole" <<<"$output") ]]
+	for w in '--session 1h' '--sliding 20s' '--count 10' '--hopping 1h/20m' '--cumulate 1h/30m' \
+		'--tumbling 1h --emit update' '--session 1h --emit update' '--hopping 1h/20m --emit update --every 20s'; do
+		for most in 1 3 30; do
+			window $w --max-keys $most --on-full evict -a 'l=list(.t)' -a 'u=distinct(.t)' in
+			assert_status 1
+			assert_says 'given up'
+			[[ ! $(jq -c "$whole" <<<"$output") ]]
+		done
 	done
 }
 
