@@ -23,14 +23,30 @@ struct event_input {
 
 /* ---- records --------------------------------------------------------------------------- */
 
+/* What a function looks at; the rest of an input is of another record. */
+static void
+texts_of(const struct windows *w, const struct reading_input *in, struct slice *value,
+	struct slice *what)
+{
+	enum fold_func func = w->plan->fold[in->fold].func;
+
+	*value = *what = (struct slice){0};
+	if (func != FOLD_COUNT)
+		*value = in->in.value.text;
+	if (func == FOLD_ARGMIN || func == FOLD_ARGMAX)
+		*what = in->in.what.text;
+}
+
 static size_t
-event_bytes(const struct reading *r)
+event_bytes(const struct windows *w, const struct reading *r)
 {
 	size_t n = sizeof(struct event), i;
+	struct slice value, what;
 
-	for (i = 0; i < r->n; i++)
-		n += sizeof(struct event_input) + r->input[i].in.value.text.n +
-			r->input[i].in.what.text.n;
+	for (i = 0; i < r->n; i++) {
+		texts_of(w, &r->input[i], &value, &what);
+		n += sizeof(struct event_input) + value.n + what.n;
+	}
 	return (n + 7) & ~(size_t)7;
 }
 
@@ -44,22 +60,22 @@ add_bytes(char *p, const void *bytes, size_t n)
 
 /* At p, so many bytes. */
 static void
-write_event(char *p, size_t bytes, const struct reading *r)
+write_event(const struct windows *w, char *p, size_t bytes, const struct reading *r)
 {
 	struct event e = {(uint32_t)bytes, (uint32_t)r->n};
+	struct slice value, what;
+	struct event_input head;
 	char *end = p + bytes;
 	size_t i;
 
 	p = add_bytes(p, &e, sizeof(e));
 	for (i = 0; i < r->n; i++) {
-		const struct fold_input *in = &r->input[i].in;
-		struct event_input head = {.fold = r->input[i].fold,
-			.value_n = (uint32_t)in->value.text.n,
-			.what_n = (uint32_t)in->what.text.n};
-
+		texts_of(w, &r->input[i], &value, &what);
+		head = (struct event_input){.fold = r->input[i].fold,
+			.value_n = (uint32_t)value.n, .what_n = (uint32_t)what.n};
 		p = add_bytes(p, &head, sizeof(head));
-		p = add_bytes(p, in->value.text.p, in->value.text.n);
-		p = add_bytes(p, in->what.text.p, in->what.text.n);
+		p = add_bytes(p, value.p, value.n);
+		p = add_bytes(p, what.p, what.n);
 	}
 	memset(p, 0, (size_t)(end - p));
 }
@@ -107,7 +123,7 @@ events_open(struct windows *w, struct windows_task *t, const struct reading *r, 
 enum windows_became
 count_add(struct windows *w, struct windows_task *t, const struct reading *r)
 {
-	size_t bytes = event_bytes(r);
+	size_t bytes = event_bytes(w, r);
 	struct events_head *h;
 	struct slice was;
 	char *p;
@@ -118,7 +134,7 @@ count_add(struct windows *w, struct windows_task *t, const struct reading *r)
 	if (!p)
 		return w->why->status ? WINDOWS_FAILED : WINDOWS_HELD;
 	h = (struct events_head *)(void *)p;
-	write_event(p + sizeof(*h) + h->n, bytes, r);
+	write_event(w, p + sizeof(*h) + h->n, bytes, r);
 	h->n += bytes;
 	p += sizeof(*h) + h->cap;
 	was = slice_of(p, h->key_n);

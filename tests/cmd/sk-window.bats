@@ -82,6 +82,16 @@ window() {
 	assert_equal "$(spans)" "$(lines '1 3 a 2' '0 4 b 2' '5 5 a 1' '9 9 b 1')"
 }
 
+@test "count: events at one instant are taken in the order of their values, not of arrival" {
+	for order in '1 2 3 4 5 6' '6 5 4 3 2 1' '4 1 6 2 5 3'; do
+		for i in $order; do echo "{\"t\":7,\"x\":$i,\"y\":\"y$i\"}"; done >in
+		run_tool sk-window --count 2 -a 'n=count where .x != 3' -a 'm=max(.x)' -a 'l=list(.x)' \
+			-a 'a=argmax(.x; .y) where .x != 4' --time .t --time-unit s --time-format ms in
+		[ -e first ] || echo "$output" >first
+		assert_file first "$output"
+	done
+}
+
 @test "--offset moves the grid" {
 	window --tumbling 10s --offset 3s < <(events '2 a 1' '3 a 1' '12.9 a 1')
 	assert_equal "$(spans)" "$(lines '-7 3 a 1' '3 13 a 2')"
