@@ -4,9 +4,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/table.h"
 #include "flow/instant.h"
-#include "json/plain.h"
+#include "join/note_short.h"
 
 #define MOST_TEXT ((size_t)4 << 20) /* bytes of notes, beyond which none is added */
 #define LONG_LINE 65536             /* its texts are copied once, in their turn */
@@ -64,6 +63,7 @@ void
 notes_init(struct notes *n, const struct join_plan *plan, const struct flow_time *time, bool rows,
 	uint64_t seed)
 {
+	enum join_side side;
 	size_t i;
 
 	*n = (struct notes){.plan = plan, .seed = seed, .key = {-1, -1}, .time = -1};
@@ -91,6 +91,10 @@ notes_init(struct notes *n, const struct join_plan *plan, const struct flow_time
 	n->rows = rows;
 	for (i = 0; i < 2 && n->sides; i++)
 		want_content(n, plan, (enum join_side)i);
+	for (i = 0; i < 4; i++) {
+		side = rows || !(i & ON(SIDE_LEFT)) ? SIDE_RIGHT : SIDE_LEFT;
+		n->way[i] = (struct note_way){side, n->content[side] && i < 3};
+	}
 	/* Who stays for how long is then known too. */
 	n->runs = plan->with == WITH_STREAM && !plan->expr[PLAN_EXPIRES] && n->time >= 0;
 	n->delay_us = n->runs ? time->delay_us : 0;
@@ -122,14 +126,16 @@ struct making {
 	struct alike *a;
 	struct time_memo memo;
 	struct note_run run; /* that lines are added to; run.n 0: none, */
-	size_t first;        /* its first line */
+	size_t first;        /* where the note of its first line stands */
+	size_t at;           /* where that of the line in hand does */
+	struct json_doc d;   /* the line in hand */
 	struct buf *b, others;
 };
 
 static inline struct note *
-note_to_make(const struct making *m, size_t line)
+note_to_make(const struct making *m, size_t at)
 {
-	return (struct note *)(void *)(m->b->p + line * m->n->bytes);
+	return (struct note *)(void *)(m->b->p + at);
 }
 
 /* On which sides a line is by the conditions. */
@@ -145,8 +151,9 @@ sides_by(const struct notes *n, const struct json_doc *d, const uint32_t *at)
 
 /* The tokens of the wanted members; returns the sides, or -1: it is no object. */
 static inline int
-look(struct making *m, const struct json_doc *d, uint32_t *at)
+look(struct making *m, uint32_t *at)
 {
+	const struct json_doc *d = &m->d;
 	const struct likeness *like = d->flags ? NULL : alike_find(m->a, d);
 	size_t i;
 	int on;
@@ -185,26 +192,26 @@ tell_key(const struct notes *n, const struct json_doc *d, struct note *note)
 
 /* Of a line that is on one side or on both. */
 static inline bool
-tell(struct making *m, const struct json_doc *d, struct note *note, size_t i, bool is_long)
+tell(struct making *m, struct note *note, int on, bool is_long)
 {
 	const struct notes *n = m->n;
-	enum join_side side = n->rows || !(note->on & ON(SIDE_LEFT)) ? SIDE_RIGHT : SIDE_LEFT;
-	bool text = n->content[side] && note->on != (ON(SIDE_LEFT) | ON(SIDE_RIGHT)) &&
-		!is_long && m->b->n <= MOST_TEXT;
+	const struct note_way *way = &n->way[on];
+	bool text = way->text & !is_long & (m->b->n <= MOST_TEXT);
 
-	if (text && !d->flags && notes_add_short(n, side, d, note, m->b))
+	if (text && !m->d.flags && notes_add_short(n, way->side, &m->d, note, m->b))
 		return true;
-	if (!tell_key(n, d, note))
+	if (!tell_key(n, &m->d, note))
 		return false;
 	if (text)
-		notes_add_text(n, side, d, i * n->bytes, m->b, &m->others);
+		notes_add_text(n, way->side, &m->d, m->at, m->b, &m->others);
 	return true;
 }
 
 /* A time that is a string in RFC 3339; anything else is left to the evaluation. */
 static inline int64_t
-tell_time(struct making *m, const struct json_doc *d, const uint32_t *at)
+tell_time(struct making *m, const uint32_t *at)
 {
+	const struct json_doc *d = &m->d;
 	uint32_t t = m->n->time < 0 ? JSON_NONE : at[m->n->time];
 	int64_t us;
 
@@ -234,12 +241,12 @@ ends_run(const struct making *m, int64_t us)
 
 /* text_at: of a line that is on a side, and else 0. */
 static inline void
-add_to_run(struct making *m, int64_t us, uint32_t text_at, size_t line)
+add_to_run(struct making *m, int64_t us, uint32_t text_at)
 {
 	struct note_run *run = &m->run;
 
 	if (!run->n) {
-		m->first = line;
+		m->first = m->at;
 		*run = (struct note_run){.least_us = INT64_MAX, .first_us = us, .newest_us = us};
 	}
 	run->n++;
@@ -267,37 +274,33 @@ notes_run(const struct notes *n, const struct block *b, size_t line)
 
 /* Of a line that may not be valid nothing is told. */
 static inline void
-note_line(struct making *m, const struct json_scan *s, size_t i)
+note_line(struct making *m, bool may_be_bad, bool is_long, uint32_t behind)
 {
-	const struct json_line *l = s->line + i;
-	struct json_doc d = {s->p, s->pos + l->tok, s->skip + l->tok, s->first + l->tok,
-		l->ntok, l->flags};
+	struct note *note;
 	int64_t us = TIME_NONE;
 	bool told = false;
-	struct note *note;
 	int on = -1;
 
 	buf_reserve(m->b, m->n->room);
-	note = note_to_make(m, i);
-	note->told = false;
+	note = note_to_make(m, m->at);
 	note->text_at = note->run = note->key_n = 0;
-	note->behind = (uint32_t)(s->nlines - 1 - i);
-	if (!(l->flags & ~(uint32_t)JSON_LINE_ESCAPE))
-		on = look(m, &d, note->at);
+	note->behind = behind;
+	if (!may_be_bad)
+		on = look(m, note->at);
 	if (on >= 0) {
 		note->on = (uint8_t)on;
-		us = tell_time(m, &d, note->at);
+		us = tell_time(m, note->at);
 	}
 	note->us = us;
 	/* What ends a run goes before the text of the line. */
 	if (m->run.n && ends_run(m, us))
 		end_run(m);
 	if (on >= 0)
-		told = on == 0 || tell(m, &d, note, i, l->end - l->start >= LONG_LINE);
-	note = note_to_make(m, i);
+		told = on == 0 || tell(m, note, on, is_long);
+	note = note_to_make(m, m->at);
 	note->told = told;
 	if (told && m->n->runs && us != TIME_NONE && (note->text_at || !on))
-		add_to_run(m, us, note->text_at, i);
+		add_to_run(m, us, note->text_at);
 	else
 		end_run(m);
 }
@@ -305,8 +308,8 @@ note_line(struct making *m, const struct json_scan *s, size_t i)
 void
 notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 {
-	struct making m = {.n = n, .b = b};
-	size_t i;
+	struct making m = {.n = n, .b = b, .d = {.base = s->p}};
+	const struct json_line *l = s->line, *end = l + s->nlines;
 
 	buf_reset(b);
 	if (n->key[0] < 0 || !s->nlines || s->lazy)
@@ -314,8 +317,15 @@ notes_make(const struct notes *n, const struct json_scan *s, struct buf *b)
 	m.a = alike_take(n->alike);
 	buf_reserve(b, s->nlines * n->bytes);
 	b->n = s->nlines * n->bytes;
-	for (i = 0; i < s->nlines; i++)
-		note_line(&m, s, i);
+	for (; l < end; l++, m.at += n->bytes) {
+		m.d.pos = s->pos + l->tok;
+		m.d.skip = s->skip + l->tok;
+		m.d.first = s->first + l->tok;
+		m.d.n = l->ntok;
+		m.d.flags = l->flags;
+		note_line(&m, l->flags & ~(uint32_t)JSON_LINE_ESCAPE,
+			l->end - l->start >= LONG_LINE, (uint32_t)(end - l - 1));
+	}
 	end_run(&m);
 	buf_release(&m.others);
 	alike_give(n->alike, m.a);

@@ -35,6 +35,12 @@ struct note {
 	uint32_t at[];          /* tokens of the members that are wanted, or JSON_NONE */
 };
 
+/* Of a line, by ON() of its sides. */
+struct note_way {
+	enum join_side side;    /* whose key and texts are told, */
+	bool text;              /* and whether there are texts */
+};
+
 /*
  * Lines that follow one another, of which all is told: each is on one side, with its texts, or on
  * none. None is older than the watermark that those before it make.
@@ -55,6 +61,7 @@ struct notes {
 	int *member[2];         /* by side: what the content is made of, -1: of the key, */
 	size_t nmembers[2];
 	bool content[2];        /* where that is told */
+	struct note_way way[4]; /* where there is a key */
 	bool rows;              /* all are right ones */
 	bool sides;             /* they are told */
 	int time;               /* the wanted member that --time is, or -1 */
@@ -106,13 +113,8 @@ notes_items(const struct block *b, const struct note_run *run)
 #define NOTES_SHORT 32 /* bytes of a text that is */
 #define NOTES_FEW 4    /* members */
 
-/* Tell the key of a line without a backslash, append its text and the content, and say so in the
- * note; where records may be taken together, the item that it is all of. There is room. False:
- * not all of it is short and stands as it is wanted, and what was said doesn't hold. */
-bool notes_add_short(const struct notes *, enum join_side, const struct json_doc *, struct note *,
-	struct buf *);
-
-/* The same where the key is told, whatever the texts are; the note stands there. others: room. */
+/* Append the texts of a line whose note stands there and has its key, whatever they are, and say
+ * so in it; where records may be taken together, the item that it is all of. others: room. */
 void notes_add_text(const struct notes *, enum join_side, const struct json_doc *, size_t note_at,
 	struct buf *, struct buf *others);
 

@@ -26,8 +26,7 @@ time_is_near(const struct time_memo *memo, const char *p, int64_t *us)
 {
 	const uint64_t tops = UINT64_C(0x8080808080808080);
 	const char form[8] = ":00.000Z", room[8] = {127, 122, 118, 127, 118, 118, 118, 127};
-	unsigned char d[8];
-	uint64_t x;
+	uint64_t x, tens;
 
 	if (!memo->known || ((time_load8(p) ^ time_load8(memo->minute)) |
 			(time_load8(p + 8) ^ time_load8(memo->minute + 8))))
@@ -37,9 +36,10 @@ time_is_near(const struct time_memo *memo, const char *p, int64_t *us)
 	x = time_load8(p + 16) ^ time_load8(form);
 	if ((x | ((x & ~tops) + time_load8(room))) & tops)
 		return false;
-	memcpy(d, &x, sizeof(d));
-	*us = memo->us + ((d[1] * 10 + d[2]) * 1000 + d[4] * 100 + d[5] * 10 + d[6]) *
-		INT64_C(1000);
+	/* A byte and the next one are a number of two digits, in all places at once. */
+	tens = x * 10 + (x >> 8);
+	*us = memo->us + (int64_t)((tens >> 8 & 0xFF) * 1000 + (tens >> 32 & 0xFF) * 10 +
+		(x >> 48)) * 1000;
 	return true;
 }
 
