@@ -37,6 +37,7 @@ struct windows_task {
 	struct pane **pane;       /* an open table, by start and end */
 	size_t npanes, slots;
 	struct timers timers;
+	size_t timers_most;       /* where keys are given up: then look which of them are void */
 	struct blocks_all *blocks;/* of sliding windows; NULL before the first */
 };
 
@@ -51,6 +52,8 @@ struct windows {
 	struct fold_room *no_room;/* of a cell without any */
 	struct reading_input *inputs; /* of a record of a run */
 	bool evicts;              /* where the state is full, what was touched last stays */
+	bool lost;                /* an index was given up; */
+	uint64_t evicted;         /* and cells, as far as is known */
 	struct fold_work work;
 	struct windows_task *task;/* by id */
 	size_t ntasks, cap_tasks;

@@ -47,6 +47,7 @@ lost(void *arg, struct key128 owner, struct slice value,
 {
 	struct windows *w = arg;
 
+	w->lost = true;
 	if (engine_of(w)->lost)
 		engine_of(w)->lost(w, owner, value, cell);
 }
@@ -259,12 +260,44 @@ windows_barrier(struct windows *w, uint64_t epoch, struct failure *why)
 	return state_barrier(w->state, epoch, why);
 }
 
+/* The timers of what was given up stand in the queue until their time comes: it is made anew
+ * when it has doubled. */
+static int
+thin_timers(struct windows *w, struct windows_task *t)
+{
+	if (!w->evicts || t->timers.n <= t->timers_most)
+		return 0;
+	timers_release(&t->timers);
+	if (state_each(w->state, t->id, visit, &(struct visit){w, t}) < 0)
+		return -1;
+	t->timers_most = 2 * t->timers.n + 64;
+	return 0;
+}
+
+/* Sums of what was given up are none of what is there. */
+static void
+drop_blocks(struct windows *w)
+{
+	size_t i;
+
+	if (!w->lost && cells_evicted(w->cells) == w->evicted)
+		return;
+	w->lost = false;
+	w->evicted = cells_evicted(w->cells);
+	for (i = 0; i < w->ntasks; i++) {
+		blocks_close(w->task[i].blocks);
+		w->task[i].blocks = NULL;
+	}
+}
+
 /* What was given up takes what belongs to it along. */
 static enum windows_became
-tidy(struct windows *w, enum windows_became became)
+tidy(struct windows *w, struct windows_task *t, enum windows_became became)
 {
-	if (became != WINDOWS_FAILED && cells_tidy(w->cells, w->why) < 0)
+	if (became != WINDOWS_FAILED &&
+		(cells_tidy(w->cells, w->why) < 0 || thin_timers(w, t) < 0))
 		return WINDOWS_FAILED;
+	drop_blocks(w);
 	return became;
 }
 
@@ -272,18 +305,22 @@ enum windows_became
 windows_add(struct windows *w, uint32_t task, const struct reading *r, struct emit *e,
 	struct failure *why)
 {
+	struct windows_task *t = windows_task_of(w, task);
+
 	w->emit = e;
 	w->why = why;
-	return tidy(w, engine_of(w)->add(w, windows_task_of(w, task), r));
+	return tidy(w, t, engine_of(w)->add(w, t, r));
 }
 
 enum windows_became
 windows_take(struct windows *w, uint32_t task, const struct record *r, struct emit *e,
 	struct failure *why)
 {
+	struct windows_task *t = windows_task_of(w, task);
+
 	w->emit = e;
 	w->why = why;
-	return tidy(w, partials_take(w, windows_task_of(w, task), r));
+	return tidy(w, t, partials_take(w, t, r));
 }
 
 static int

@@ -531,6 +531,17 @@ gives() {
 	done
 }
 
+@test "bounds: sums over many instants of a key that was given up are not used for what follows" {
+	for n in 1 2 3; do
+		seq $((n * 300)) $((n * 300 + 280)) | sed 's/.*/{"t":&,"k":"a"}/'
+		seq 2000 | sed "s/.*/{\"t\":$((n * 300 + 280)),\"k\":&}/"
+	done >in
+	window --sliding 2000s --max-keys 1000 --on-full evict -a 'l=list(.t)' in
+	assert_status 1
+	[[ $(jq -c 'select(.key == "a" and .end == 1100000) | .n' <<<"$output") == 201 ]]
+	[[ ! $(jq -c 'select(.n != (.l | length) or .l != (.l | unique) or .l[-1] * 1000 != .end)' <<<"$output") ]]
+}
+
 # Some are folded together, before their turn; with --where none are.
 @test "records that can be folded together give what they give one by one" {
 	python3 - >in <<-'END'
