@@ -3,21 +3,11 @@
 
 #include "base/table.h"
 #include "join/rows.h"
+#include "random.h"
 #include "test.h"
 
 #define KEYS 40000
 #define PUTS 400000
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t
-random64(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 static struct slice
 key_of(char *p, unsigned key)

@@ -2,23 +2,13 @@
 #include <stdlib.h>
 
 #include "join/shelf.h"
+#include "random.h"
 #include "test.h"
 
 #define ITEMS 60000
 #define KEYS 3000
 #define SPAN 4000 /* of time, in which an item is found */
 #define TOGETHER 100
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t
-random64(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 /* Some share all bits of the hash, and some those that a slot has. */
 static uint64_t

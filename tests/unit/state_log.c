@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "state/internal.h"
+#include "random.h"
 #include "test.h"
 
 #define KEYS 600
@@ -18,17 +19,6 @@
 
 /* In memory, where there is such a folder: what is durable is tried elsewhere. */
 static char root[40] = "/dev/shm/sk-state.XXXXXX";
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t
-random64(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
 static void
 remove_folder(const char *path)
 {

@@ -2,20 +2,10 @@
 #include <stdlib.h>
 
 #include "state/internal.h"
+#include "random.h"
 #include "test.h"
 
 #define MODEL 4096
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t
-random64(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 /* Keys 0, 1, 2 ... of the model: number 0 is the key of zeros, and some share a home. */
 static struct key128
