@@ -159,19 +159,21 @@ move_to(struct clock *c, int64_t us)
 
 bool
 clock_tell(struct clock *c, const struct flow_time *t, struct input *in, int64_t us,
-	size_t unread)
+	size_t *unread)
 {
 	bool was_idle = in->idle;
 
 	in->rest_ns = 0;
 	in->idle = false;
-	if (!in->seen)
+	if (!in->seen) {
+		*unread -= *unread && in->unread == c->reads;
 		enter(c, in, us);
-	else if (us > in->newest_us)
+	} else if (us > in->newest_us) {
 		in->newest_us = us;
-	else if (!was_idle)
+	} else if (!was_idle) {
 		return false;
-	return !unread && move_to(c, least(c, in) - t->delay_us);
+	}
+	return !*unread && move_to(c, least(c, in) - t->delay_us);
 }
 
 int64_t

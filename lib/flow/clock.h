@@ -34,10 +34,10 @@ struct clock {
 	size_t nmarks, cap_marks;
 };
 
-/* An input tells the time of a record. unread: inputs that have told none yet and still may.
- * True if the watermark has moved. */
+/* An input tells the time of a record. unread: inputs that have told none yet and still may, of
+ * which it is no more. True if the watermark has moved. */
 bool clock_tell(struct clock *, const struct flow_time *, struct input *, int64_t us,
-	size_t unread);
+	size_t *unread);
 
 /* What the watermark would be, were an input to tell this time. */
 int64_t clock_foresee(const struct clock *, const struct flow_time *, struct input *, int64_t us,

@@ -38,6 +38,8 @@ struct input {
 	uint64_t ended;     /* the source's: nothing more will come of it, as the read of this
 				number has found; 0: something may */
 	bool at_end;        /* the source's: there was nothing more of it, and there may be yet */
+	uint64_t unread;    /* the source's: the number of the read at which it was last counted
+				as one that has given no record; 0: it never was */
 	uint64_t lines;     /* the driver's: lines delivered so far */
 	int64_t newest_us;  /* the driver's: newest event time; 0 with seen unset */
 	int64_t rest_ns;    /* the driver's: at its end since then; 0: it is not */
@@ -412,7 +414,7 @@ struct source {
 	bool fence;          /* the driver's: another process commits, and the first begin()
 				fences the one of before: what that left open is aborted */
 	uint64_t reads;      /* the driver's: calls of read, with the one that is going on */
-	size_t unread;       /* inputs that have not given a record and still may */
+	size_t unread;       /* inputs that had not given a record before, and still may */
 	uint64_t total_bytes;/* of all inputs as stored; 0: unknown, one is no file */
 	uint64_t done_bytes; /* of those */
 };

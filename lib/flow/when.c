@@ -32,7 +32,7 @@ worker_pass_time(struct worker *w, struct input *in, int64_t us, uint32_t task,
 {
 	struct flow *f = w->flow;
 
-	return clock_tell(&f->clock, &f->opt->time, in, us, w->taken.unread) ?
+	return clock_tell(&f->clock, &f->opt->time, in, us, &w->taken.unread) ?
 		worker_move_time(w, task, why) : 0;
 }
 

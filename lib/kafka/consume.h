@@ -58,6 +58,7 @@ enum kafka_until {
 struct kafka_place {
 	struct input input;  /* its name is the topic's, and its partition */
 	bool assigned;
+	bool told;           /* the source's: it was assigned when that last told its inputs */
 	bool ended;          /* read up to its bound */
 	bool at_end;         /* nothing more was there when last asked */
 	bool held;           /* kafka_consumer_hold */

@@ -280,6 +280,15 @@ look(struct kafka_source *s, struct failure *why)
 	return s->waited && !s->app ? idle(s, why) : 0;
 }
 
+static void
+count_unread(struct kafka_source *s, struct input *in)
+{
+	if (in->ended || in->at_end || in->seen)
+		return;
+	s->base.unread++;
+	in->unread = s->base.reads;
+}
+
 /* What the partitions have come to, as of the records that are delivered. */
 static void
 tell_inputs(struct kafka_source *s)
@@ -292,11 +301,33 @@ tell_inputs(struct kafka_source *s)
 	s->base.unread = 0;
 	for (i = 0; i < n; i++) {
 		in = &place[i]->input;
+		place[i]->told = place[i]->assigned;
 		/* Of a pipeline that owns all of them, one that a stranger has comes back. */
 		in->ended = place[i]->ended || (!place[i]->assigned &&
 			(!s->app || (place[i]->bound != INT64_MAX && place[i]->content)));
 		in->at_end = place[i]->at_end && place[i]->assigned;
-		s->base.unread += !in->ended && !in->at_end && !in->seen;
+		count_unread(s, in);
+	}
+}
+
+/* The same for those that were assigned by the read that has just given records. */
+static void
+tell_new_inputs(struct kafka_source *s)
+{
+	struct kafka_place *const *place;
+	struct input *in;
+	size_t i, n;
+
+	place = kafka_consumer_places(s->consumer, &n);
+	for (i = 0; i < n; i++) {
+		in = &place[i]->input;
+		if (place[i]->told || !place[i]->assigned)
+			continue;
+		place[i]->told = true;
+		in->ended = 0;
+		in->at_end = false;
+		if (in->unread != s->base.reads)
+			count_unread(s, in);
 	}
 }
 
@@ -343,11 +374,10 @@ source_read(struct source *base, struct block *b, struct failure *why)
 	size_t bytes = bytes_max(s);
 	int n;
 
-	tell_inputs(s);
-
 	for (;;) {
 		if (flow_draining())
 			return 0;
+		tell_inputs(s);
 		if (base->align_us && align_places(s->consumer, base->align_us, why) < 0)
 			return -1;
 		n = kafka_consumer_read(s->consumer, &s->batch, MESSAGES_MAX, bytes,
@@ -374,6 +404,7 @@ source_read(struct source *base, struct block *b, struct failure *why)
 	}
 	s->waited = s->told = false;
 	s->rest_ns = s->moved_ns = 0;
+	tell_new_inputs(s);
 	fill(s, b);
 	note_longest(s);
 	s->small = s->batch.n < MESSAGES_MAX / 2 && b->n < BYTES_MAX / 2;

@@ -24,6 +24,39 @@ due() {
 	[ ! -s late ]
 }
 
+@test "nor does one of a group that is assigned while others are read" {
+	fresh_topic 4
+	for p in 0 1 2 3; do
+		seq 1 20000 | jq -c --argjson p $p \
+			'{partition:$p,key:"k",value:({k:.,t:.}|tojson)}'
+	done | admin produce "$topic"
+	for group in 1 2 3; do
+		(due "$topic?until=end&group=g$group-$topic" -o "out.$group")
+		assert_equal "$(wc -l <"out.$group")" 19998
+		[ ! -s late ]
+	done
+}
+
+@test "time goes on within what is read first, as far as all partitions have told it" {
+	for partitions in 1 3; do
+		fresh_topic $partitions
+		for ((p = 0; p < partitions; p++)); do
+			seq 1 20 | jq -c --argjson p $p '{partition:$p,key:"k",value:({t:.}|tojson)}'
+		done | admin produce "$topic"
+		# Nothing follows that would move it.
+		sk-window -i "kafka:$topic?offset=earliest" --tumbling 1s -a n=count --time .t \
+			--time-unit s >out 3>&- &
+		pid=$!
+		for ((tries = 0; tries < 300; tries++)); do
+			[ "$(wc -l <out)" -lt 18 ] || break
+			sleep 0.1
+		done
+		kill $pid
+		wait $pid
+		[ "$(jq -s 'map(.n) | add' out)" -ge $((18 * partitions)) ]
+	done
+}
+
 # How far, in seconds, a partition is ahead of the other while both have more.
 lead() {
 	jq -n 'reduce inputs as $e ({most: 0}; .[$e.partition | tostring] |= ([., $e.value.t] | max)

@@ -11,7 +11,7 @@ static struct input a = {.name = "a"}, b = {.name = "b"}, d = {.name = "d"};
 static bool
 tell(const struct flow_time *t, struct input *in, int64_t s, size_t unread)
 {
-	return clock_tell(&c, t, in, s * S, unread);
+	return clock_tell(&c, t, in, s * S, &unread);
 }
 
 static void
@@ -47,6 +47,22 @@ of_records(void)
 	is(clock_end(&c, &t), false, 19, "at the end of all the newest of all counts");
 	is(tell(&t, &d, 50, 0), false, 19, "of two");
 	is(clock_end(&c, &t), true, 48, "the newer");
+}
+
+/* Of one read. */
+static void
+of_unread(void)
+{
+	struct flow_time t = {.delay_us = 2 * S};
+	size_t unread = 2;
+
+	begin();
+	a.unread = b.unread = 1;
+	is(clock_tell(&c, &t, &a, 10 * S, &unread), false, TIME_NONE, "one is unread still");
+	is(clock_tell(&c, &t, &a, 11 * S, &unread), false, TIME_NONE, "that tells nothing of it");
+	is(clock_tell(&c, &t, &d, 12 * S, &unread), false, TIME_NONE, "nor one that never was");
+	is(clock_tell(&c, &t, &b, 4 * S, &unread), true, 2, "none is, within that read");
+	is(clock_tell(&c, &t, &b, 12 * S, &unread), true, 9, "and it stays so");
 }
 
 static void
@@ -160,6 +176,7 @@ int
 main(void)
 {
 	of_records();
+	of_unread();
 	of_rest();
 	of_all_at_rest();
 	of_a_restart();
