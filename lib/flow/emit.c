@@ -351,6 +351,7 @@ emit_end(struct emit *e)
 	}
 	buf_addc(b, '\n');
 	add_piece(o, NULL, e->now_at, b->n - e->now_at);
+	e->made += b->n - e->now_at;
 	o->records++;
 	tell(e, o, e->now_as, b->n - e->now_at);
 	e->now = NULL;
@@ -567,6 +568,7 @@ emit_raw_end(struct emit *e)
 {
 	struct port_out *o = e->now;
 
+	e->made += o->own.n - e->now_at;
 	add_piece(o, NULL, e->now_at, o->own.n - e->now_at);
 	tell(e, o, TOLD_ENVELOPE, o->own.n - e->now_at);
 	e->now = NULL;

@@ -98,6 +98,7 @@ struct emit {
 	size_t nout;
 	unsigned *touched;         /* ports of this batch, in order of first touch */
 	size_t ntouched, cap_touched;
+	size_t made;               /* bytes, since emit_relieve looked at what came together */
 	struct saved *saved;
 	size_t nsaved, cap_saved;
 	uint64_t stamp;

@@ -294,8 +294,10 @@ emit_relieve(struct emit *e, struct failure *why)
 {
 	struct worker *w = (struct worker *)(void *)((char *)e - offsetof(struct worker, emit));
 
-	if (w->flow->opt->jobs != 1 && !w->flow->controlled)
+	/* It is asked of each line: it looks now and then. */
+	if (e->made < LARGE_BYTES / 4 || (w->flow->opt->jobs != 1 && !w->flow->controlled))
 		return 0;
+	e->made = 0;
 	if (deliver_large(w, why) < 0)
 		return -1;
 	if (!e->ntouched)
