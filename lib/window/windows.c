@@ -280,7 +280,7 @@ drop_blocks(struct windows *w)
 {
 	size_t i;
 
-	if (!w->lost && cells_evicted(w->cells) == w->evicted)
+	if (!w->evicts || (!w->lost && cells_evicted(w->cells) == w->evicted))
 		return;
 	w->lost = false;
 	w->evicted = cells_evicted(w->cells);

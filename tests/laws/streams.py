@@ -79,7 +79,8 @@ base = rng.choice([0, day("2026-01-02"), -5000 * S, day("1955-06-01"), day("2100
 kind = rng.choice(["tumbling", "hopping", "cumulate", "session", "sliding", "days"])
 if kind == "days":
     kind, size, step = rng.choice([("tumbling", 24, 24), ("tumbling", 168, 168),
-                                   ("hopping", 72, 48), ("hopping", 48, 24), ("hopping", 24, 48), ("cumulate", 24, 6),
+                                   ("hopping", 72, 48), ("hopping", 48, 24),
+                                   ("hopping", 24, 48), ("cumulate", 24, 6),
                                    ("cumulate", 144, 48)])
     zone = rng.choice(list(ZONES))
     base, unit = day(rng.choice(ZONES[zone].split())), 3600 * S
