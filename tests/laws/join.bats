@@ -8,6 +8,11 @@ load ../cmd/helper
 	assert_output 'same 400'
 }
 
+@test "records beyond the delay are joined as the page says, or are late, from wherever they come" {
+	run -0 python3 "$ROOT/tests/laws/join_turns.py" 120
+	assert_output 'same 120'
+}
+
 @test "paths, a native filter and libjq's keep and write the same" {
 	"$SK_BUILD/examples/generate" --seed 3 --events 3000 >in
 	join=(sk-join --left '.type=="order-created"' --right '.type=="payment-processed"' -k .orderId
