@@ -53,7 +53,7 @@ pool_size(size_t n)
 static void *
 take_large(struct pool *p, size_t n)
 {
-	struct large *l = mem_alloc(sizeof(*l) + n);
+	struct large *l = mem_alloc(sizeof(*l) + n + POOL_PADDING);
 
 	l->prev = NULL;
 	l->next = p->large;
@@ -81,7 +81,7 @@ new_slab(struct pool *p)
 	p->slab = slab;
 	p->slabs += bytes;
 	p->at = (char *)slab + 64;
-	p->end = (char *)slab + bytes;
+	p->end = (char *)slab + bytes - POOL_PADDING;
 }
 
 void *

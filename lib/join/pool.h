@@ -23,7 +23,8 @@ struct pool {
 	uint64_t used;             /* bytes of the blocks that are taken */
 };
 
-/* n bytes, aligned to 16, not zeroed. */
+/* n bytes, aligned to 16, not zeroed; POOL_PADDING bytes behind them are readable. */
+#define POOL_PADDING 32
 void *pool_take(struct pool *, size_t n);
 void pool_give(struct pool *, void *, size_t n);
 

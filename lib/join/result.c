@@ -29,6 +29,7 @@ struct result {
 	size_t nleaves[2];         /* by side; of the left one the whole value too */
 	struct slice none;         /* the content of a right record that is not there */
 	struct buf none_room;
+	char *texts;               /* of pieces that are one, padded */
 	struct kept kept[2];
 	/* What the derived record seems to come from. */
 	struct input input;
@@ -57,7 +58,31 @@ make_none(struct result *r)
 		end = (uint32_t)(4 * (i + 1));
 		buf_add(&r->none_room, &end, sizeof(end));
 	}
+	buf_reserve(&r->none_room, POOL_PADDING);
 	r->none = buf_slice(&r->none_room);
+}
+
+/* The pieces of an outline; behind a text POOL_PADDING bytes are readable. */
+static void
+make_pieces(struct result *r, const struct expr_outline *o, unsigned seen[2])
+{
+	enum join_side side;
+	struct slice text;
+	char *p;
+	size_t i;
+
+	r->piece = mem_array(o->npieces + 1, sizeof(*r->piece));
+	r->texts = p = mem_zalloc(o->text.n + POOL_PADDING);
+	for (i = 0; i < o->npieces; i++) {
+		if (o->piece[i].leaf < 0) {
+			text = o->piece[i].text;
+			r->piece[i].text = slice_of(memcpy(p, text.n ? text.p : "", text.n), text.n);
+			p += text.n;
+			continue;
+		}
+		side = o->leaf[o->piece[i].leaf].of == 2 ? SIDE_RIGHT : SIDE_LEFT;
+		r->piece[i] = (struct piece_of){.side = side, .place = seen[side]++};
+	}
 }
 
 struct result *
@@ -66,21 +91,11 @@ result_new(const struct join_plan *plan, const char *stage)
 	struct result *r = mem_zalloc(sizeof(*r));
 	const struct expr_outline *o = &plan->outline;
 	unsigned seen[2] = {0, 0};
-	enum join_side side;
-	size_t i;
 
 	r->plan = plan;
 	r->stage = stage;
 	r->run = expr_run_new(plan->expr[PLAN_EMIT]);
-	r->piece = mem_array(o->npieces + 1, sizeof(*r->piece));
-	for (i = 0; i < o->npieces; i++) {
-		if (o->piece[i].leaf < 0) {
-			r->piece[i].text = o->piece[i].text.n ? o->piece[i].text : SLICE("");
-			continue;
-		}
-		side = o->leaf[o->piece[i].leaf].of == 2 ? SIDE_RIGHT : SIDE_LEFT;
-		r->piece[i] = (struct piece_of){.side = side, .place = seen[side]++};
-	}
+	make_pieces(r, o, seen);
 	r->nleaves[SIDE_LEFT] = seen[SIDE_LEFT] + plan->whole;
 	r->nleaves[SIDE_RIGHT] = seen[SIDE_RIGHT];
 	r->input.name = "-";
@@ -98,6 +113,7 @@ result_free(struct result *r)
 		return;
 	expr_run_free(r->run);
 	free(r->piece);
+	free(r->texts);
 	free(r->first);
 	buf_release(&r->none_room);
 	json_scan_release(&r->kept[0].scan);
@@ -120,6 +136,27 @@ result_skipped(const struct result *r, const char **first)
 
 /* ---- by outline -------------------------------------------------------------------------- */
 
+/* Most are short: two words of 16 bytes, and what they have too much is written over. There is
+ * room for that, and so much is readable. */
+static inline char *
+put_piece(char *p, struct slice s)
+{
+	struct {
+		uint64_t x[2];
+	} a, b;
+
+	_Static_assert(POOL_PADDING == 2 * sizeof(a), "so much is readable behind a text");
+	if (__builtin_expect(s.n > 2 * sizeof(a), 0)) {
+		memcpy(p, s.p, s.n);
+	} else {
+		memcpy(&a, s.p, sizeof(a));
+		memcpy(&b, s.p + sizeof(a), sizeof(b));
+		memcpy(p, &a, sizeof(a));
+		memcpy(p + sizeof(a), &b, sizeof(b));
+	}
+	return p + s.n;
+}
+
 /* A leaf of 0 bytes is the key, which both have. */
 static inline void
 put_together(const struct result *r, struct buf *b, struct slice key, struct slice left,
@@ -130,7 +167,7 @@ put_together(const struct result *r, struct buf *b, struct slice key, struct sli
 	struct slice s;
 	char *p;
 
-	buf_reserve(b, o->text.n + left.n + right.n + o->nleaves * key.n);
+	buf_reserve(b, o->text.n + left.n + right.n + o->nleaves * key.n + POOL_PADDING);
 	for (p = b->p + b->n; piece < end; piece++) {
 		s = piece->text;
 		if (!s.p)
@@ -138,8 +175,7 @@ put_together(const struct result *r, struct buf *b, struct slice key, struct sli
 				r->nleaves[piece->side], piece->place);
 		if (!s.n && !piece->text.p)
 			s = key;
-		copy_short(p, s.p, s.n);
-		p += s.n;
+		p = put_piece(p, s);
 	}
 	b->n = (size_t)(p - b->p);
 }

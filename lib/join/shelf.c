@@ -199,9 +199,8 @@ new_chunk(struct shelf_side *s, struct pool *pool, size_t bytes)
 	s->number = ref_of(s->next++, 0);
 }
 
-/* There is no room for so many bytes: what is over goes. */
-__attribute__((noinline)) static void
-make_chunk(struct shelf *h, struct shelf_side *s, struct pool *pool, size_t bytes, int64_t us,
+void
+shelf_make_chunk(struct shelf *h, struct shelf_side *s, struct pool *pool, size_t bytes, int64_t us,
 	uint64_t *went)
 {
 	*went += expire_side(s, pool, us);
@@ -210,48 +209,10 @@ make_chunk(struct shelf *h, struct shelf_side *s, struct pool *pool, size_t byte
 		h->limit = 0;
 }
 
-/* What lies behind an item in its chunk may be written to, and what lies behind the one that is
- * copied, up to the next multiple of 16, read. */
-static inline void
-copy_item(struct item *to, const struct item *from, size_t bytes, size_t room)
-{
-	size_t k;
-
-	if (bytes > 256 || room < 256) {
-		memcpy(to, from, bytes);
-		return;
-	}
-	memcpy(to, from, sizeof(*to) + 16);
-	for (k = sizeof(*to) + 16; k < bytes; k += 16)
-		memcpy((char *)to + k, (const char *)from + k, 16);
-}
-
-struct item *
-shelf_lay(struct shelf *h, struct pool *pool, const struct item *i, int64_t us, uint64_t *went)
-{
-	struct shelf_side *s = &h->side[i->side];
-	size_t bytes = item_bytes(i);
-	int64_t over_us = item_over_us(i);
-	struct item *to;
-
-	if (__builtin_expect((size_t)(s->end - s->at) < bytes, 0))
-		make_chunk(h, s, pool, bytes, us, went);
-	++*s->items;
-	*s->newest_us = over_us > *s->newest_us ? over_us : *s->newest_us;
-	to = (struct item *)(void *)s->at;
-	copy_item(to, i, bytes, (size_t)(s->end - s->at));
-	to->laid = true;
-	/* Itself, until it is put. */
-	to->before = s->number | (uint64_t)(s->at - s->start) >> SHELF_UNIT_BITS;
-	s->at += (bytes + 7) & ~(size_t)7;
-	return to;
-}
-
 /* ---- keys -------------------------------------------------------------------------------- */
 
-/* The slot of an item that has none, or where slots have to be looked at first. */
-__attribute__((noinline)) static struct shelf_slot *
-make_slot(struct shelf *h, const struct item *i, struct shelf_slot *slot)
+struct shelf_slot *
+shelf_make_slot(struct shelf *h, const struct item *i, struct shelf_slot *slot)
 {
 	if (h->used >= h->limit) {
 		make_room(h);
@@ -264,19 +225,6 @@ make_slot(struct shelf *h, const struct item *i, struct shelf_slot *slot)
 	slot->ref[0] = shelf_high(i->hash) | ref_of_none(&h->side[0]);
 	slot->ref[1] = shelf_low(i->hash) | ref_of_none(&h->side[1]);
 	return slot;
-}
-
-void
-shelf_put(struct shelf *h, struct item *i, struct shelf_slot *slot)
-{
-	uint64_t *ref, before;
-
-	if (h->used >= h->limit || is_empty(slot))
-		slot = make_slot(h, i, slot);
-	ref = &slot->ref[i->side];
-	before = *ref;
-	*ref = (before & ~SHELF_REF_MASK) | i->before;
-	i->before = before;
 }
 
 /* ---- all --------------------------------------------------------------------------------- */

@@ -55,13 +55,6 @@ struct shelf {
 	uint64_t purged[2];   /* side.next, when those that went were last looked for */
 };
 
-/* Lay a copy of an item there; the time of others is over before us: how many went is added. */
-struct item *shelf_lay(struct shelf *, struct pool *, const struct item *, int64_t us,
-	uint64_t *went);
-
-/* Put one that lies there under its key; its: shelf_find's. */
-void shelf_put(struct shelf *, struct item *, struct shelf_slot *its);
-
 /* All chunks go in which the time of all was over before us. How many items went. */
 size_t shelf_expire(struct shelf *, struct pool *, int64_t us);
 
@@ -168,6 +161,66 @@ shelf_prefetch(const struct shelf *h, uint64_t hash)
 	if (h->slot)
 		__builtin_prefetch(&h->slot[shelf_home(shelf_high(hash), shelf_low(hash)) &
 			h->mask], 1);
+}
+
+/* ---- laying, and putting ----------------------------------------------------------------- */
+
+/* There is no room for so many bytes: what is over goes, and there is. Internal, and so is this:
+ * the slot of an item that has none, or where slots have to be looked at first. */
+void shelf_make_chunk(struct shelf *, struct shelf_side *, struct pool *, size_t bytes, int64_t us,
+	uint64_t *went);
+struct shelf_slot *shelf_make_slot(struct shelf *, const struct item *, struct shelf_slot *);
+
+/* What lies behind an item in its chunk may be written to, and what lies behind the one that is
+ * copied, up to the next multiple of 16, read. */
+static inline void
+shelf_copy_item(struct item *to, const struct item *from, size_t bytes, size_t room)
+{
+	size_t k;
+
+	if (bytes > 256 || room < 256) {
+		memcpy(to, from, bytes);
+		return;
+	}
+	memcpy(to, from, sizeof(*to) + 16);
+	for (k = sizeof(*to) + 16; k < bytes; k += 16)
+		memcpy((char *)to + k, (const char *)from + k, 16);
+}
+
+/* Lay a copy of an item there; the time of others is over before us: how many went is added. */
+static inline struct item *
+shelf_lay(struct shelf *h, struct pool *pool, const struct item *i, int64_t us, uint64_t *went)
+{
+	struct shelf_side *s = &h->side[i->side];
+	size_t bytes = item_bytes(i);
+	int64_t over_us = item_over_us(i);
+	struct item *to;
+
+	if (__builtin_expect((size_t)(s->end - s->at) < bytes, 0))
+		shelf_make_chunk(h, s, pool, bytes, us, went);
+	++*s->items;
+	*s->newest_us = over_us > *s->newest_us ? over_us : *s->newest_us;
+	to = (struct item *)(void *)s->at;
+	shelf_copy_item(to, i, bytes, (size_t)(s->end - s->at));
+	to->laid = true;
+	/* Itself, until it is put. */
+	to->before = s->number | (uint64_t)(s->at - s->start) >> SHELF_UNIT_BITS;
+	s->at += (bytes + 7) & ~(size_t)7;
+	return to;
+}
+
+/* Put one that lies there under its key; its: shelf_find's. */
+static inline void
+shelf_put(struct shelf *h, struct item *i, struct shelf_slot *slot)
+{
+	uint64_t *ref, before;
+
+	if (h->used >= h->limit || !slot->ref[0])
+		slot = shelf_make_slot(h, i, slot);
+	ref = &slot->ref[i->side];
+	before = *ref;
+	*ref = (before & ~SHELF_REF_MASK) | i->before;
+	i->before = before;
 }
 
 #endif
