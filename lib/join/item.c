@@ -6,11 +6,11 @@
 #include "json/sortable.h"
 
 static struct item *
-take(struct pool *pool, size_t bytes)
+take(struct pool *pool, size_t bytes, uint64_t place)
 {
 	struct item_front *f = pool_take(pool, sizeof(*f) + bytes);
 
-	*f = (struct item_front){.id = 0};
+	*f = (struct item_front){.id = 0, .place = place};
 	return (struct item *)(void *)(f + 1);
 }
 
@@ -18,7 +18,8 @@ struct item *
 item_new(struct pool *pool, const struct item_parts *of)
 {
 	size_t kafka_n = of->kafka_key.p ? of->kafka_key.n : 0;
-	struct item *i = take(pool, sizeof(*i) + of->key.n + kafka_n + of->content.n);
+	struct item *i = take(pool, sizeof(*i) + of->key.n + kafka_n + of->content.n,
+		of->place);
 	char *p = i->p;
 
 	*i = (struct item){
@@ -49,7 +50,7 @@ item_free(struct pool *pool, struct item *i)
 struct item *
 item_copy(struct pool *pool, const struct item *i)
 {
-	return memcpy(take(pool, item_bytes(i)), i, item_bytes(i));
+	return memcpy(take(pool, item_bytes(i), item_place(i)), i, item_bytes(i));
 }
 
 /* ---- order ------------------------------------------------------------------------------- */
@@ -102,6 +103,8 @@ item_cmp(const struct item *a, const struct item *b)
 		return c;
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
+	if (item_is_row(a) && item_place(a) != item_place(b))
+		return item_place(a) < item_place(b) ? -1 : 1;
 	c = slice_cmp(item_content(a), item_content(b));
 	if (c)
 		return c;

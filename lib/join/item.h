@@ -1,6 +1,6 @@
 /*
  * item: a record as a join keeps it: its key, its event time, and what the results take of
- * it. One block of memory: 48 bytes, and those of the texts. In front of it stand 16 more,
+ * it. One block of memory: 48 bytes, and those of the texts. In front of it stand 32 more,
  * unless it is laid (shelf.h), or stands among notes.
  */
 #ifndef SK_JOIN_ITEM_H
@@ -40,7 +40,10 @@ _Static_assert(sizeof(struct item) == 48 && offsetof(struct item, p) == 48,
 struct item_front {
 	uint64_t id;          /* under which the state has it; 0: not yet */
 	struct item *prev;    /* index.h: in the ring */
+	uint64_t place;       /* of a row of a table: 1 + the offset of its message; 0: none */
+	uint64_t unused;
 };
+_Static_assert(sizeof(struct item_front) % 16 == 0, "blocks of a pool are aligned to 16");
 
 static inline struct item_front *
 item_front(struct item *i)
@@ -52,6 +55,19 @@ static inline uint64_t
 item_id(const struct item *i)
 {
 	return ((const struct item_front *)(const void *)i - 1)->id;
+}
+
+/* Is it a row of a table that comes in the stream? Rows go before records of their time. */
+static inline bool
+item_is_row(const struct item *i)
+{
+	return i->side == SIDE_RIGHT && !i->rank;
+}
+
+static inline uint64_t
+item_place(const struct item *i)
+{
+	return item_is_row(i) ? ((const struct item_front *)(const void *)i - 1)->place : 0;
 }
 
 static inline struct slice
@@ -115,6 +131,7 @@ struct item_parts {
 	enum join_side side;
 	uint8_t rank;
 	bool removes, paired;
+	uint64_t place;
 };
 
 struct item *item_new(struct pool *, const struct item_parts *);
@@ -133,8 +150,8 @@ struct item *item_copy(struct pool *, const struct item *);
 
 /*
  * The order in which records count: by event time; then by key, as jq orders values; then by
- * the rank of their side; then by content. Two that are equal by it give the same results, so
- * that what a join writes doesn't depend on the order of arrival.
+ * the rank of their side; rows by their place; then by content. Two that are equal by it give
+ * the same results, so that what a join writes doesn't depend on the order of arrival.
  */
 int item_cmp(const struct item *, const struct item *);
 

@@ -24,6 +24,7 @@ struct bundle {
 	uint32_t at[];       /* from the beginning of the value; 0: it went */
 };
 
+/* Behind it, of a row, its place (uint64_t); then the texts. */
 struct stored {
 	int64_t us, until_us;
 	uint32_t key_n, kafka_n, content_n;
@@ -89,6 +90,12 @@ key_of(uint64_t id)
 
 /* ---- what is new ------------------------------------------------------------------------- */
 
+static inline bool
+is_row(const struct stored *s)
+{
+	return s->side == SIDE_RIGHT && !s->rank;
+}
+
 /* Does an item go with others? What never ends would keep them. */
 static inline bool
 is_social(const struct item *i)
@@ -104,9 +111,12 @@ add_item(struct buf *b, const struct item *i)
 		.side = i->side, .rank = i->rank, .removes = i->removes, .paired = i->paired,
 	};
 	size_t at = b->n, bytes = item_bytes(i) - sizeof(*i);
+	uint64_t place = item_place(i);
 
-	buf_reserve(b, sizeof(s) + bytes + 8);
+	buf_reserve(b, sizeof(s) + sizeof(place) + bytes + 8);
 	buf_add(b, &s, sizeof(s));
+	if (is_row(&s))
+		buf_add(b, &place, sizeof(place));
 	buf_add(b, i->p, bytes);
 	while (b->n % 8)
 		buf_addc(b, 0);
@@ -216,7 +226,7 @@ static uint32_t
 bytes_of(const struct bundle *b, uint32_t at)
 {
 	const struct stored *s = (const void *)((const char *)b + at);
-	size_t n = sizeof(*s) + s->key_n + s->content_n +
+	size_t n = sizeof(*s) + (is_row(s) ? sizeof(uint64_t) : 0) + s->key_n + s->content_n +
 		(s->kafka_n == ITEM_NO_KAFKA_KEY ? 0 : s->kafka_n);
 
 	return (uint32_t)((n + 7) & ~(size_t)7);
@@ -357,6 +367,10 @@ load_item(const struct load *l, const char *p, uint64_t id)
 		return;
 	of = (struct item_parts){.us = s.us, .until_us = s.until_us, .side = s.side,
 		.rank = s.rank, .removes = s.removes, .paired = s.paired};
+	if (is_row(&s)) {
+		memcpy(&of.place, p, sizeof(of.place));
+		p += sizeof(of.place);
+	}
 	of.key = slice_of(p, s.key_n);
 	p += s.key_n;
 	if (s.kafka_n != ITEM_NO_KAFKA_KEY) {

@@ -17,7 +17,7 @@
  * meets the row that is there in its turn, or waits for one to come.
  *
  * Memory: the records between the watermark and the newest, and those whose time is not over:
- * 64 bytes and the texts of each (item.h), 24 for its turn, 24 for its key (48, 16 and nothing for
+ * 80 bytes and the texts of each (item.h), 24 for its turn, 24 for its key (48, 16 and nothing for
  * its turn where only pairs count, and no state outlives the run: shelf.h). Beyond
  * max_memory what waits for its turn goes to disk, sorted, if there is no state that outlives
  * the run; else, and for the rest, it is an error, or the oldest are given up.

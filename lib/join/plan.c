@@ -165,6 +165,8 @@ describe_shape(struct join_plan *p)
 		buf_adds(b, ",\"topic\":");
 		json_add_string(b, slice_str(p->topic));
 	}
+	if (p->with == WITH_ROWS)
+		buf_adds(b, ",\"ties\":\"offset\"");
 	for (i = 0; i < PLAN_EXPRS; i++) {
 		if (!p->text[i])
 			continue;

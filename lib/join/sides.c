@@ -372,6 +372,7 @@ expires(struct sides *s, int64_t *us, struct failure *why)
 int
 sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct failure *why)
 {
+	const struct meta *m = s->record->meta;
 	const struct join_plan *p = s->plan;
 
 	*of = (struct item_parts){.us = s->record->time_us, .side = side};
@@ -383,6 +384,7 @@ sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct f
 		return -1;
 	if (side == SIDE_RIGHT && p->with == WITH_ROWS) {
 		of->until_us = INT64_MAX;
+		of->place = m && m->offset >= 0 ? (uint64_t)m->offset + 1 : 0;
 		of->removes = !s->note && value_type(sides_value(s)) == JSON_NULL;
 	} else if (side == SIDE_LEFT && s->run[PLAN_EXPIRES]) {
 		if (expires(s, &of->until_us, why) < 0)

@@ -709,6 +709,20 @@ rows=(--table-where '.s=="r"' -k .k --time .t --emit '[$left.t,$right.v]')
 	done
 }
 
+@test "rows of one key at one time: the last one of the topic stays, whatever the order of arrival" {
+	m() { echo "{\"topic\":\"$1\",\"offset\":$2,\"ts\":$3,\"key\":$4,\"value\":$5}"; }
+	(m row 10 1 '"1"' '{"v":1}'; m row 9 1 '"1"' '{"v":2}'; m row 8 1 '"1"' null
+		m ev 1 1 null '{"k":"1"}'; m row 11 2 '"1"' null; m row 7 2 '"1"' '{"v":3}'
+		m ev 2 2 null '{"k":"1"}') >in
+	for order in 1,2,3,4,5,6,7 3,1,2,4,6,5,7 2,1,3,4,5,6,7; do
+		run_tool sk-join --envelope=in --table-topic row --left-key .k --right-key '$key' \
+			--emit '$right.v' --type left < <(for i in ${order//,/ }; do
+			sed -n "${i}p" in; done)
+		assert_success
+		assert_output "$(lines 1 null)"
+	done
+}
+
 @test "--table-topic names a file too" {
 	lines '{"k":1,"t":1,"v":"a"}' '{"k":1,"t":5,"v":"b"}' >prices
 	lines '{"k":1,"t":3}' '{"k":1,"t":7}' >sales
