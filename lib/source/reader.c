@@ -28,7 +28,7 @@
 #define PIPE_BYTES (1 << 20)
 #define PLENTY (64 << 10)               /* waiting in a pipe: surely a line among it */
 #define MAX_STEP ((size_t)1 << 20)      /* read on at once of a long line */
-#define BIG_BLOCKS 16                   /* blocks' worth of memory is given back ... */
+#define BIG_BLOCKS 8                    /* blocks' worth of memory is given back ... */
 #define SMALL_RUN 64                    /* ... after so many blocks that need less */
 #define LOOK_MS 200                     /* between two looks at a file that is followed */
 
@@ -69,7 +69,7 @@ reader_open(struct reader *r, struct input *input, enum input_kind kind,
 
 	*r = (struct reader){.opt = opt, .input = input};
 	r->name = strcmp(input->name, "-") == 0 ? "stdin" : input->name;
-	r->strict = opt->max_record < 4 * (uint64_t)opt->block_bytes;
+	r->strict = opt->max_record < 2 * (uint64_t)opt->block_bytes;
 	r->fd = open_fd(r, kind);
 	if (r->fd < 0 || fstat(r->fd, &st) < 0) {
 		fail(why, status_of_errno(errno, EXIT_NOINPUT), "%s: %s", r->name,
