@@ -46,7 +46,7 @@
 #define SOURCE_MAX_RECORD ((uint64_t)64 << 20)    /* the default of max_record */
 #define SOURCE_MAX_RECORD_MAX ((uint64_t)1 << 30) /* a larger one is taken as this */
 #define SOURCE_MAX_UNPACKED ((uint64_t)1 << 40)   /* the default of max_unpacked */
-#define SOURCE_BLOCK_BYTES ((size_t)256 << 10)    /* the default of block_bytes */
+#define SOURCE_BLOCK_BYTES ((size_t)192 << 10)    /* the default of block_bytes */
 
 struct source_options {
 	uint64_t max_record;   /* bytes of a line without its line feed; 0: the default */
