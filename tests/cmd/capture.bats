@@ -146,7 +146,7 @@ cap/orders/1:
 	assert_status 66
 	assert_said 'sk-cat: capture:none: No such file or directory'
 	file=cap/orders/0/00000000000000000000.ndjson.zst
-	printf 'X' | dd of=$file bs=1 seek=40 conv=notrunc status=none
+	damage $file 40
 	run_tool sk-cat capture:cap
 	assert_status 65
 	assert_says "sk-cat: $file: damaged: "

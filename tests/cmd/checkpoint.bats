@@ -112,7 +112,7 @@ numbers() {
 	size=$(stat -c %s good)
 	for ((at = 0; at < size; at += 7)); do
 		cp good state/commit
-		printf '\x01' | dd of=state/commit bs=1 seek=$at conv=notrunc status=none
+		damage state/commit $at
 		run_tool bash -c 'sk-cat in --checkpoint 1s | sk-cat -o append:out; exit ${PIPESTATUS[0]}'
 		assert_status 78
 	done

@@ -75,6 +75,14 @@ assert_file() {
 	fi
 }
 
+# Another byte than the one that stands at byte $2 of the file $1.
+damage() {
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\x$(printf %x $((byte ^ 0x55)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # orders.ndjson, the events of the examples, in the test's folder.
 with_orders() {
 	ln -s "$ROOT/examples/orders.ndjson" orders.ndjson

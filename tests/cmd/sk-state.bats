@@ -259,7 +259,7 @@ squeezed() {
 @test "check exits with 78 where something is damaged, and tells which file" {
 	own
 	log=state/1-sk-dedup/0-1.log
-	printf '\x55' | dd of=$log bs=1 seek=200 conv=notrunc status=none
+	damage $log 200
 	run_tool sk-state check state
 	assert_status 78
 	assert_says "sk-state: $log: damaged at byte 64"
