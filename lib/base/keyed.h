@@ -44,4 +44,12 @@ key128_eq(struct key128 a, struct key128 b)
 	return a.hi == b.hi && a.lo == b.lo;
 }
 
+static inline int
+key128_cmp(struct key128 a, struct key128 b)
+{
+	if (a.hi != b.hi)
+		return a.hi < b.hi ? -1 : 1;
+	return (a.lo > b.lo) - (a.lo < b.lo);
+}
+
 #endif

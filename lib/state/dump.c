@@ -139,11 +139,7 @@ add_key(struct dump *d, const char *slot)
 static int
 by_key(const void *a, const void *b)
 {
-	struct key128 x = slot_key(*(char *const *)a), y = slot_key(*(char *const *)b);
-
-	if (x.hi != y.hi)
-		return x.hi < y.hi ? -1 : 1;
-	return (x.lo > y.lo) - (x.lo < y.lo);
+	return key128_cmp(slot_key(*(char *const *)a), slot_key(*(char *const *)b));
 }
 
 /* In the order of their keys, which is that of the parts. */

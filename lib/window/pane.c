@@ -93,11 +93,7 @@ pane_free(struct windows_task *t, struct pane *p)
 static int
 by_key(const void *x, const void *y)
 {
-	const struct key128 *a = x, *b = y;
-
-	if (a->hi != b->hi)
-		return a->hi < b->hi ? -1 : 1;
-	return (a->lo > b->lo) - (a->lo < b->lo);
+	return key128_cmp(*(const struct key128 *)x, *(const struct key128 *)y);
 }
 
 void

@@ -15,7 +15,7 @@ before(const struct timer *a, const struct timer *b)
 	c = slice_cmp(a->order, b->order);
 	if (c)
 		return c < 0;
-	return a->key.hi != b->key.hi ? a->key.hi < b->key.hi : a->key.lo < b->key.lo;
+	return key128_cmp(a->key, b->key) < 0;
 }
 
 void
