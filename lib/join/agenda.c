@@ -31,6 +31,19 @@ grow_ring(struct agenda *a)
 	a->cap_ring = cap;
 }
 
+/* Word by word, as it was written, mostly just now: a wider read of it would wait until that is
+ * in the cache. */
+static inline void
+move(struct entry *to, const struct entry *from)
+{
+	uint64_t hash = from->hash;
+
+	__asm__("" : "+r"(hash)); /* gcc would join the words */
+	to->us = from->us;
+	to->hash = hash;
+	to->item = from->item;
+}
+
 /* False: it belongs further in front. */
 static inline bool
 add_to_ring(struct agenda *a, int64_t us, struct item *item)
@@ -42,7 +55,7 @@ add_to_ring(struct agenda *a, int64_t us, struct item *item)
 	if (__builtin_expect(i == a->cap_ring, 0))
 		grow_ring(a);
 	for (a->nring++; i && ring_at(a, i - 1)->us > us; i--)
-		*ring_at(a, i) = *ring_at(a, i - 1);
+		move(ring_at(a, i), ring_at(a, i - 1));
 	*ring_at(a, i) = (struct entry){us, item->hash, item};
 	return true;
 }

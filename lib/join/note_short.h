@@ -61,6 +61,14 @@ note_add_one(struct note_shorts *s, const struct json_doc *d, uint32_t at)
 		((unsigned char)from[wide - 1] <= ' '));
 }
 
+/* Alone: gcc would read several at once, and wait until what was just written is in the cache. */
+static inline void
+note_copy_end(char *to, uint32_t end)
+{
+	__asm__("" : "+r"(end));
+	memcpy(to, &end, sizeof(end));
+}
+
 /* Tell the key of a line without a backslash, append its text and the content, and say so in the
  * note; where records may be taken together, the item that it is all of. There is room. False:
  * not all of it is short and stands as it is wanted, and what was said doesn't hold. */
@@ -79,8 +87,6 @@ notes_add_short(const struct notes *n, enum join_side side, const struct json_do
 	note->key_n = (uint32_t)(s.p - text);
 	if (*text != '"' && !json_plain_is_canonical(slice_of(text, note->key_n)))
 		return false;
-	for (i = 0; i < NOTES_FEW; i++)
-		end[i] = 0;
 	for (i = 0; i < members; i++) {
 		if (n->member[side][i] >= 0) {
 			at = note->at[n->member[side][i]];
@@ -92,10 +98,8 @@ notes_add_short(const struct notes *n, enum join_side side, const struct json_do
 	if (__builtin_expect(json_any_byte(s.del), 0))
 		return false;
 	ends = s.p;
-	memcpy(ends, end, NOTES_FEW * sizeof(*end));
-	if (members > NOTES_FEW)
-		memcpy(ends + NOTES_FEW * sizeof(*end), end + NOTES_FEW,
-			(members - NOTES_FEW) * sizeof(*end));
+	for (i = 0; i < members; i++)
+		note_copy_end(ends + i * sizeof(*end), end[i]);
 	note->hash = hash64(text, note->key_n, n->seed);
 	note_end_text(n, side, note, text, ends + members * sizeof(*end), b);
 	return true;
