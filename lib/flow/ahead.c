@@ -9,7 +9,8 @@
  * thread's processor, and to write to what is near another one takes longer.
  *
  * To sleep and to be woken costs as much as a good part of a block. So a thread that found all
- * slots full is not woken before half of them are free again.
+ * slots full is not woken before half of them are free again. And one that finds itself on the
+ * processor of who takes blocks leaves it (cpus.h).
  */
 #include "flow/ahead.h"
 
@@ -20,6 +21,7 @@
 #include "base/mem.h"
 
 #define SPARE 3 /* slots, beside one a thread */
+#define PATIENCE 256
 
 struct slot {
 	struct block block;
@@ -42,6 +44,7 @@ struct hand {
 	pthread_t thread;
 	struct gear *spare;  /* that it has filled before */
 	size_t nspare;
+	unsigned together, patience; /* blocks that it began where blocks are taken */
 };
 
 struct ahead {
@@ -57,6 +60,7 @@ struct ahead {
 	size_t nslots, first, begun; /* slots from first on */
 	bool reading;        /* somebody is at it */
 	bool full;           /* a thread has found it so, and half of it is not free yet */
+	int cpu;             /* where blocks are taken, or -1 */
 	bool over, stop;     /* there is nothing more to read; it is not wanted */
 	uint64_t number;     /* of scans: each has its own */
 	atomic_bool lazy;    /* how the next block is to be scanned */
@@ -144,18 +148,40 @@ fill(struct ahead *a, struct slot *s)
 
 /* ---- a thread -------------------------------------------------------------------------- */
 
-static struct slot *
-await_slot(struct ahead *a, size_t hand)
+/* Leave the processor where blocks are taken. Where others leave no room elsewhere it is tried ever
+ * less often. cpu: that one. */
+static void
+part(struct hand *h, int cpu)
 {
+	if (cpus_here() != cpu) {
+		h->together = 0;
+		return;
+	}
+	if (++h->together < h->patience)
+		return;
+	cpus_leave(cpu);
+	h->together = 0;
+	if (h->patience < PATIENCE)
+		h->patience *= 2;
+}
+
+static struct slot *
+await_slot(struct hand *h)
+{
+	struct ahead *a = h->ahead;
 	struct slot *s;
+	int cpu;
 
 	pthread_mutex_lock(&a->lock);
 	while (!may_begin(a) && !a->stop && !a->over) {
 		a->full |= a->begun == a->nslots;
 		pthread_cond_wait(&a->emptied, &a->lock);
 	}
-	s = a->stop || a->over ? NULL : begin(a, hand);
+	s = a->stop || a->over ? NULL : begin(a, (size_t)(h - a->hand));
+	cpu = a->cpu;
 	pthread_mutex_unlock(&a->lock);
+	if (s)
+		part(h, cpu);
 	return s;
 }
 
@@ -168,7 +194,7 @@ run(void *arg)
 	int off;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &off);
-	while ((s = await_slot(a, (size_t)(h - a->hand)))) {
+	while ((s = await_slot(h))) {
 		/* Only here may it be ended: a pipe may never give more. */
 		if (!a->helps)
 			pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &off);
@@ -221,12 +247,14 @@ ahead_start(struct worker *w)
 	a->flow = w->flow;
 	a->op = w->op;
 	a->number = w->scan.number;
+	a->cpu = cpus_here();
 	a->helps = several && source->total_bytes && !source->endless && !source->stdin_pipe;
 	a->nslots = want + SPARE;
 	a->nhands = want + 1;
 	a->hand = mem_array(a->nhands, sizeof(*a->hand));
 	for (i = 0; i < a->nhands; i++) {
 		a->hand[i].ahead = a;
+		a->hand[i].patience = 1;
 		a->hand[i].spare = mem_array(a->nslots + 1, sizeof(*a->hand[i].spare));
 	}
 	a->slot = mem_zalloc(a->nslots * sizeof(*a->slot));
@@ -323,6 +351,7 @@ ahead_take(struct ahead *a, struct worker *w, int64_t wake_ns)
 
 	atomic_store(&a->lazy, worker_is_lazy(w));
 	pthread_mutex_lock(&a->lock);
+	a->cpu = cpus_here();
 	s = await_block(a, wake_ns);
 	if (!s) {
 		pthread_mutex_unlock(&a->lock);

@@ -56,6 +56,7 @@ struct replay {
 	struct hand hand[2];
 	unsigned hands;
 	pthread_t helper;
+	int cpu;               /* where it was started */
 	pthread_barrier_t gate;
 	void (*work)(struct hand *); /* that the hands do next; NULL: nothing any more */
 };

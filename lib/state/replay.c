@@ -25,6 +25,7 @@ help(void *arg)
 {
 	struct replay *r = arg;
 
+	cpus_leave(r->cpu);
 	for (;;) {
 		pthread_barrier_wait(&r->gate);
 		if (!r->work)
@@ -58,6 +59,7 @@ begin(struct replay *r, uint64_t bytes)
 		pthread_barrier_init(&r->gate, NULL, 2) != 0)
 		return;
 	r->hands = 2;
+	r->cpu = cpus_here();
 	if (pthread_create(&r->helper, NULL, help, r) != 0) {
 		pthread_barrier_destroy(&r->gate);
 		r->hands = 1;
