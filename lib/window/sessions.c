@@ -78,8 +78,7 @@ struct addition {
 };
 
 static enum windows_became
-add_to(struct windows *w, struct windows_task *t, const struct session *s,
-	const struct addition *add)
+add_to(struct windows *w, const struct session *s, const struct addition *add)
 {
 	struct span window = {s->start_us, end_of(w, s)};
 	struct slice key;
@@ -93,8 +92,54 @@ add_to(struct windows *w, struct windows_task *t, const struct session *s,
 		key = cell_key_text(w->cell->head, w->plan->fixed);
 		result_write(w, &window, key, &w->cell->fold, window.end_us - 1);
 	}
-	(void)t;
 	return WINDOWS_HELD;
+}
+
+static enum windows_became
+begin_one(struct windows *w, struct windows_task *t, struct key128 owner, size_t at,
+	const struct session *fresh, struct slice key_text, const struct addition *what)
+{
+	if (end_of(w, fresh) <= t->closed_us)
+		return WINDOWS_LATE;
+	if (open_insert(w, t, owner, at, fresh, key_text) < 0)
+		return WINDOWS_FAILED;
+	add_timer(w, t, owner, fresh, key_text);
+	return open_cell(w, t, owner, fresh, key_text) < 0 ? WINDOWS_FAILED :
+		add_to(w, fresh, what);
+}
+
+/* Those that are less than the gap away from it and one another: from at on, up to here. All of
+ * them and it, as one. */
+static size_t
+near(const struct open *s, size_t at, int64_t gap_us, const struct session *fresh,
+	struct session *all)
+{
+	*all = *fresh;
+	for (; at < s->n && s->item[at].start_us - fresh->last_us < gap_us; at++) {
+		if (s->item[at].start_us < all->start_us)
+			all->start_us = s->item[at].start_us;
+		if (s->item[at].last_us > all->last_us)
+			all->last_us = s->item[at].last_us;
+	}
+	return at;
+}
+
+/* The cells of those from at + 1 up to end move into the one that is open, that of at. */
+static int
+join_cells(struct windows *w, struct windows_task *t, struct key128 owner, size_t at, size_t end)
+{
+	struct slice value;
+	struct session other;
+	struct open s;
+
+	/* From the last on; what is behind it moves up. */
+	while (end > at + 1 && state_get(w->state, t->id, owner, &value)) {
+		open_see(&s, value.p);
+		other = s.item[--end];
+		if (open_forget(w, t, owner, end) < 0 || take_over(w, t, owner, &other) < 0)
+			return -1;
+	}
+	return cells_ready(w->cell, w->why);
 }
 
 /* Of a key: what is there from start to last, records or a partial session. */
@@ -102,12 +147,10 @@ static enum windows_became
 add(struct windows *w, struct windows_task *t, const struct session *fresh,
 	struct key128 owner, struct slice key_text, const struct addition *what)
 {
-	int64_t gap = w->plan->shape.size_us;
-	struct slice value;
-	struct session merged = *fresh, *first, other;
+	int64_t gap_us = w->plan->shape.size_us;
+	struct session all, *first;
 	struct open s = {.n = 0};
-	size_t at, end;
-	size_t n;
+	size_t at, end, n;
 	char *p = state_edit(w->state, t->id, owner, &n, w->why);
 	bool moved;
 
@@ -115,42 +158,19 @@ add(struct windows *w, struct windows_task *t, const struct session *fresh,
 		return WINDOWS_FAILED;
 	if (p)
 		open_see(&s, p);
-	at = open_before(&s, fresh->start_us, gap);
-	for (end = at; end < s.n && s.item[end].start_us - fresh->last_us < gap; end++) {
-		if (s.item[end].start_us < merged.start_us)
-			merged.start_us = s.item[end].start_us;
-		if (s.item[end].last_us > merged.last_us)
-			merged.last_us = s.item[end].last_us;
-	}
-	if (end == at) {
-		if (end_of(w, fresh) <= t->closed_us)
-			return WINDOWS_LATE;
-		if (open_insert(w, t, owner, at, fresh, key_text) < 0)
-			return WINDOWS_FAILED;
-		add_timer(w, t, owner, fresh, key_text);
-		return open_cell(w, t, owner, fresh, key_text) < 0 ? WINDOWS_FAILED :
-			add_to(w, t, fresh, what);
-	}
+	at = open_before(&s, fresh->start_us, gap_us);
+	end = near(&s, at, gap_us, fresh, &all);
+	if (end == at)
+		return begin_one(w, t, owner, at, fresh, key_text, what);
 	first = &s.item[at];
-	moved = merged.start_us != first->start_us;
-	merged.id = first->id;
-	*first = merged;
+	moved = all.start_us != first->start_us;
+	all.id = first->id;
+	*first = all;
 	if (moved)
-		add_timer(w, t, owner, &merged, key_text);
-	if (open_cell(w, t, owner, &merged, key_text) < 0)
+		add_timer(w, t, owner, &all, key_text);
+	if (open_cell(w, t, owner, &all, key_text) < 0 || join_cells(w, t, owner, at, end) < 0)
 		return WINDOWS_FAILED;
-	while (end > at + 1) {
-		/* From the last on; what is behind it moves up. */
-		if (!state_get(w->state, t->id, owner, &value))
-			break;
-		open_see(&s, value.p);
-		other = s.item[--end];
-		if (open_forget(w, t, owner, end) < 0 || take_over(w, t, owner, &other) < 0)
-			return WINDOWS_FAILED;
-	}
-	if (cells_ready(w->cell, w->why) < 0)
-		return WINDOWS_FAILED;
-	return add_to(w, t, &merged, what);
+	return add_to(w, &all, what);
 }
 
 enum windows_became
