@@ -4,7 +4,8 @@
 load helper
 BROKER_OPTIONS=()
 
-# For a subshell: groups of one key, due after a second of event time; what is due by the watermark goes out.
+# For a subshell: groups of one key, due after a second of event time; what is due by the watermark
+# goes out.
 due() {
 	exec sk-aggregate -i "kafka:$1" -k .k --time .t --time-unit s --timeout 1s --merge array \
 		--at-end drop --closed 1d --late append:late "${@:2}"
@@ -54,7 +55,7 @@ assert_all_met() {
 			--time-unit s >out 3>&- &
 		pid=$!
 		for ((tries = 0; tries < 300; tries++)); do
-			[ "$(wc -l <out)" -lt 18 ] || break
+			[[ $(wc -l <out) -lt 18 ]] || break
 			sleep 0.1
 		done
 		kill $pid
