@@ -63,6 +63,41 @@ state_elders_release(struct state *s)
 	s->nelders = s->cap_elders = 0;
 }
 
+/* What the operator has of its own in all tasks: so many keys, and bytes of their values. */
+static uint64_t
+own_keys(const struct state *s, uint64_t *bytes)
+{
+	uint64_t n = 0;
+	const char *slot;
+	bool there;
+	size_t i;
+
+	*bytes = 0;
+	for (i = 0; s->has_own && i < s->ntasks; i++) {
+		slot = parts_look(&s->task[i]->parts, s->own, &there);
+		if (!there)
+			continue;
+		n++;
+		*bytes += s->variable ? held_bytes(state_value(s, slot).n) : 0;
+	}
+	return n;
+}
+
+static inline bool
+is_own(const struct state *s, struct key128 key)
+{
+	return s->has_own && key128_eq(s->own, key);
+}
+
+/* Keys that the bounds count. */
+static uint64_t
+counted(const struct state *s)
+{
+	uint64_t bytes;
+
+	return s->keys - own_keys(s, &bytes);
+}
+
 /* The youngest first: they are taken from the end. Of tasks with one number, the lower. */
 static int
 younger(const void *a, const void *b)
@@ -93,6 +128,8 @@ find_elders(struct state *s)
 		for (part = 0; part < PARTS; part++)
 			for (slot = parts_next(&t->parts, part, NULL); slot;
 				slot = parts_next(&t->parts, part, slot)) {
+				if (is_own(s, slot_key(slot)))
+					continue;
 				n = *slot_stamp(s, slot);
 				oldest = n < oldest ? n : oldest;
 				newest = n > newest ? n : newest;
@@ -104,7 +141,8 @@ find_elders(struct state *s)
 		for (part = 0; part < PARTS; part++)
 			for (slot = parts_next(&t->parts, part, NULL); slot;
 				slot = parts_next(&t->parts, part, slot))
-				count[(*slot_stamp(s, slot) - oldest) / step]++;
+				if (!is_own(s, slot_key(slot)))
+					count[(*slot_stamp(s, slot) - oldest) / step]++;
 	}
 	for (k = 0, n = 0; k < 256 && (n == 0 || n + count[k] <= want); k++)
 		n += count[k];
@@ -116,7 +154,8 @@ find_elders(struct state *s)
 		for (part = 0; part < PARTS; part++)
 			for (slot = parts_next(&t->parts, part, NULL); slot;
 				slot = parts_next(&t->parts, part, slot))
-				if (*slot_stamp(s, slot) < limit && s->nelders < n)
+				if (*slot_stamp(s, slot) < limit && s->nelders < n &&
+					!is_own(s, slot_key(slot)))
 					s->elder[s->nelders++] = (struct elder){
 						*slot_stamp(s, slot), slot_key(slot), t};
 	}
@@ -132,7 +171,7 @@ evict(struct state *s, const struct task *t, struct key128 spare, struct failure
 	bool there, gone;
 	char *slot;
 
-	if (s->keys == 0)
+	if (counted(s) == 0)
 		return 0;
 	for (;;) {
 		if (!s->nelders)
@@ -145,7 +184,7 @@ evict(struct state *s, const struct task *t, struct key128 spare, struct failure
 			continue;
 		if (e.task != t || !key128_eq(e.key, spare))
 			break;
-		if (s->keys == 1)
+		if (counted(s) == 1)
 			return 0;
 	}
 	gone = state_gone(s, e.task, slot);
@@ -165,9 +204,13 @@ evict(struct state *s, const struct task *t, struct key128 spare, struct failure
 static uint64_t
 taken(const struct state *s)
 {
-	if (s->evict)
-		return (s->keys + s->ntasks * PARTS * 16) * s->entry * 7 / 4 + s->values +
-			s->buffers;
+	uint64_t own, bytes;
+
+	if (s->evict) {
+		own = own_keys(s, &bytes);
+		return (s->keys - own + s->ntasks * PARTS * 16) * s->entry * 7 / 4 +
+			s->values - bytes + s->buffers;
+	}
 	return s->tables + s->values + s->buffers;
 }
 
@@ -186,19 +229,20 @@ sweep_all(struct state *s)
 static bool
 beyond(const struct state *s, uint64_t bytes, unsigned keys)
 {
-	return s->keys + keys > s->max_keys || taken(s) + bytes > s->max_memory;
+	return counted(s) + keys > s->max_keys || taken(s) + bytes > s->max_memory;
 }
 
 static int
 full(const struct state *s, unsigned keys, struct failure *why)
 {
-	if (s->keys + keys > s->max_keys) {
+	if (counted(s) + keys > s->max_keys) {
 		fail(why, EXIT_OS, "state is full: %llu keys",
 			(unsigned long long)s->max_keys);
 		fail_hint(why, "--max-keys takes more; --on-full evict gives up the oldest");
 	} else {
 		fail(why, EXIT_OS, "state is full: %llu keys take %llu MiB",
-			(unsigned long long)s->keys, (unsigned long long)(taken(s) >> 20));
+			(unsigned long long)counted(s),
+			(unsigned long long)(taken(s) >> 20));
 		fail_hint(why, "--max-memory takes more; --on-full evict gives up the oldest");
 	}
 	return -1;
@@ -208,10 +252,13 @@ int
 state_room(struct state *s, struct task *t, struct key128 key, uint64_t bytes,
 	unsigned keys, struct failure *why)
 {
+	unsigned count = is_own(s, key) ? 0 : keys;
 	uint64_t before, more;
 	bool there;
 	int got;
 
+	if (s->evict && count < keys)
+		bytes = 0;
 	if (bytes > s->max_memory)
 		return full(s, 0, why);
 	if (keys && !parts_look(&t->parts, key, &there))
@@ -221,8 +268,8 @@ state_room(struct state *s, struct task *t, struct key128 key, uint64_t bytes,
 		if (keys && !parts_look(&t->parts, key, &there))
 			more += s->evict ? 0 : parts_growth(&t->parts, key);
 		if (s->evict)
-			more += keys * s->entry * 7 / 4;
-		if (!beyond(s, more, keys))
+			more += count * s->entry * 7 / 4;
+		if (!beyond(s, more, count))
 			break;
 		if (s->opt.expires && s->rest == 0) {
 			before = s->keys;
@@ -231,14 +278,14 @@ state_room(struct state *s, struct task *t, struct key128 key, uint64_t bytes,
 				continue;
 		}
 		if (!s->evict)
-			return full(s, keys, why);
+			return full(s, count, why);
 		if (s->rest)
 			s->rest--;
 		got = evict(s, t, key, why);
 		if (got < 0)
 			return -1;
 		if (got == 0)
-			return full(s, keys, why);
+			return full(s, count, why);
 	}
 	if (keys && !parts_look(&t->parts, key, &there)) {
 		before = t->parts.memory;

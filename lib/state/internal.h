@@ -111,6 +111,9 @@ struct state {
 	uint64_t least, piece, alone;
 	struct failure failed;/* status not 0: what ended it */
 
+	struct key128 own;    /* of the operator itself, state_own() */
+	bool has_own;
+
 	/* The oldest keys, the next one to go last. */
 	struct elder *elder;
 	size_t nelders, cap_elders;

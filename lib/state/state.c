@@ -62,6 +62,13 @@ state_on_evict(struct state *s, int (*evicted)(void *, uint32_t, struct key128, 
 	s->evicted_arg = arg;
 }
 
+void
+state_own(struct state *s, struct key128 key)
+{
+	s->own = key;
+	s->has_own = true;
+}
+
 bool
 state_is_kept(const struct state *s)
 {

@@ -135,6 +135,10 @@ int state_each(struct state *, uint32_t task,
 void state_on_evict(struct state *, int (*evicted)(void *arg, uint32_t task, struct key128,
 	struct slice value), void *arg);
 
+/* A key, the same in each task, of what the operator notes for itself: no bound counts it, and it
+ * is never given up. So what is given up doesn't depend on when it is there. */
+void state_own(struct state *, struct key128);
+
 /* Bring near what a call with this key will look at: worth it some dozen keys ahead. */
 void state_prefetch(const struct state *, uint32_t task, struct key128);
 

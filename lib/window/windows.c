@@ -229,6 +229,7 @@ windows_rollback(struct windows *w, uint64_t epoch, struct failure *why)
 
 	if (state_rollback(w->state, epoch, why) < 0)
 		return -1;
+	state_own(w->state, clock_key(w));
 	for (i = 0; i < w->ntasks; i++) {
 		t = &w->task[i];
 		task_release(t);

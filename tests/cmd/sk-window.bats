@@ -531,6 +531,24 @@ gives() {
 	done
 }
 
+@test "bounds: what is given up is the same, whenever epochs end" {
+	jq -nc 'range(60000) | {t: (. / 4 | floor), k: (. * . % 23)}' >in
+	for w in '--tumbling 30s --emit update --every 7s' '--session 2s' '--count 9' '--sliding 3s'; do
+		for most in 1 5; do
+			run=(sk-window $w -k .k --time .t -a n=count -a l=list\(.t\) --max-keys $most
+				--on-full evict)
+			run_tool "${run[@]}" in -o want
+			assert_status 1
+			said=$stderr
+			rm -rf state
+			run_tool "${run[@]}" in -o out --checkpoint 1ms --app a --state state
+			assert_status 1
+			assert_said "$said"
+			cmp out want
+		done
+	done
+}
+
 @test "bounds: sums over many instants of a key that was given up are not used for what follows" {
 	for n in 1 2 3; do
 		seq $((n * 300)) $((n * 300 + 280)) | sed 's/.*/{"t":&,"k":"a"}/'
