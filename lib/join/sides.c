@@ -384,7 +384,9 @@ sides_item(struct sides *s, enum join_side side, struct item_parts *of, struct f
 		return -1;
 	if (side == SIDE_RIGHT && p->with == WITH_ROWS) {
 		of->until_us = INT64_MAX;
-		of->place = m && m->offset >= 0 ? (uint64_t)m->offset + 1 : 0;
+		/* A line of a file has no time of a message, and no order but by what it is. */
+		of->place = m && m->offset >= 0 && m->ts_ms != TIME_NONE ?
+			(uint64_t)m->offset + 1 : 0;
 		of->removes = !s->note && value_type(sides_value(s)) == JSON_NULL;
 	} else if (side == SIDE_LEFT && s->run[PLAN_EXPIRES]) {
 		if (expires(s, &of->until_us, why) < 0)

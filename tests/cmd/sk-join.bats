@@ -723,6 +723,18 @@ rows=(--table-where '.s=="r"' -k .k --time .t --emit '[$left.t,$right.v]')
 	done
 }
 
+@test "rows of a file at one time: the greatest stays, through a checkpointed pipe too" {
+	lines '{"k":1,"t":1,"v":2,"r":1}' '{"k":1,"t":1,"v":1,"r":1}' '{"k":1,"t":2}' >in
+	join=(sk-join --table-where .r -k .k --emit '$right.v')
+	run_tool "${join[@]}" --time .t in
+	assert_output 2
+	sk-cat --envelope=out in | "${join[@]}" --time .t --envelope=in >out
+	assert_file out 2
+	sk-cat in --time .t --checkpoint 1s --app a --state state |
+		"${join[@]}" --app a --state state | sk-cat --app a --state state -o out
+	assert_file out 2
+}
+
 @test "--table-topic names a file too" {
 	lines '{"k":1,"t":1,"v":"a"}' '{"k":1,"t":5,"v":"b"}' >prices
 	lines '{"k":1,"t":3}' '{"k":1,"t":7}' >sales
