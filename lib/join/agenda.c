@@ -113,13 +113,60 @@ take_from_heap(struct agenda *a)
 	return first;
 }
 
+/* ---- a heap of those in their order ------------------------------------------------------ */
+
+static inline bool
+is_before(const struct entry *a, const struct entry *b)
+{
+	return a->us != b->us ? a->us < b->us : item_cmp(a->item, b->item) < 0;
+}
+
+static void
+add_in_order(struct agenda *a, int64_t us, struct item *item)
+{
+	struct entry e = {us, item->hash, item};
+	size_t i, up;
+
+	if (a->nheap == a->cap_heap)
+		a->heap = mem_grow(a->heap, &a->cap_heap, a->nheap + 1, sizeof(*a->heap));
+	for (i = a->nheap++; i; i = up) {
+		up = (i - 1) / WAYS;
+		if (!is_before(&e, &a->heap[up]))
+			break;
+		a->heap[i] = a->heap[up];
+	}
+	a->heap[i] = e;
+}
+
+static struct item *
+take_in_order(struct agenda *a)
+{
+	struct item *first = a->heap[0].item;
+	struct entry last = a->heap[--a->nheap], *h = a->heap;
+	size_t i, down, least, k;
+
+	for (i = 0; (down = WAYS * i + 1) < a->nheap; i = least) {
+		for (least = down, k = down + 1; k < down + WAYS && k < a->nheap; k++)
+			if (is_before(&h[k], &h[least]))
+				least = k;
+		if (!is_before(&h[least], &last))
+			break;
+		h[i] = h[least];
+	}
+	if (a->nheap)
+		h[i] = last;
+	return first;
+}
+
 /* ---- both -------------------------------------------------------------------------------- */
 
 void
 agenda_put(struct agenda *a, int64_t us, struct item *item)
 {
 	a->n++;
-	if (!add_to_ring(a, us, item))
+	if (a->exact)
+		add_in_order(a, us, item);
+	else if (!add_to_ring(a, us, item))
 		add_to_heap(a, us, item);
 }
 
@@ -129,6 +176,8 @@ agenda_take(struct agenda *a)
 	struct item *first;
 
 	a->n--;
+	if (a->exact)
+		return take_in_order(a);
 	if (a->nheap && (!a->nring || a->heap[0].us < ring_at(a, 0)->us))
 		return take_from_heap(a);
 	first = ring_at(a, 0)->item;

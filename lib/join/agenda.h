@@ -17,6 +17,7 @@ struct entry {
 
 struct agenda {
 	size_t n;             /* of both */
+	bool exact;           /* those of one instant come out in their order, one by one */
 	struct entry *ring;   /* by instant */
 	size_t first, nring, cap_ring; /* cap_ring: 0 or a power of two */
 	struct entry *heap;
@@ -35,6 +36,13 @@ agenda_next(const struct agenda *a)
 	int64_t heap = a->nheap ? a->heap[0].us : INT64_MAX;
 
 	return ring < heap ? ring : heap;
+}
+
+/* The item that comes out next, with exact; or NULL. */
+static inline struct item *
+agenda_first(const struct agenda *a)
+{
+	return a->nheap ? a->heap[0].item : NULL;
 }
 
 /* One that comes out soon, k before it, or NULL: nobody knows. */

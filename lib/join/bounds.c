@@ -14,7 +14,8 @@ bounds_memory(const struct pairs *p)
 	for (i = 0; i < p->ntasks; i++) {
 		t = p->task[i];
 		bytes += (t->index.mask + 1) * sizeof(struct index_slot) + shelf_bytes(&t->shelf) +
-			agenda_bytes(&t->waiting) + agenda_bytes(&t->expiring) +
+			agenda_bytes(&t->waiting) + agenda_bytes(&t->expiring[0]) +
+			agenda_bytes(&t->expiring[1]) +
 			(t->due[0].cap + t->due[1].cap) * sizeof(struct queued);
 	}
 	return bytes;
@@ -40,24 +41,42 @@ spill_waiting(struct pairs *p, struct task *t)
 	return rc;
 }
 
-/* The one that was there first of those that had their turn: 1; 0: there is none. */
+/* Take out the one that was there first of those that had their turn; or NULL. It is told by
+ * what the records are: which of them came late nobody knows any more after a kill. */
+static struct item *
+take_oldest(struct task *t)
+{
+	struct item *oldest = NULL, *i;
+	const struct queued *first;
+	int side, from = 0;
+
+	for (side = 0; side < 2; side++) {
+		first = queue_first(&t->due[side]);
+		if (first && (!oldest || item_cmp(first->item, oldest) < 0)) {
+			oldest = first->item;
+			from = side;
+		}
+	}
+	for (side = 0; side < 2; side++) {
+		i = agenda_first(&t->expiring[side]);
+		if (i && (!oldest || item_cmp(i, oldest) < 0)) {
+			oldest = i;
+			from = 2 + side;
+		}
+	}
+	if (!oldest)
+		return NULL;
+	return from < 2 ? queue_take(&t->due[from]) : agenda_take(&t->expiring[from - 2]);
+}
+
+/* It is given up: 1; 0: there is none. */
 static int
 give_up_one(struct pairs *p, struct task *t)
 {
-	const struct queued *left = queue_first(&t->due[SIDE_LEFT]);
-	const struct queued *right = queue_first(&t->due[SIDE_RIGHT]);
-	struct item *i;
+	struct item *i = take_oldest(t);
 
-	if (left || right) {
-		if (!left || (right && right->item->us < left->item->us))
-			i = queue_take(&t->due[SIDE_RIGHT]);
-		else
-			i = queue_take(&t->due[SIDE_LEFT]);
-	} else if (t->expiring.n) {
-		i = agenda_take(&t->expiring);
-	} else {
+	if (!i)
 		return 0;
-	}
 	if (!i->done) {
 		index_remove(&t->index, i);
 		t->mark.given_up++;

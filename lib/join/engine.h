@@ -25,7 +25,7 @@ struct task {
 	struct spill *spill;    /* the same on disk, or NULL */
 	struct index index;     /* had their turn */
 	struct queue due[2];    /* the same by side, in the order in which their time is over */
-	struct agenda expiring; /* the same, those that are in no such order */
+	struct agenda expiring[2]; /* the same, those that are in no such order */
 	struct shelf shelf;     /* with pairs.inner, instead of all three */
 	struct journal_mark mark;
 };

@@ -169,6 +169,7 @@ end_one(struct pairs *p, struct task *t, struct item *x)
 static int
 end_waiting(struct pairs *p, struct task *t)
 {
+	struct agenda *a = &t->expiring[SIDE_LEFT];
 	struct queue *q = &t->due[SIDE_LEFT];
 	size_t left = q->n, n, i;
 	int64_t us;
@@ -176,11 +177,11 @@ end_waiting(struct pairs *p, struct task *t)
 
 	if (p->plan->missing == MISSING_DROP)
 		return 0;
-	while (rc == 0 && (left || t->expiring.n)) {
-		us = agenda_next(&t->expiring);
-		for (; rc == 0 && left && (!t->expiring.n || queue_first(q)->until_us < us); left--)
+	while (rc == 0 && (left || a->n)) {
+		us = agenda_next(a);
+		for (; rc == 0 && left && (!a->n || queue_first(q)->until_us < us); left--)
 			rc = end_one(p, t, queue_take(q));
-		n = t->expiring.n ? turn_instant(p, &t->expiring) : 0;
+		n = a->n ? turn_instant(p, a) : 0;
 		for (; n && left && queue_first(q)->until_us == us; left--)
 			turn_batch(p, n++, queue_take(q));
 		items_sort(p->batch, n);

@@ -15,14 +15,12 @@ pairs_task(const struct pairs *p, uint32_t id)
 	return p->task[i];
 }
 
-/* What is done is in no index. */
+/* What is done is in no index, and not counted. */
 static void
 free_done(struct pairs *p, struct item *i)
 {
-	if (!i->done)
-		return;
-	item_free(&p->pool, i);
-	p->items--;
+	if (i->done)
+		item_free(&p->pool, i);
 }
 
 /* All but the items. */
@@ -31,7 +29,8 @@ task_release(struct pairs *p, struct task *t)
 {
 	p->items -= shelf_release(&t->shelf, &p->pool);
 	agenda_release(&t->waiting);
-	agenda_release(&t->expiring);
+	agenda_release(&t->expiring[0]);
+	agenda_release(&t->expiring[1]);
 	queue_release(&t->due[0]);
 	queue_release(&t->due[1]);
 	index_release(&t->index);
@@ -53,11 +52,12 @@ empty(struct pairs *p, struct task *t)
 		p->items -= !i->laid;
 		item_free(&p->pool, i);
 	}
-	for (side = 0; side < 2; side++)
+	for (side = 0; side < 2; side++) {
 		while (queue_first(&t->due[side]))
 			free_done(p, queue_take(&t->due[side]));
-	for (k = 0; k < t->expiring.n; k++)
-		free_done(p, agenda_at(&t->expiring, k));
+		for (k = 0; k < t->expiring[side].n; k++)
+			free_done(p, agenda_at(&t->expiring[side], k));
+	}
 	for (k = 0; t->index.slot && k <= t->index.mask; k++)
 		for (s = &t->index.slot[k], side = 0; side < 2; side++)
 			for (i = ring_first(s->last[side]); i; i = next) {

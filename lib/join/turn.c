@@ -11,8 +11,8 @@ turn_let_go(struct pairs *p, struct task *t, struct item *i, bool early)
 {
 	int rc = journal_forget(p->journal, t->id, i, early, p->why);
 
+	p->items -= !i->done;
 	item_free(&p->pool, i);
-	p->items--;
 	return rc;
 }
 
@@ -68,20 +68,20 @@ turn_instant(struct pairs *p, struct agenda *a)
 	return n;
 }
 
-/* The next instant at which the time of some in the agenda is over: what is over before that
+/* The next instant at which the time of some left ones in the agenda is over: what is over before that
  * and with it in the queue of the left ones goes along. */
 static int
 expire_instant(struct pairs *p, struct task *t)
 {
 	struct queue *q = &t->due[SIDE_LEFT];
-	int64_t us = agenda_next(&t->expiring);
+	int64_t us = agenda_next(&t->expiring[SIDE_LEFT]);
 	const struct queued *first;
 	size_t n, k;
 	int rc = 0;
 
 	while (rc == 0 && (first = queue_first(q)) && first->until_us < us)
 		rc = turn_time_is_over(p, t, queue_take(q), false);
-	n = turn_instant(p, &t->expiring);
+	n = turn_instant(p, &t->expiring[SIDE_LEFT]);
 	for (; (first = queue_first(q)) && first->until_us == us; n++)
 		turn_batch(p, n, queue_take(q));
 	items_sort(p->batch, n);
@@ -98,8 +98,10 @@ turn_expire(struct pairs *p, struct task *t, int64_t us)
 	const struct queued *first, *ahead;
 	int side, rc = 0;
 
-	while (rc == 0 && agenda_next(&t->expiring) < us)
+	while (rc == 0 && agenda_next(&t->expiring[SIDE_LEFT]) < us)
 		rc = expire_instant(p, t);
+	while (rc == 0 && agenda_next(&t->expiring[SIDE_RIGHT]) < us)
+		rc = turn_time_is_over(p, t, agenda_take(&t->expiring[SIDE_RIGHT]), false);
 	for (side = 0; side < 2; side++)
 		while (rc == 0 && (first = queue_first(&t->due[side])) && first->until_us < us) {
 			ahead = queue_at(&t->due[side], AHEAD);
@@ -130,12 +132,14 @@ meet(struct pairs *p, struct task *t, struct item *left, struct item *right, int
 	return result_of_items(p->result, p->emit, left, right, us, p->why);
 }
 
-/* Nobody is to find it any more; it stays in the queue until its time is over. */
+/* Nobody is to find it any more; it stays in the queue until its time is over, and no longer
+ * counts: after a kill it is not there. */
 static int
 set_done(struct pairs *p, struct task *t, struct item *i)
 {
 	index_remove(&t->index, i);
 	i->done = true;
+	p->items--;
 	return journal_forget(p->journal, t->id, i, true, p->why);
 }
 
@@ -157,10 +161,12 @@ turn_keep(struct pairs *p, struct task *t, struct item *i)
 	if (p->plan->with == WITH_ROWS && i->side == SIDE_RIGHT)
 		return;
 	if (p->plan->expr[PLAN_EXPIRES] ||
-		(p->exact && last && goes_before(last, i, t->mark.now_us)))
-		agenda_add(&t->expiring, item_over_us(i), i);
-	else
+		(p->exact && last && goes_before(last, i, t->mark.now_us))) {
+		t->expiring[i->side].exact = p->evict;
+		agenda_add(&t->expiring[i->side], item_over_us(i), i);
+	} else {
 		queue_add(q, i);
+	}
 }
 
 /* us: the instant of its turn, not before its own time. */
