@@ -781,7 +781,7 @@ rows=(--table-where '.s=="r"' -k .k --time .t --emit '[$left.t,$right.v]')
 	for type in inner left anti; do
 		rm -rf state
 		join=(sk-join "${sides[@]}" --within 1h --type $type --state state --emit "$times")
-		(r 2 200; r 1 50) | "${join[@]}" >out
+		(r 2 200; r 3 210; r 1 50) | "${join[@]}" >out
 		assert_file out </dev/null
 		l 1 300 | "${join[@]}" >out
 		case $type in
