@@ -116,13 +116,6 @@ struct flow {
 	int failed_status;           /* of an upstream stage */
 };
 
-/* Read a block: 1, 0 at the end, -1. At wake_ns it may be an empty one. */
-int flow_read(struct flow *, struct block *, struct taken *, int64_t wake_ns, struct failure *why);
-/* The same in two steps: in turn, and what the source has left, beside others: 1 or -1. */
-int flow_read_next(struct flow *, struct block *, struct taken *, int64_t wake_ns,
-	struct failure *why);
-int flow_read_rest(struct flow *, struct block *, struct failure *why);
-
 int port_open(struct flow *, unsigned port, struct failure *why);
 /* Before the first write: where a ledger is kept, the output is in it. */
 int port_ready(struct flow *, struct port *, struct failure *why);
@@ -175,6 +168,34 @@ struct worker {
 	size_t cap_to;
 	unsigned eager;              /* blocks before the next one that is scanned lazily */
 };
+
+/* ---- the workers: workers.c --------------------------------------------------------------- */
+
+int workers_open(struct flow *, const void *config, struct failure *why);
+/* Take all blocks there are, on so many threads. */
+void workers_run(struct flow *, size_t nthreads);
+void workers_close(struct flow *);
+
+/* Read a block: 1, 0 at the end, -1. At wake_ns it may be an empty one. */
+int flow_read(struct flow *, struct block *, struct taken *, int64_t wake_ns, struct failure *why);
+/* The same in two steps: in turn, and what the source has left, beside others: 1 or -1. */
+int flow_read_next(struct flow *, struct block *, struct taken *, int64_t wake_ns,
+	struct failure *why);
+int flow_read_rest(struct flow *, struct block *, struct failure *why);
+
+/* ---- the end: end.c ------------------------------------------------------------------------- */
+
+/* Was bounded input read to its end, or had the operator enough? */
+bool run_is_complete(const struct flow *);
+/* Let the operators say what the end of a plain stream makes of what they hold. */
+void run_end_operators(struct flow *, bool complete);
+void run_end_sinks(struct flow *, bool complete);
+/* What became of it all: the exit status. */
+int run_last_word(struct flow *);
+/* The operator's end. What it says of an end that was not all good is said. */
+int run_end_operator(struct worker *, bool complete, struct failure *why);
+/* Nothing holds time back any more. */
+int run_end_time(struct worker *, bool complete, struct failure *why);
 
 /* ---- plain streams under sk-run: frame.c --------------------------------------------------- */
 
@@ -257,10 +278,6 @@ void worker_deliver(struct worker *);
 int worker_deliver_output(struct worker *, struct failure *why);
 /* Say why the run fails, if it has not failed before, and stop it. */
 void run_failed(struct flow *, const struct failure *why);
-/* The operator's end. What it says of an end that was not all good is said. */
-int run_end_operator(struct worker *, bool complete, struct failure *why);
-/* Nothing holds time back any more. */
-int run_end_time(struct worker *, bool complete, struct failure *why);
 /* source->settle: everything read so far is delivered and durable. */
 int run_settle(void *flow, struct failure *why);
 
