@@ -78,7 +78,7 @@ static const unsigned taken_by[] = {
 	PUT | GET | VERIFY | GC, PUT | GET | VERIFY | GC, PUT | GET | VERIFY | GC,
 };
 
-/* ---- the command line --------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------- */
 
 static int
 check_options(const struct verb *verb, struct failure *why)

@@ -69,7 +69,7 @@ dedup_glance(void *self, struct json_scan *s, const struct buf *notes, uint8_t *
 	return fates_glance(&((struct dedup *)self)->fates, s, notes, to);
 }
 
-/* ---- time and the end ------------------------------------------------------------------ */
+/* ---- time and the end -------------------------------------------------------------- */
 
 static int
 dedup_watermark(void *self, uint32_t task, int64_t us, struct emit *e, struct failure *why)
@@ -109,7 +109,7 @@ dedup_end(void *self, bool complete, struct emit *e, struct failure *why)
 	return 0;
 }
 
-/* ---- state ----------------------------------------------------------------------------- */
+/* ---- state ------------------------------------------------------------------------- */
 
 static int
 dedup_assign(void *self, uint32_t task, struct failure *why)
@@ -164,7 +164,7 @@ static const struct operator dedup_operator = {
 	.close = dedup_close,
 };
 
-/* ---- the command line ------------------------------------------------------------------ */
+/* ---- the command line -------------------------------------------------------------- */
 
 static int
 compile(struct job *job, const char *name, const char *text, const struct expr **to,

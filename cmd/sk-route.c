@@ -197,7 +197,7 @@ static const struct operator route_operator = {
 	.close = route_close,
 };
 
-/* ---- the command line ---------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------- */
 
 static int
 add_rule(void *arg, const char *what, struct slice text, struct failure *why)

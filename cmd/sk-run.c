@@ -34,7 +34,7 @@ static struct {
 	bool restart, explain, quiet;
 } opt = {.grace_us = 10000000, .restarts = -1};
 
-/* ---- before the first run --------------------------------------------------------------------- */
+/* ---- before the first run ---------------------------------------------------------- */
 
 /* The pipeline: the operand itself, or what the file of that name holds. */
 static int
@@ -117,7 +117,7 @@ take_lock(int *fd, struct failure *why)
 	return -1;
 }
 
-/* ---- after a run -------------------------------------------------------------------------------- */
+/* ---- after a run ------------------------------------------------------------------- */
 
 static void
 say_stage(const struct script *s, size_t i, int status)

@@ -114,7 +114,7 @@ all(struct split *s, int which, const struct value **out)
 		s->why);
 }
 
-/* ---- one child ---------------------------------------------------------------------------- */
+/* ---- one child --------------------------------------------------------------------- */
 
 /* What goes into each child beside its own: copies, and the correlation. */
 static size_t
@@ -184,7 +184,7 @@ one_child(struct split *s, const struct value *child)
 	return rc;
 }
 
-/* ---- one parent --------------------------------------------------------------------------- */
+/* ---- one parent -------------------------------------------------------------------- */
 
 /* The parent's identity: --id, else where it came from, else what it is. */
 static int
@@ -322,7 +322,7 @@ static const struct operator split_operator = {
 	.close = split_close,
 };
 
-/* ---- the command line --------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------- */
 
 static int
 prepare(struct job *job, void *unused, char **operands, int n, struct failure *why)

@@ -56,7 +56,7 @@ is_done(const struct s3_answer *a)
 	return a->status / 100 == 2;
 }
 
-/* ---- what a blob's ETag is ---------------------------------------------------------------- */
+/* ---- what a blob's ETag is --------------------------------------------------------- */
 
 static size_t
 parts_of(struct slice bytes)
@@ -102,7 +102,7 @@ etag_of(struct slice bytes, char etag[S3_ETAG_MAX])
 	return known;
 }
 
-/* ---- putting ------------------------------------------------------------------------------ */
+/* ---- putting ----------------------------------------------------------------------- */
 
 #define TYPE "Content-Type: application/json"
 #define PACKED "Content-Encoding: zstd"
@@ -324,7 +324,7 @@ s3_put(struct blob_store *base, const struct blob *blob, bool replace, struct fa
 	return put_whole(b, blob, replace, why);
 }
 
-/* ---- getting ------------------------------------------------------------------------------ */
+/* ---- getting ----------------------------------------------------------------------- */
 
 static int
 s3_get(struct blob_store *base, struct slice name, const struct blob_sink *sink,
@@ -347,7 +347,7 @@ s3_get(struct blob_store *base, struct slice name, const struct blob_sink *sink,
 		missing(b, a, EXIT_NOINPUT, why) : 0;
 }
 
-/* ---- what there is ------------------------------------------------------------------------ */
+/* ---- what there is ----------------------------------------------------------------- */
 
 /* Append text of XML with its entities resolved; others than the five stand for bytes that no
  * name has. */
@@ -549,7 +549,7 @@ s3_sweep(struct blob_store *base, int64_t min_age_us, bool really, uint64_t *n,
 	return 0;
 }
 
-/* ---- opening ------------------------------------------------------------------------------ */
+/* ---- opening ----------------------------------------------------------------------- */
 
 static void
 s3_store_close(struct blob_store *base)

@@ -56,7 +56,7 @@ packer_pack(struct packer *p, struct slice content, struct buf *to, struct failu
 	return 0;
 }
 
-/* ---- unpacking ---------------------------------------------------------------------------- */
+/* ---- unpacking --------------------------------------------------------------------- */
 
 enum form { FORM_UNKNOWN, FORM_PLAIN, FORM_ZSTD };
 

@@ -45,7 +45,7 @@ failed(const struct file_store *s, const char *what, int fallback, struct failur
 		strerror(errno));
 }
 
-/* ---- the way to a blob -------------------------------------------------------------------- */
+/* ---- the way to a blob ------------------------------------------------------------- */
 
 /* The folder behind one component; -1 with errno. */
 static int
@@ -117,7 +117,7 @@ lock(int folder, int how)
 	return rc; /* a file system without locks: the moment is short */
 }
 
-/* ---- putting ------------------------------------------------------------------------------ */
+/* ---- putting ----------------------------------------------------------------------- */
 
 static bool
 holds(struct file_store *s, int fd, struct slice bytes)
@@ -230,7 +230,7 @@ file_put(struct blob_store *base, const struct blob *b, bool replace, struct fai
 	return rc;
 }
 
-/* ---- getting ------------------------------------------------------------------------------ */
+/* ---- getting ----------------------------------------------------------------------- */
 
 static int
 read_all(struct file_store *s, int fd, const struct blob_sink *sink, struct failure *why)
@@ -288,7 +288,7 @@ file_get(struct blob_store *base, struct slice name, const struct blob_sink *sin
 	return rc;
 }
 
-/* ---- what there is ------------------------------------------------------------------------ */
+/* ---- what there is ----------------------------------------------------------------- */
 
 static int64_t
 age_us(const struct stat *st)
@@ -476,7 +476,7 @@ file_remove(struct blob_store *base, struct slice name, int64_t min_age_us,
 	return rc;
 }
 
-/* ---- opening ------------------------------------------------------------------------------ */
+/* ---- opening ----------------------------------------------------------------------- */
 
 static void
 file_close(struct blob_store *base)

@@ -49,7 +49,7 @@ begin_curl(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* ---- where ------------------------------------------------------------------------------- */
+/* ---- where ------------------------------------------------------------------------- */
 
 void
 s3_add_encoded(struct buf *b, struct slice s, bool slashes)
@@ -159,7 +159,7 @@ s3_close(struct s3 *s)
 	free(s);
 }
 
-/* ---- bytes there and back ---------------------------------------------------------------- */
+/* ---- bytes there and back ---------------------------------------------------------- */
 
 static size_t
 send_body(char *to, size_t size, size_t n, void *arg)
@@ -270,7 +270,7 @@ take_header(char *p, size_t size, size_t n, void *arg)
 	return line.n;
 }
 
-/* ---- one try ----------------------------------------------------------------------------- */
+/* ---- one try ----------------------------------------------------------------------- */
 
 static struct curl_slist *
 headers(struct s3 *s)
@@ -370,7 +370,7 @@ try_once(struct s3 *s, const char *url)
 	return rc;
 }
 
-/* ---- what came of it --------------------------------------------------------------------- */
+/* ---- what came of it --------------------------------------------------------------- */
 
 bool
 s3_element(struct slice *xml, const char *name, struct slice *text)

@@ -54,7 +54,7 @@ bool capture_is_topic(struct slice);
 void capture_path(struct buf *, const char *dir, const char *topic, int32_t partition,
 	int64_t first, bool part);
 
-/* ---- lines --------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------- */
 
 /* What the filing of an envelope needs of it. */
 struct capture_line {
@@ -81,7 +81,7 @@ int capture_line_renumber(struct capture_scratch *, struct slice line,
 	struct failure *why);
 void capture_scratch_release(struct capture_scratch *);
 
-/* ---- what there is ---------------------------------------------------------------------- */
+/* ---- what there is ----------------------------------------------------------------- */
 
 /* Of some lines of a lane, in their order. */
 struct capture_stats {
@@ -148,7 +148,7 @@ int capture_save(const struct capture *, struct failure *why);
 int capture_next(const struct capture *, struct slice topic, int32_t partition,
 	int64_t *next, struct failure *why);
 
-/* ---- segments ------------------------------------------------------------------------------ */
+/* ---- segments ---------------------------------------------------------------------- */
 
 struct unpack;
 

@@ -9,7 +9,7 @@
 #include "base/table.h"
 #include "capture/capture.h"
 
-/* ---- the usual form --------------------------------------------------------------------- */
+/* ---- the usual form ---------------------------------------------------------------- */
 
 struct cursor {
 	const char *p, *end;
@@ -77,7 +77,7 @@ read_usual(struct slice line, struct capture_line *l)
 		(eat_number(&c, &l->ts_ms) && EAT(&c, ",")));
 }
 
-/* ---- any form ---------------------------------------------------------------------------- */
+/* ---- any form ---------------------------------------------------------------------- */
 
 static int
 not_one(struct failure *why, const char *what)

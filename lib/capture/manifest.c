@@ -14,7 +14,7 @@
 #define MANIFEST "manifest.ndjson"
 #define MANIFEST_MAX ((off_t)1 << 30)
 
-/* ---- lanes --------------------------------------------------------------------------- */
+/* ---- lanes ------------------------------------------------------------------------- */
 
 static int
 lane_cmp(const struct capture_lane *lane, struct slice topic, int32_t partition)
@@ -102,7 +102,7 @@ capture_release(struct capture *c)
 	*c = (struct capture){0};
 }
 
-/* ---- reading the manifest --------------------------------------------------------------- */
+/* ---- reading the manifest ---------------------------------------------------------- */
 
 static bool
 whole(const struct json_doc *d, const char *name, int64_t *to)
@@ -318,7 +318,7 @@ read_manifest(struct capture *c, struct failure *why)
 	return rc < 0 ? -1 : 0;
 }
 
-/* ---- reading the folders ------------------------------------------------------------------ */
+/* ---- reading the folders ----------------------------------------------------------- */
 
 /* Digits without superfluous zeros; -1: something else. */
 static int64_t
@@ -434,7 +434,7 @@ capture_load(const char *dir, struct capture *c, struct failure *why)
 	return rc;
 }
 
-/* ---- writing the manifest ------------------------------------------------------------------- */
+/* ---- writing the manifest ---------------------------------------------------------- */
 
 static void
 add_instant(struct buf *b, const char *name, int64_t ms)

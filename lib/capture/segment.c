@@ -205,7 +205,7 @@ segment_line(struct segment_reader *r, struct slice *line, struct failure *why)
 	return 1;
 }
 
-/* ---- looking at one whole --------------------------------------------------------------- */
+/* ---- looking at one whole ---------------------------------------------------------- */
 
 static int
 check_line(const struct segment_reader *r, const struct capture_lane *lane,

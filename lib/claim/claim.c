@@ -18,7 +18,7 @@
 const char *const claim_name_vars[] = {"sha256", "size", NULL};
 const char *const claim_ref_vars[] = {"sha256", "size", "url", "encoding", NULL};
 
-/* ---- porters ------------------------------------------------------------------------------ */
+/* ---- porters ----------------------------------------------------------------------- */
 
 struct porter *
 porter_new(const struct claim_options *opt, struct failure *why)
@@ -167,7 +167,7 @@ porter_get(struct porter *p, const struct claim *c, struct fetched *f, struct fa
 	return 0;
 }
 
-/* ---- references --------------------------------------------------------------------------- */
+/* ---- references -------------------------------------------------------------------- */
 
 void
 claim_add(struct buf *b, const struct blob_store *store, const struct claim *c)
@@ -274,7 +274,7 @@ claim_read(struct claim *c, const struct value *reference, const struct claim_op
 	return read_name(c, url, opt, store, why);
 }
 
-/* ---- places ------------------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------------------ */
 
 /* The event: as it came, unless --at points into a text that was made of it. */
 static struct slice

@@ -54,7 +54,7 @@ gc_close(void *self)
 	free(g);
 }
 
-/* ---- the live names ----------------------------------------------------------------------- */
+/* ---- the live names ---------------------------------------------------------------- */
 
 static struct key128 *
 slot_of(const struct gc *g, struct key128 key)
@@ -177,7 +177,7 @@ gc_record(void *self, const struct record *r, struct emit *e, struct failure *wh
 	return OP_OK;
 }
 
-/* ---- what can go -------------------------------------------------------------------------- */
+/* ---- what can go ------------------------------------------------------------------- */
 
 static void
 tell(struct gc *g, const struct blob_info *b)

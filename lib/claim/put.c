@@ -84,7 +84,7 @@ claim_var(void *self, unsigned index)
 	}
 }
 
-/* ---- what is stored ----------------------------------------------------------------------- */
+/* ---- what is stored ---------------------------------------------------------------- */
 
 /* Is the record small and plain, so that it passes as it is? Told from its line. */
 static bool
@@ -182,7 +182,7 @@ store(struct put *p, const struct record *r, const struct place *place, struct c
 	return rc;
 }
 
-/* ---- what takes its place ----------------------------------------------------------------- */
+/* ---- what takes its place ---------------------------------------------------------- */
 
 /* What --ref makes of the event. */
 static int

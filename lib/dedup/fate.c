@@ -67,7 +67,7 @@ fates_release(struct fates *d)
 	additions_release(&d->additions);
 }
 
-/* ---- one record ------------------------------------------------------------------------ */
+/* ---- one record -------------------------------------------------------------------- */
 
 bool
 fates_glance(struct fates *d, struct json_scan *s, const struct buf *notes, uint8_t *to)

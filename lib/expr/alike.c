@@ -85,7 +85,7 @@ alike_store_release(struct alike_store *s)
 		}
 }
 
-/* ---- looking --------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------- */
 
 bool
 alike_in_more(const struct likeness *l, const struct json_doc *d)
@@ -104,7 +104,7 @@ alike_in_more(const struct likeness *l, const struct json_doc *d)
 	return !(differ[0] | differ[1] | skips);
 }
 
-/* ---- remembering ----------------------------------------------------------------------- */
+/* ---- remembering ------------------------------------------------------------------- */
 
 static bool
 pin_text(struct alike_pin *pins, uint32_t *npins, uint32_t most, uint32_t token, const char *p,

@@ -83,7 +83,7 @@ void alike_store_release(struct alike_store *);
 /* Remember a line that was not found, in which pick_look() found this. */
 void alike_learn(struct alike *, const struct json_doc *, const uint32_t *at, int chosen);
 
-/* ---- looking --------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------- */
 
 /* Is the rest the same, where there is more than most lines have? */
 bool alike_in_more(const struct likeness *, const struct json_doc *);

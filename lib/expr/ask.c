@@ -20,7 +20,7 @@ struct quoted {
 	struct slice text;
 };
 
-/* ---- what can be asked ----------------------------------------------------------------- */
+/* ---- what can be asked ------------------------------------------------------------- */
 
 /* .name */
 static bool
@@ -138,7 +138,7 @@ ask_prepare(struct expr *x)
 	x->asks = x->root && prepare(&x->arena, &names, asked(x));
 }
 
-/* ---- asking one line ------------------------------------------------------------------- */
+/* ---- asking one line --------------------------------------------------------------- */
 
 /* What is asked of a member whose value is at p in a line that ends at end; NULL: there is
  * none. */
@@ -212,7 +212,7 @@ ask_call(struct expr_run *r, const struct node *n, const char *p, const char *en
 		slice_ends(slice_of(p, (size_t)(close - p)), text);
 }
 
-/* ---- asking a block -------------------------------------------------------------------- */
+/* ---- asking a block ---------------------------------------------------------------- */
 
 static void
 ask_lines(struct expr_run *r, const struct node *n, const struct json_name *name,

@@ -13,7 +13,7 @@
 
 #define MAX_MADE (64 << 20) /* bytes of a string that a filter may make by * */
 
-/* ---- failing --------------------------------------------------------------------------- */
+/* ---- failing ----------------------------------------------------------------------- */
 
 int
 raise_text(struct expr_run *r, const char *fmt, ...)
@@ -112,7 +112,7 @@ raise_about2(struct expr_run *r, const struct value *v, const struct value *w,
 	return R_ERROR;
 }
 
-/* ---- making values --------------------------------------------------------------------- */
+/* ---- making values ----------------------------------------------------------------- */
 
 static struct value
 boolean(bool b)
@@ -161,7 +161,7 @@ text_of(struct expr_run *r, const struct value *v, bool json)
 	return value_of_buf(&r->text, &r->arena);
 }
 
-/* ---- numbers --------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------- */
 
 int
 number_of(struct expr_run *r, const struct value *v, double *d)
@@ -233,7 +233,7 @@ calculate(struct expr_run *r, enum op op, const struct value *a, const struct va
 	return 1;
 }
 
-/* ---- + - * / on anything else ---------------------------------------------------------- */
+/* ---- + - * / on anything else ------------------------------------------------------ */
 
 static struct value
 concatenated(struct expr_run *r, const struct value *a, const struct value *b)
@@ -435,7 +435,7 @@ compare(struct expr_run *r, enum op op, const struct value *a, const struct valu
 	}
 }
 
-/* ---- indexes and slices ---------------------------------------------------------------- */
+/* ---- indexes and slices ------------------------------------------------------------ */
 
 static size_t
 characters(struct slice s)
@@ -653,7 +653,7 @@ index_value(struct expr_run *r, const struct value *v, const struct value *key,
 	return raise_text(r, "Cannot index %s with %s", type_name(v), type_name(key));
 }
 
-/* ---- order ----------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------------------- */
 
 struct keyed {
 	struct value key, value;
@@ -799,7 +799,7 @@ call_on_array(struct expr_run *r, enum builtin f, const struct value *in, struct
 	return 1;
 }
 
-/* ---- text ------------------------------------------------------------------------------ */
+/* ---- text -------------------------------------------------------------------------- */
 
 static struct value
 in_case(struct expr_run *r, struct slice s, char from, char to)
@@ -965,7 +965,7 @@ add(struct expr_run *r, const struct value *in, struct value *out)
 	return 1;
 }
 
-/* ---- parsing --------------------------------------------------------------------------- */
+/* ---- parsing ----------------------------------------------------------------------- */
 
 /* A number as jq reads it, which is more than JSON allows: +1, .5, 1., 007. In JSON's form,
  * absent if it is none. */
@@ -1167,7 +1167,7 @@ to_number(struct expr_run *r, const struct value *in, struct value *out)
 	return raise_about(r, in, "cannot be parsed as a number");
 }
 
-/* ---- objects and arrays ---------------------------------------------------------------- */
+/* ---- objects and arrays ------------------------------------------------------------ */
 
 static int
 by_bytes(const void *a, const void *b)
@@ -1306,7 +1306,7 @@ has(struct expr_run *r, const struct value *in, const struct value *key, struct 
 	return 1;
 }
 
-/* ---- the table ------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 static int
 call_strings(struct expr_run *r, enum builtin f, const struct value *in,

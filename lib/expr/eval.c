@@ -24,7 +24,7 @@ boolean(bool b)
 	return (struct value){.kind = b ? VALUE_TRUE : VALUE_FALSE};
 }
 
-/* ---- paths ----------------------------------------------------------------------------- */
+/* ---- paths ------------------------------------------------------------------------- */
 
 /* One step of a path, from *v to *v. */
 static inline int
@@ -73,7 +73,7 @@ take_steps(struct expr_run *r, const struct step *s, size_t n, struct value *v)
 	return 1;
 }
 
-/* ---- objects --------------------------------------------------------------------------- */
+/* ---- objects ----------------------------------------------------------------------- */
 
 static inline uint64_t
 load8(const char *p)
@@ -191,7 +191,7 @@ make_object(struct expr_run *r, const struct node *n, const struct value *in,
 	return 1;
 }
 
-/* ---- text ------------------------------------------------------------------------------ */
+/* ---- text -------------------------------------------------------------------------- */
 
 static bool
 is_text(const struct node *part)
@@ -245,7 +245,7 @@ make_text(struct expr_run *r, const struct node *n, const struct value *in, stru
 	return 1;
 }
 
-/* ---- truth ----------------------------------------------------------------------------- */
+/* ---- truth ------------------------------------------------------------------------- */
 
 /* Is v the string s, whose bytes stand in JSON as they are? */
 static inline bool
@@ -342,7 +342,7 @@ eval_truth(struct expr_run *r, const struct node *n, const struct value *in)
 	return rc == 1 ? value_truth(&v) : rc == 0 ? 2 : rc;
 }
 
-/* ---- collecting ------------------------------------------------------------------------ */
+/* ---- collecting -------------------------------------------------------------------- */
 
 struct collect {
 	struct kont k;
@@ -402,7 +402,7 @@ make_keys(struct expr_run *r, const struct node *f, const struct value *in, stru
 	return 1;
 }
 
-/* ---- first, last, any, all ------------------------------------------------------------- */
+/* ---- first, last, any, all --------------------------------------------------------- */
 
 struct keep {
 	struct kont k;
@@ -513,7 +513,7 @@ quantify(struct expr_run *r, const struct node *n, const struct value *in, struc
 	return 1;
 }
 
-/* ---- one output ------------------------------------------------------------------------ */
+/* ---- one output -------------------------------------------------------------------- */
 
 static int
 negate(struct expr_run *r, const struct value *v, struct value *out)
@@ -672,7 +672,7 @@ eval_one(struct expr_run *r, const struct node *n, const struct value *in, struc
 	}
 }
 
-/* ---- any number of outputs ------------------------------------------------------------- */
+/* ---- any number of outputs --------------------------------------------------------- */
 
 /* What goes on, with the node, its input and what was found so far. */
 struct then {

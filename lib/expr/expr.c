@@ -13,7 +13,7 @@ prime(struct arena *a)
 		arena_alloc(a, 1);
 }
 
-/* ---- compiling ------------------------------------------------------------------------- */
+/* ---- compiling --------------------------------------------------------------------- */
 
 static bool
 is_forced(void)
@@ -167,7 +167,7 @@ expr_path_fields(const struct expr *x, size_t i, struct slice *name, size_t max)
 	return n->n;
 }
 
-/* ---- running --------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------- */
 
 struct expr_run *
 expr_run_new(const struct expr *x)

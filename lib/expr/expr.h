@@ -22,7 +22,7 @@
 struct expr;
 struct expr_run;
 
-/* ---- values ---------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------ */
 
 enum value_kind {
 	VALUE_TOKEN,   /* the value at token t of doc, not looked at yet */
@@ -132,7 +132,7 @@ size_t value_count(const struct value *);
 /* Member name of an object; false if there is none or v is no object. */
 bool value_get(const struct value *v, struct slice name, struct value *out);
 
-/* ---- filters --------------------------------------------------------------------------- */
+/* ---- filters ----------------------------------------------------------------------- */
 
 struct expr_options {
 	const char *const *vars;  /* names, without $, that are bound at run time; NULL-ended */

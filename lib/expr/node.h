@@ -164,20 +164,20 @@ struct kont {
 	int (*go)(struct expr_run *, struct kont *, const struct value *);
 };
 
-/* ---- parse.c --------------------------------------------------------------------------- */
+/* ---- parse.c ----------------------------------------------------------------------- */
 
 /* Parse the expr's text into root. 0: native; 1: expr->reason says what is not native; -1: a
  * syntax error; -2: nested too deep for anybody. Bare paths are found in any case that
  * parses. */
 int expr_parse(struct expr *, const struct expr_options *, struct failure *why);
 
-/* ---- expr.c ---------------------------------------------------------------------------- */
+/* ---- expr.c ------------------------------------------------------------------------ */
 
 /* As expr_compile, but what is not native fails. For tests. */
 struct expr *expr_compile_native(const char *text, const struct expr_options *,
 	struct failure *why);
 
-/* ---- eval.c ---------------------------------------------------------------------------- */
+/* ---- eval.c ------------------------------------------------------------------------ */
 
 int eval(struct expr_run *, const struct node *, const struct value *in, struct kont *);
 
@@ -191,12 +191,12 @@ int eval_truth(struct expr_run *, const struct node *, const struct value *in);
 /* True, and an error is raised, if the stack is used up. */
 bool stack_is_full(struct expr_run *);
 
-/* ---- ask.c ----------------------------------------------------------------------------- */
+/* ---- ask.c ------------------------------------------------------------------------- */
 
 void ask_prepare(struct expr *);
 void ask_close(struct expr_run *);
 
-/* ---- builtin.c ------------------------------------------------------------------------- */
+/* ---- builtin.c --------------------------------------------------------------------- */
 
 /* Raise an error with a text; returns R_ERROR. */
 int raise_text(struct expr_run *, const char *fmt, ...)
@@ -234,7 +234,7 @@ struct value text_of(struct expr_run *, const struct value *v, bool json);
 /* Is the double an array index, that is a whole number of 32 bits? */
 bool index_of_double(double, int64_t *);
 
-/* ---- path.c ---------------------------------------------------------------------------- */
+/* ---- path.c ------------------------------------------------------------------------ */
 
 /* Can the node stand where a path is wanted? Else *what names what cannot. */
 bool is_path_node(const struct node *, const char **what);

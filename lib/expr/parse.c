@@ -78,7 +78,7 @@ static struct node *parse(struct parser *, int level);
 static struct node *parse_string(struct parser *, enum format);
 static struct node *expand(struct parser *, const char *definition, struct node **, size_t);
 
-/* ---- failing --------------------------------------------------------------------------- */
+/* ---- failing ----------------------------------------------------------------------- */
 
 /* " at column 7", or " at line 2, column 3" in a text of several lines. */
 static const char *
@@ -150,7 +150,7 @@ foreign(struct parser *p, const char *fmt, ...)
 	return NULL;
 }
 
-/* ---- words ----------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------- */
 
 static bool
 is_letter(char c)
@@ -267,7 +267,7 @@ word(const struct parser *p)
 	return slice_of(p->tok, (size_t)(p->at - p->tok));
 }
 
-/* ---- nodes ----------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------- */
 
 static struct node *
 node(struct parser *p, enum node_kind kind, struct node *a, struct node *b)
@@ -450,7 +450,7 @@ with_step(struct parser *p, struct node *base, struct node *key, bool opt)
 	return finish(p, n);
 }
 
-/* ---- numbers --------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------- */
 
 /* "1.", ".5" and "007" are numbers of jq, but not of JSON. */
 static bool
@@ -492,7 +492,7 @@ parse_number(struct parser *p)
 	return constant(p, v);
 }
 
-/* ---- strings --------------------------------------------------------------------------- */
+/* ---- strings ----------------------------------------------------------------------- */
 
 static bool
 hex4(const char *q, const char *end, unsigned *u)
@@ -625,7 +625,7 @@ parse_format(struct parser *p)
 	return finish(p, n);
 }
 
-/* ---- calls ----------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -774,7 +774,7 @@ expand(struct parser *p, const char *definition, struct node **arg, size_t nargs
 	return n;
 }
 
-/* ---- terms ----------------------------------------------------------------------------- */
+/* ---- terms ------------------------------------------------------------------------- */
 
 static struct node *
 parse_variable(struct parser *p)
@@ -1127,7 +1127,7 @@ parse_term(struct parser *p)
 	return n;
 }
 
-/* ---- expressions ----------------------------------------------------------------------- */
+/* ---- expressions ------------------------------------------------------------------- */
 
 /* The token in hand is `if` or `elif`. */
 static struct node *
@@ -1372,7 +1372,7 @@ parse(struct parser *p, int level)
 	return n;
 }
 
-/* ---- the whole ------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------- */
 
 static bool
 is_bare(const struct node *n)

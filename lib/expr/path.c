@@ -26,7 +26,7 @@ struct pkont {
 		const struct value *);
 };
 
-/* ---- what can be a path ---------------------------------------------------------------- */
+/* ---- what can be a path ------------------------------------------------------------ */
 
 bool
 is_path_node(const struct node *n, const char **what)
@@ -85,7 +85,7 @@ is_path_node(const struct node *n, const char **what)
 	}
 }
 
-/* ---- places and their values ----------------------------------------------------------- */
+/* ---- places and their values ------------------------------------------------------- */
 
 struct ways {
 	struct kont k;   /* for subexpressions: keys and conditions */
@@ -362,7 +362,7 @@ keys_of(struct expr_run *r, const struct path *p)
 	return (struct value){.kind = VALUE_ARRAY, .u.array = {key, n}};
 }
 
-/* ---- setting --------------------------------------------------------------------------- */
+/* ---- setting ----------------------------------------------------------------------- */
 
 static int
 set_index(struct expr_run *r, const struct value *v, double at, const struct value *child,
@@ -472,7 +472,7 @@ get_path(struct expr_run *r, const struct value *root, const struct value *key, 
 	return 1;
 }
 
-/* ---- deleting -------------------------------------------------------------------------- */
+/* ---- deleting ---------------------------------------------------------------------- */
 
 static int
 delete_items(struct expr_run *r, const struct value *v, const struct value *key, size_t nkeys,
@@ -645,7 +645,7 @@ eval_del(struct expr_run *r, const struct node *n, const struct value *in, struc
 	return delete_paths(r, in, &paths, out);
 }
 
-/* ---- updating -------------------------------------------------------------------------- */
+/* ---- updating ---------------------------------------------------------------------- */
 
 /* What becomes of the value at each place: an output of f, or `value op operand`. */
 struct update {

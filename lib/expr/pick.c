@@ -36,7 +36,7 @@ struct pick {
 	size_t nnames, cap_names;
 };
 
-/* ---- members --------------------------------------------------------------------------- */
+/* ---- members ----------------------------------------------------------------------- */
 
 /* All names but the first n go. */
 static void
@@ -128,7 +128,7 @@ pick_look(const struct pick_wants *w, const struct json_doc *d, uint32_t *at)
 	return true;
 }
 
-/* ---- conditions ------------------------------------------------------------------------ */
+/* ---- conditions -------------------------------------------------------------------- */
 
 /* The number of the member that .name is, or -1. */
 static int
@@ -260,7 +260,7 @@ passes(const struct test *t, const struct json_doc *d, const uint32_t *at)
 	return d->first[v] != 'n' && d->first[v] != 'f';
 }
 
-/* ---- objects --------------------------------------------------------------------------- */
+/* ---- objects ----------------------------------------------------------------------- */
 
 static uint32_t
 name_number(struct pick *p, struct slice name)

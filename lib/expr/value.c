@@ -44,7 +44,7 @@ value_same(const struct value *a, const struct value *b)
 		a->u.doc == b->u.doc;
 }
 
-/* ---- numbers --------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------- */
 
 struct slice
 value_literal(const struct value *v)
@@ -113,7 +113,7 @@ cmp_numbers(const struct value *a, const struct value *b, struct arena *arena)
 		json_number_cmp(buf_slice(&text), y);
 }
 
-/* ---- strings --------------------------------------------------------------------------- */
+/* ---- strings ----------------------------------------------------------------------- */
 
 static struct slice
 raw_string(const struct json_doc *d, uint32_t t, struct arena *arena)
@@ -145,7 +145,7 @@ value_of_buf(const struct buf *b, struct arena *arena)
 	return value_string(arena_copy(arena, buf_slice(b)));
 }
 
-/* ---- objects in the making ------------------------------------------------------------- */
+/* ---- objects in the making --------------------------------------------------------- */
 
 ptrdiff_t
 object_find(const struct object *o, struct slice name)
@@ -266,7 +266,7 @@ value_items(const struct value *v, size_t *n, struct arena *arena)
 	return item;
 }
 
-/* ---- walking --------------------------------------------------------------------------- */
+/* ---- walking ----------------------------------------------------------------------- */
 
 void
 value_enter(const struct value *v, struct value_iter *it, struct arena *arena)
@@ -353,7 +353,7 @@ value_get(const struct value *v, struct slice name, struct value *out)
 	return false;
 }
 
-/* ---- order ----------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------------------- */
 
 static int
 by_name(const void *a, const void *b)
@@ -436,7 +436,7 @@ value_cmp(const struct value *a, const struct value *b, struct arena *arena)
 	}
 }
 
-/* ---- text ------------------------------------------------------------------------------ */
+/* ---- text -------------------------------------------------------------------------- */
 
 static inline void
 add_quoted(struct buf *b, struct slice s, bool plain)

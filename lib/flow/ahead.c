@@ -77,7 +77,7 @@ ahead_is_fit(const struct flow *f)
 	return cpus_usable() > 1;
 }
 
-/* ---- reading and scanning ------------------------------------------------------------------ */
+/* ---- reading and scanning ---------------------------------------------------------- */
 
 /* With the lock. */
 static bool
@@ -146,7 +146,7 @@ fill(struct ahead *a, struct slot *s)
 	pthread_mutex_unlock(&a->lock);
 }
 
-/* ---- a thread -------------------------------------------------------------------------- */
+/* ---- a thread ---------------------------------------------------------------------- */
 
 /* Leave the processor where blocks are taken. Where others leave no room elsewhere it is tried ever
  * less often. cpu: that one. */
@@ -296,7 +296,7 @@ ahead_stop(struct ahead *a)
 	release(a);
 }
 
-/* ---- who takes the blocks ---------------------------------------------------------------- */
+/* ---- who takes the blocks ---------------------------------------------------------- */
 
 /* With the lock. What the worker is done with goes back to who filled it; at the end, which
  * stays where it is, into the slot. */

@@ -31,7 +31,7 @@ pass_on(struct worker *w, struct slice line)
 	w->emit.control_lines++;
 }
 
-/* ---- start -------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------- */
 
 static bool
 listed(const uint32_t *v, size_t n, uint32_t x)
@@ -211,7 +211,7 @@ on_start(struct worker *w, struct slice line, const struct control *c, struct fa
 	return f->clock.on ? epoch_tell_time(w, why) : 0;
 }
 
-/* ---- the others ---------------------------------------------------------------------------- */
+/* ---- the others -------------------------------------------------------------------- */
 
 /* An epoch ends here: the state of this stage is durable before the next one hears of it. */
 static int
@@ -293,7 +293,8 @@ control_line(struct worker *w, struct slice line, struct failure *why)
 
 	w->balance.control++;
 	emit_record_begin(&w->emit);
-	if (!control_is_watermark(line, buf_slice(&f->run), &c.us) && control_parse(line, &w->scratch, &c, why) < 0)
+	if (!control_is_watermark(line, buf_slice(&f->run), &c.us) &&
+		control_parse(line, &w->scratch, &c, why) < 0)
 		return -1;
 	if (f->ended)
 		return fail(why, EXIT_DATA, "a control record follows 'end'");

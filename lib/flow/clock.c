@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "flow/instant.h"
 
-/* ---- of a record ------------------------------------------------------------------------- */
+/* ---- of a record ------------------------------------------------------------------- */
 
 static int
 of_value(const struct value *v, enum time_unit unit, struct arena *arena, int64_t *us,
@@ -107,7 +107,7 @@ clock_time(const struct flow_time *t, struct expr_run *run, struct time_memo *me
 	return 0;
 }
 
-/* ---- of all --------------------------------------------------------------------------------- */
+/* ---- of all ------------------------------------------------------------------------ */
 
 static void
 enter(struct clock *c, struct input *in, int64_t us)
@@ -190,7 +190,7 @@ clock_foresee(const struct clock *c, const struct flow_time *t, struct input *in
 	return c->watermark_us == TIME_NONE || then > c->watermark_us ? then : c->watermark_us;
 }
 
-/* ---- inputs that rest ------------------------------------------------------------------------ */
+/* ---- inputs that rest -------------------------------------------------------------- */
 
 #define LOOKS 4                     /* in the time of --idle */
 #define LOOK_LEAST_NS 10000000
@@ -264,7 +264,7 @@ clock_rest(struct clock *c, const struct flow_time *t, int64_t now_ns, size_t un
 	return t->idle_advance && advance(c, t, now_ns);
 }
 
-/* ---- over a restart --------------------------------------------------------------------------- */
+/* ---- over a restart ---------------------------------------------------------------- */
 
 void
 clock_save(const struct clock *c, struct buf *b)

@@ -53,7 +53,7 @@ coming_is_fit(const struct operator *op, const struct flow_options *opt,
 		(source->position || source->envelopes);
 }
 
-/* ---- the thread ------------------------------------------------------------------------ */
+/* ---- the thread -------------------------------------------------------------------- */
 
 /* Is there no room for another block? */
 static bool
@@ -160,7 +160,7 @@ coming_stop(struct coming *c)
 	free(c);
 }
 
-/* ---- who takes the blocks ---------------------------------------------------------------- */
+/* ---- who takes the blocks ---------------------------------------------------------- */
 
 bool
 coming_reads(const struct coming *c)
@@ -246,7 +246,7 @@ block_ahead(struct coming *c, uint64_t number)
 	return s && s->rc > 0 ? &s->block : NULL;
 }
 
-/* ---- showing ----------------------------------------------------------------------------- */
+/* ---- showing ----------------------------------------------------------------------- */
 
 /* A record of a block that was read ahead, with its value. -1: it is not to be shown. */
 static int

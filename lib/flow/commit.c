@@ -23,7 +23,7 @@
 #define STAY_MS 10000           /* so long a stage that is done waits for the last process */
 #define ANSWER_NS 3000000000LL  /* so long the last look waits for an answer */
 
-/* ---- the last process ---------------------------------------------------------------------- */
+/* ---- the last process -------------------------------------------------------------- */
 
 static bool
 has_topic(const struct flow *f)
@@ -140,7 +140,7 @@ commit_epoch(struct flow *f, bool done, struct failure *why)
 	return 0;
 }
 
-/* ---- the owner ----------------------------------------------------------------------------- */
+/* ---- the owner --------------------------------------------------------------------- */
 
 /* Is there anybody who reads what goes down the pipe? */
 static bool
@@ -334,7 +334,7 @@ commit_anew(struct worker *w, struct failure *why)
 	return worker_deliver_output(w, why);
 }
 
-/* ---- whose epochs ---------------------------------------------------------------------------- */
+/* ---- whose epochs ------------------------------------------------------------------ */
 
 int
 commit_check_mark(struct slice mark, struct slice run, struct failure *why)

@@ -96,7 +96,7 @@ control_run(struct slice line)
 	return head(line, &kind, &run) ? run : (struct slice){0};
 }
 
-/* ---- reading --------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 enum need { OPTIONAL, REQUIRED };
 
@@ -349,7 +349,7 @@ control_is_watermark(struct slice line, struct slice run, int64_t *us)
 	return true;
 }
 
-/* ---- writing --------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 static void
 begin(struct buf *b, const char *kind, struct slice run)

@@ -14,7 +14,7 @@
 #define METRICS_EVERY_NS 5000000000LL
 #define COMMIT_EVERY_NS 5000000000LL
 
-/* ---- delivery ------------------------------------------------------------------------------ */
+/* ---- delivery ---------------------------------------------------------------------- */
 
 void
 run_failed(struct flow *f, const struct failure *why)
@@ -97,7 +97,7 @@ deliver_bad(struct worker *w, struct failure *why)
 	return port_write(f, f->dead_port, &v, 1, why) < 0 ? -1 : sync_letters(f, why);
 }
 
-/* ---- refused records ------------------------------------------------------------------------ */
+/* ---- refused records --------------------------------------------------------------- */
 
 /* A sink refuses what came of this record: it is a bad one after all, though something else of
  * it may be in other sinks. */

@@ -245,7 +245,7 @@ emit_settle(struct port_out *o)
 	end_run(o);
 }
 
-/* ---- where it goes --------------------------------------------------------------------- */
+/* ---- where it goes ----------------------------------------------------------------- */
 
 static unsigned
 named_port(struct emit *e, unsigned outlet, struct slice name)
@@ -300,7 +300,7 @@ emit_as_envelope(const struct emit *e, unsigned outlet)
 	return e->envelope || envelopes;
 }
 
-/* ---- lines ------------------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------------- */
 
 /* The index of a side outlet among the side outlets, which is its place in start's list. */
 static uint64_t

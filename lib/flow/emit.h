@@ -35,7 +35,8 @@ void emit_end(struct emit *);
 struct buf *emit_many_begin(struct emit *, unsigned outlet);
 void emit_many_end(struct emit *, size_t lines);
 
-/* The same as emit_begin for a record that no other is the parent of, at an instant of event time. */
+/* The same as emit_begin for a record that no other is the parent of, at an instant of event
+ * time. */
 struct buf *emit_begin_made(struct emit *, unsigned outlet, int64_t time_us);
 
 /* The same for an outlet that is a template: name fills its "{}". The caller has checked the

@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "flow/run.h"
 
-/* ---- operators ----------------------------------------------------------------------------- */
+/* ---- operators --------------------------------------------------------------------- */
 
 /* Bounded input was read to its end, or the operator had enough. */
 bool
@@ -94,7 +94,7 @@ run_end_operators(struct flow *f, bool complete)
 		run_failed(f, &why);
 }
 
-/* ---- sinks --------------------------------------------------------------------------------- */
+/* ---- sinks ------------------------------------------------------------------------- */
 
 /* What was delivered is kept, unless it is that of a stream that is to begin anew. */
 static int
@@ -166,7 +166,7 @@ run_end_sinks(struct flow *f, bool complete)
 		run_failed(f, &why);
 }
 
-/* ---- the last word ------------------------------------------------------------------------- */
+/* ---- the last word ----------------------------------------------------------------- */
 
 static void
 say_balance(struct flow *f)

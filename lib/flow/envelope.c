@@ -224,7 +224,7 @@ envelope_read_odd(struct envelope_reader *e, struct record *r)
 	take_bytes(e, r, &same);
 }
 
-/* ---- as we write them --------------------------------------------------------------------- */
+/* ---- as we write them -------------------------------------------------------------- */
 
 /* How far the bytes of a line were read. */
 struct at {

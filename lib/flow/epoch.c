@@ -21,7 +21,7 @@
 #define IMPLIED_CHECKPOINT_US 5000000
 #define IN_FLIGHT 2
 
-/* ---- what part this process plays --------------------------------------------------------- */
+/* ---- what part this process plays -------------------------------------------------- */
 
 static bool
 to_stdout(const struct flow *f)
@@ -104,8 +104,8 @@ epoch_take_part(struct flow *f, struct failure *why)
 	f->frames = f->framed && (!f->controlled || frame_goes_on(f));
 	if (f->owner && check_owner(f, why) < 0)
 		return -1;
-	if (!f->owner && (!f->controlled || f->framed) && opt->time.expr && !opt->timed && !opt->envelope_out &&
-		!f->all_envelopes) {
+	if (!f->owner && (!f->controlled || f->framed) && opt->time.expr && !opt->timed &&
+		!opt->envelope_out && !f->all_envelopes) {
 		fail(why, EXIT_USAGE, "--time: nothing here uses an event time, and plain lines "
 			"don't carry it");
 		fail_hint(why, "-e, --checkpoint, or a tool that uses it");
@@ -151,7 +151,7 @@ name_place(struct flow *f)
 	f->place.state = f->op->flags & OP_STATE && !f->empty ? opt->state : NULL;
 }
 
-/* ---- the ledger, at the beginning ------------------------------------------------------------ */
+/* ---- the ledger, at the beginning -------------------------------------------------- */
 
 /* True if this run has taken over an output that the ledger knows. */
 static bool
@@ -267,7 +267,7 @@ look_into_ledger(struct flow *f, bool begun, struct failure *why)
 	return begun ? 0 : f->source->seek(f->source, buf_slice(&l->positions), f->again, why);
 }
 
-/* ---- beginning -------------------------------------------------------------------------------- */
+/* ---- beginning --------------------------------------------------------------------- */
 
 void
 epoch_name_run(struct flow *f)
@@ -441,7 +441,7 @@ epoch_on_start(struct worker *w, const struct control *c, struct failure *why)
 	return 0;
 }
 
-/* ---- the end of an epoch ----------------------------------------------------------------------- */
+/* ---- the end of an epoch ----------------------------------------------------------- */
 
 /* The operator makes its state durable, with what the clock knows in its mark. */
 int

@@ -149,7 +149,7 @@ flow_port_takes(struct flow *f, unsigned port, bool *envelopes, bool *records)
 	pthread_mutex_unlock(&f->ports_lock);
 }
 
-/* ---- delivery to sinks: only in a worker's turn ------------------------------------------ */
+/* ---- delivery to sinks: only in a worker's turn ------------------------------------ */
 
 /* Give back the descriptor of the port that has waited longest. */
 static int

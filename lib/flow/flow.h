@@ -28,7 +28,7 @@
 #include "json/json.h"
 #include "time/time.h"
 
-/* ---- records --------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
 /* An input that has a name of its own: a file, a topic partition. Lives as long as the run. */
 struct input {
@@ -156,7 +156,7 @@ struct record_vars {
 };
 struct value record_var(void *record_vars, unsigned index);
 
-/* ---- operators --------------------------------------------------------------------------- */
+/* ---- operators --------------------------------------------------------------------- */
 
 struct emit; /* what a record becomes: emit.h */
 
@@ -315,7 +315,7 @@ struct operator {
 	void (*close)(void *self);
 };
 
-/* ---- sources and sinks: classes are made in lib/source and lib/sink ------------------------ */
+/* ---- sources and sinks: classes are made in lib/source and lib/sink ---------------- */
 
 /* An epoch that a job has committed, as the consumer group of its source knows it. */
 struct source_commit {
@@ -431,7 +431,8 @@ struct sink {
 	 * Of a sink of envelopes that can do without them, or NULL: records with what is
 	 * known of them. bytes is the value, and p == NULL stands for none, a tombstone. root
 	 * is JSON_NONE, or the value is JSON text without a line feed; doc is NULL, or that of
-	 * the line, which may have no tokens yet (doc->pos is NULL then). Refusing is as with write: it has taken the records before that one.
+	 * the line, which may have no tokens yet (doc->pos is NULL then). Refusing is as with
+	 * write: it has taken the records before that one.
 	 */
 	int (*put)(struct sink *, const struct record *, size_t n, struct failure *why);
 	/* Nothing stays in the process's memory. */
@@ -511,7 +512,7 @@ struct flow_rooms {
 	bool (*sink_feeds)(const char *uri, const struct source *);
 };
 
-/* ---- a run ------------------------------------------------------------------------------- */
+/* ---- a run ------------------------------------------------------------------------- */
 
 enum on_error { ON_ERROR_FAIL, ON_ERROR_SKIP, ON_ERROR_DEAD_LETTER };
 

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 
-/* ---- all at once ------------------------------------------------------------------------- */
+/* ---- all at once ------------------------------------------------------------------- */
 
 /* A line in which something was noticed may be valid all the same, and end with a line feed
  * alone. */
@@ -122,7 +122,7 @@ worker_pass_lines(struct worker *w, const uint8_t *to, size_t i)
 	return i;
 }
 
-/* ---- one by one -------------------------------------------------------------------------- */
+/* ---- one by one -------------------------------------------------------------------- */
 
 bool
 worker_is_peeked(const struct worker *w)

@@ -9,7 +9,7 @@
 #include "flow/emit.h"
 #include "flow/envelope.h"
 
-/* ---- ports and outlets: flow.c --------------------------------------------------------- */
+/* ---- ports and outlets: flow.c ----------------------------------------------------- */
 
 /* A sink that is used, opened at its first delivery. */
 struct port {
@@ -38,7 +38,7 @@ struct outlet {
 	unsigned port;       /* where it is no template */
 };
 
-/* ---- one record's way: emit.c ---------------------------------------------------------- */
+/* ---- one record's way: emit.c ------------------------------------------------------ */
 
 /* A run of output: input bytes (p) or own bytes (p NULL: from own.p + at). */
 struct piece {
@@ -146,7 +146,7 @@ unsigned flow_port_of_uri(struct flow *, const char *uri);
 void flow_port_takes(struct flow *, unsigned port, bool *envelopes, bool *records);
 const struct outlet *flow_outlet_at(const struct flow *, unsigned outlet);
 
-/* ---- the balance, messages, dead letters: report.c --------------------------------------- */
+/* ---- the balance, messages, dead letters: report.c --------------------------------- */
 
 struct balance {
 	uint64_t in, output, dropped, dead, skipped, late, held;
@@ -184,7 +184,7 @@ void bad_where(const struct bad *, struct buf *);  /* "orders.ndjson:3:17" */
 void bad_add_dead_letter(const struct bad *, struct buf *);
 void say(const char *program, const char *where, const char *text, const char *hint);
 
-/* ---- metrics: metrics.c ---------------------------------------------------------------- */
+/* ---- metrics: metrics.c ------------------------------------------------------------ */
 
 #define LATENCY_BUCKETS 13
 
@@ -215,7 +215,7 @@ int metrics_write(struct metrics *, const char *path, const char *stage,
 	const struct balance *, struct failure *why);
 void metrics_release(struct metrics *);
 
-/* ---- signals and progress: signals.c ---------------------------------------------------- */
+/* ---- signals and progress: signals.c ----------------------------------------------- */
 
 struct signals_config {
 	bool stdin_stage;              /* a pipe on stdin: a first signal does not drain */

@@ -46,7 +46,7 @@ failed(const char *path, int status, struct failure *why)
 	return fail(why, status_of_errno(errno, status), "%s: %s", path, strerror(errno));
 }
 
-/* ---- the lock --------------------------------------------------------------------------- */
+/* ---- the lock ---------------------------------------------------------------------- */
 
 static int
 held_by(int fd, const char *dir, struct failure *why)
@@ -164,7 +164,7 @@ unmark(const char *dir)
 	return rc;
 }
 
-/* ---- outputs ------------------------------------------------------------------------------ */
+/* ---- outputs ----------------------------------------------------------------------- */
 
 struct ledger_output *
 ledger_output(const struct ledger *l, const char *name)
@@ -198,7 +198,7 @@ ledger_clear_outputs(struct ledger *l)
 		free(l->output[--l->noutputs].name);
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 static int
 damaged(const char *path, const char *what, struct failure *why)
@@ -386,7 +386,7 @@ ledger_read(struct ledger *l, const char *dir, struct slice line, struct failure
 	return rc;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 void
 ledger_say(const struct ledger *l, struct buf *b)
@@ -472,8 +472,8 @@ ledger_remove(const char *dir, struct failure *why)
 	char *path = path_in(dir, "commit"), *new = path_in(dir, "commit.new");
 	int rc = 0;
 
-	if (unmark(dir) < 0 || (unlink(new) < 0 && errno != ENOENT) || (unlink(path) < 0 && errno != ENOENT) ||
-		sync_folder(dir) < 0)
+	if (unmark(dir) < 0 || (unlink(new) < 0 && errno != ENOENT) ||
+		(unlink(path) < 0 && errno != ENOENT) || sync_folder(dir) < 0)
 		rc = failed(path, EXIT_IO, why);
 	free(path);
 	free(new);

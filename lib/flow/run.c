@@ -8,7 +8,7 @@
 #define SPARE_WORKERS 2        /* more than threads, where there are several */
 #define LEFT_BLOCKS 2          /* at once, of what a source leaves: threads meet less often */
 
-/* ---- what is said on the way ---------------------------------------------------------------- */
+/* ---- what is said on the way ------------------------------------------------------- */
 
 /* SIGUSR1 and progress read counters that a worker changes; a glance may be one block old. */
 static void
@@ -56,7 +56,7 @@ clear_progress(struct flow *f)
 		f->progress_shown = false;
 }
 
-/* ---- before the first byte ------------------------------------------------------------------ */
+/* ---- before the first byte --------------------------------------------------------- */
 
 /* Who writes into a pipe cannot know what became of it: no place is kept on that ground. */
 static int

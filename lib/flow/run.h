@@ -169,7 +169,7 @@ struct worker {
 	unsigned eager;              /* blocks before the next one that is scanned lazily */
 };
 
-/* ---- the workers: workers.c --------------------------------------------------------------- */
+/* ---- the workers: workers.c -------------------------------------------------------- */
 
 int workers_open(struct flow *, const void *config, struct failure *why);
 /* Take all blocks there are, on so many threads. */
@@ -183,7 +183,7 @@ int flow_read_next(struct flow *, struct block *, struct taken *, int64_t wake_n
 	struct failure *why);
 int flow_read_rest(struct flow *, struct block *, struct failure *why);
 
-/* ---- the end: end.c ------------------------------------------------------------------------- */
+/* ---- the end: end.c ---------------------------------------------------------------- */
 
 /* Was bounded input read to its end, or had the operator enough? */
 bool run_is_complete(const struct flow *);
@@ -197,7 +197,7 @@ int run_end_operator(struct worker *, bool complete, struct failure *why);
 /* Nothing holds time back any more. */
 int run_end_time(struct worker *, bool complete, struct failure *why);
 
-/* ---- plain streams under sk-run: frame.c --------------------------------------------------- */
+/* ---- plain streams under sk-run: frame.c ------------------------------------------- */
 
 /* Does a plain stream begin here that is to have start and end? Does one go on from here? */
 bool frame_begins(const struct flow *);
@@ -207,7 +207,7 @@ bool frame_is_missing(const struct flow *);
 void frame_say_start(struct worker *);
 int frame_say_end(struct worker *, bool complete, struct failure *why);
 
-/* ---- a block: work.c ------------------------------------------------------------------- */
+/* ---- a block: work.c --------------------------------------------------------------- */
 
 /* Is the next block to be scanned lazily? Asked once a block. */
 bool worker_is_lazy(struct worker *);
@@ -225,13 +225,13 @@ void worker_wait_turn(struct worker *);
 /* --where: 1 if it is true of the record, 0, or -1. */
 int worker_test_where(struct worker *, const struct record *, struct failure *why);
 
-/* ---- its bad records: bad.c -------------------------------------------------------------- */
+/* ---- its bad records: bad.c -------------------------------------------------------- */
 
 /* Note a bad record. Its emissions are undone. */
 void worker_note_bad(struct worker *, const struct record *, const char *type,
 	const struct failure *why);
 
-/* ---- lines that no record is made of: glance.c ------------------------------------------- */
+/* ---- lines that no record is made of: glance.c ------------------------------------- */
 
 /*
  * Where the lines of the block in hand go that can be told at a glance, before anything is
@@ -245,7 +245,7 @@ bool worker_is_peeked(const struct worker *);
 /* Take lines from i on as long as a look at them will do. Returns the first that needs more. */
 size_t worker_peek(struct worker *, size_t i);
 
-/* ---- records that are taken many in one call: runs.c -------------------------------------- */
+/* ---- records that are taken many in one call: runs.c ------------------------------- */
 
 /* Whether records of the block in hand may be taken together. */
 bool worker_has_runs(const struct worker *);
@@ -257,7 +257,7 @@ bool worker_is_noted(const struct worker *);
 /* Take records from i on by their notes. Returns the first that needs more. */
 size_t worker_take_noted(struct worker *, size_t i);
 
-/* ---- event time: when.c ------------------------------------------------------------------- */
+/* ---- event time: when.c ------------------------------------------------------------ */
 
 /* Give the record its event time. Where that moves the watermark, what is due happens before
  * the record does. 1; 0: it is a bad record; -1: the run ends. */
@@ -272,7 +272,7 @@ void worker_pass_watermark(struct worker *, int64_t us);
 /* Inputs may have been at rest for so long that time goes on without them. */
 int worker_rest(struct worker *, struct failure *why);
 
-/* ---- delivery: deliver.c --------------------------------------------------------------- */
+/* ---- delivery: deliver.c ----------------------------------------------------------- */
 
 void worker_deliver(struct worker *);
 int worker_deliver_output(struct worker *, struct failure *why);
@@ -281,7 +281,7 @@ void run_failed(struct flow *, const struct failure *why);
 /* source->settle: everything read so far is delivered and durable. */
 int run_settle(void *flow, struct failure *why);
 
-/* ---- commits for a consumer group: commit.c ------------------------------------------------ */
+/* ---- commits for a consumer group: commit.c ---------------------------------------- */
 
 /* The last process: will it commit by the ledger, by the committer, or not at all? */
 int commit_choose(struct flow *, struct failure *why);
@@ -303,7 +303,7 @@ void commit_look(struct flow *);
 /* Was the epoch that a mark of the state belongs to committed by another stream? */
 int commit_check_mark(struct slice mark, struct slice run, struct failure *why);
 
-/* ---- epochs: epoch.c -------------------------------------------------------------------- */
+/* ---- epochs: epoch.c --------------------------------------------------------------- */
 
 /* Say whether this process is owner, stage or last, from the options and the stream. */
 int epoch_take_part(struct flow *, struct failure *why);

@@ -2,7 +2,7 @@
  * (operator.run), or by what was noted of them when they were scanned (operator.noted). */
 #include "flow/run.h"
 
-/* ---- by time ----------------------------------------------------------------------------- */
+/* ---- by time ----------------------------------------------------------------------- */
 
 bool
 worker_has_runs(const struct worker *w)
@@ -53,7 +53,7 @@ worker_take_runs(struct worker *w, size_t i)
 	return i;
 }
 
-/* ---- by their notes ---------------------------------------------------------------------- */
+/* ---- by their notes ---------------------------------------------------------------- */
 
 bool
 worker_is_noted(const struct worker *w)

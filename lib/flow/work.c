@@ -7,7 +7,7 @@
 #define LONG_LINE 65536 /* bytes: its tokens cost no more alone */
 #define EAGER_BLOCKS 64 /* that are not scanned lazily, once that has not paid */
 
-/* ---- one record --------------------------------------------------------------------------- */
+/* ---- one record -------------------------------------------------------------------- */
 
 void
 worker_wait_turn(struct worker *w)
@@ -192,7 +192,7 @@ one_record(struct worker *w, struct record *r)
 	w->emit.hand = NULL;
 }
 
-/* ---- one block ---------------------------------------------------------------------------- */
+/* ---- one block --------------------------------------------------------------------- */
 
 static void
 too_long(struct worker *w)

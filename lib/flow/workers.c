@@ -15,7 +15,7 @@
 
 #define EPOCH_LOOK_NS 10000000 /* an epoch that may not end yet is asked again after this */
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 /* When a read that waits is to give up, for the sake of an epoch that is due, or of inputs that
  * rest; 0: never. */
@@ -95,7 +95,7 @@ flow_read(struct flow *f, struct block *b, struct taken *t, int64_t wake, struct
 	return rc > 0 ? flow_read_rest(f, b, why) : rc;
 }
 
-/* ---- a block ------------------------------------------------------------------------------- */
+/* ---- a block ----------------------------------------------------------------------- */
 
 static int
 take(struct worker *w)
@@ -150,7 +150,7 @@ work_on(struct worker *w)
 	worker_work(w);
 }
 
-/* ---- turns --------------------------------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------------------- */
 
 /* The worker that has the block to be delivered, if that is ready. */
 static struct worker *
@@ -255,7 +255,7 @@ worker_loop(void *flow)
 	return NULL;
 }
 
-/* ---- all of them --------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 static int
 worker_open(struct worker *w, struct flow *f, unsigned index, const void *config,
@@ -316,7 +316,7 @@ workers_close(struct flow *f)
 	free(f->worker);
 }
 
-/* ---- from the first block on --------------------------------------------------------------- */
+/* ---- from the first block on ------------------------------------------------------- */
 
 /* Look at the first record of the stream: does a checkpointed one begin? */
 static void

@@ -1,8 +1,8 @@
 /*
  * form: how objects that are picked (expr/pick.h) are written as a group has them, as fields or
- * as members, piece by piece: bytes that are always the same, and behind them, most times, the text of a
- * member. All objects of a filter have as many pieces, so which of them it is is nothing that a
- * branch has to learn; some pieces are nothing.
+ * as members, piece by piece: bytes that are always the same, and behind them, most times, the
+ * text of a member. All objects of a filter have as many pieces, so which of them it is is
+ * nothing that a branch has to learn; some pieces are nothing.
  */
 #ifndef SK_GROUP_FORM_H
 #define SK_GROUP_FORM_H

@@ -24,7 +24,7 @@ struct notes_head {
 	size_t n;           /* keys behind this; behind them notes, and then texts */
 };
 
-/* ---- init ------------------------------------------------------------------------------ */
+/* ---- init -------------------------------------------------------------------------- */
 
 static size_t
 number_of(const struct slice *name, size_t n, struct slice wanted)
@@ -101,7 +101,7 @@ glance_release(struct glance *g)
 	pick_free(g->pick);
 }
 
-/* ---- ahead ----------------------------------------------------------------------------- */
+/* ---- ahead ------------------------------------------------------------------------- */
 
 /* The fields of any object go behind the notes, which don't count them yet. Returns their bytes;
  * 0: there are none, or it can't be told. */
@@ -291,7 +291,7 @@ glance_block(const struct glance *g, const struct json_scan *s, struct buf *note
 	alike_give(g->alike, a);
 }
 
-/* ---- records --------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
 bool
 glance_notes(const struct glance *g, const struct buf *notes, struct glance_notes *all)

@@ -46,7 +46,7 @@ groups_timed(const struct groups *g)
 	return g->opt.timeout_us || g->opt.max_age_us;
 }
 
-/* ---- due.c ----------------------------------------------------------------------------- */
+/* ---- due.c ------------------------------------------------------------------------- */
 
 /* The queue and the rest of a task, from its state. */
 void groups_make_again(struct groups *, struct task *);

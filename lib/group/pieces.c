@@ -51,7 +51,7 @@ value_key(const struct pieces *p, uint32_t stream, struct slice canonical)
 	return key;
 }
 
-/* ---- what is fresh --------------------------------------------------------------------- */
+/* ---- what is fresh ----------------------------------------------------------------- */
 
 void
 pieces_forget(struct pieces *p)
@@ -139,7 +139,7 @@ pieces_keep(struct pieces *p, struct failure *why)
 	return rc;
 }
 
-/* ---- reading --------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 bool
 pieces_step(const struct pieces *p, struct piece_iter *it)
@@ -183,7 +183,7 @@ pieces_add_text(const struct pieces *p, uint32_t stream, uint32_t n, struct buf 
 	return it.index == n ? 0 : pieces_missing(&it, why);
 }
 
-/* ---- removing -------------------------------------------------------------------------- */
+/* ---- removing ---------------------------------------------------------------------- */
 
 /* The values that a field has seen stand in its text. */
 static int

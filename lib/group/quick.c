@@ -145,7 +145,7 @@ quick_take(const struct quick *q, const struct rules *r, struct emit *e, struct 
 	return rc == FAILED ? -1 : rc != LONG_WAY;
 }
 
-/* ---- blocks ---------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------ */
 
 /* Is it known what the record makes, and that it is valid? */
 static inline bool

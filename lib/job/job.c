@@ -204,7 +204,7 @@ take_options(struct whole_job *w, const struct job_tool *tool, struct failure *w
 	return take_job_options(w, tool, why);
 }
 
-/* ---- brokers -------------------------------------------------------------------------------- */
+/* ---- brokers ----------------------------------------------------------------------- */
 
 static int
 brokers(struct whole_job *w, struct failure *why)
@@ -300,7 +300,7 @@ feeds_source(const char *uri, const struct source *source)
 	return !is_kafka(uri) && sink_feeds(uri, source);
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------- */
 
 static struct source *
 open_source(struct whole_job *w, const struct job_tool *tool, char **operands, int n,

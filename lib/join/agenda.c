@@ -9,7 +9,7 @@
 #define PASSES 32   /* entries of the ring that a new one may pass */
 #define LEAST 64
 
-/* ---- the ring ---------------------------------------------------------------------------- */
+/* ---- the ring ---------------------------------------------------------------------- */
 
 static inline struct entry *
 ring_at(const struct agenda *a, size_t i)
@@ -60,7 +60,7 @@ add_to_ring(struct agenda *a, int64_t us, struct item *item)
 	return true;
 }
 
-/* ---- the heap ---------------------------------------------------------------------------- */
+/* ---- the heap ---------------------------------------------------------------------- */
 
 static void
 add_to_heap(struct agenda *a, int64_t us, struct item *item)
@@ -113,7 +113,7 @@ take_from_heap(struct agenda *a)
 	return first;
 }
 
-/* ---- a heap of those in their order ------------------------------------------------------ */
+/* ---- a heap of those in their order ------------------------------------------------ */
 
 static inline bool
 is_before(const struct entry *a, const struct entry *b)
@@ -158,7 +158,7 @@ take_in_order(struct agenda *a)
 	return first;
 }
 
-/* ---- both -------------------------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------------------- */
 
 void
 agenda_put(struct agenda *a, int64_t us, struct item *item)

@@ -60,7 +60,7 @@ struct task *pairs_task(const struct pairs *, uint32_t id);
 /* All of a task but the items. */
 void task_release(struct pairs *, struct task *);
 
-/* ---- turn.c ------------------------------------------------------------------------------ */
+/* ---- turn.c ------------------------------------------------------------------------ */
 
 /* Take all of the earliest instant out of an agenda into the batch, in their order; how many. */
 size_t turn_instant(struct pairs *, struct agenda *);
@@ -77,14 +77,14 @@ int turn_time_is_over(struct pairs *, struct task *, struct item *, bool early);
 /* All whose time was over before us. */
 int turn_expire(struct pairs *, struct task *, int64_t us);
 
-/* ---- inner.c ----------------------------------------------------------------------------- */
+/* ---- inner.c ----------------------------------------------------------------------- */
 
 /* The same as turn_take, with pairs.inner. */
 int inner_take(struct pairs *, struct task *, struct item *);
 /* Those that wait and whose turn is before us, as long as no two are of one instant. */
 int inner_take_all(struct pairs *, struct task *, int64_t us);
 
-/* ---- bounds.c ---------------------------------------------------------------------------- */
+/* ---- bounds.c ---------------------------------------------------------------------- */
 
 /* There is more than there may be: until it is not. */
 int bounds_make_room(struct pairs *, struct task *);

@@ -53,7 +53,7 @@ item_copy(struct pool *pool, const struct item *i)
 	return memcpy(take(pool, item_bytes(i), item_place(i)), i, item_bytes(i));
 }
 
-/* ---- order ------------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------------------- */
 
 static bool
 is_plain_string(struct slice s)

@@ -88,7 +88,7 @@ key_of(uint64_t id)
 	return (struct key128){x ^ x >> 32, y ^ y >> 29};
 }
 
-/* ---- what is new ------------------------------------------------------------------------- */
+/* ---- what is new ------------------------------------------------------------------- */
 
 static inline bool
 is_row(const struct stored *s)
@@ -193,7 +193,7 @@ journal_add(struct journal *j, uint32_t task, struct item *i, struct failure *wh
 	return 0;
 }
 
-/* ---- what changes ------------------------------------------------------------------------ */
+/* ---- what changes ------------------------------------------------------------------ */
 
 /* The bundle of an item that was written, to be changed. NULL: it is gone, or -1 in *rc. */
 static struct bundle *
@@ -295,7 +295,7 @@ journal_expire(struct journal *j, uint32_t task, int64_t us, struct failure *why
 	return j ? state_expire(j->state, task, us, why) : 0;
 }
 
-/* ---- epochs ------------------------------------------------------------------------------ */
+/* ---- epochs ------------------------------------------------------------------------ */
 
 int
 journal_assign(struct journal *j, uint32_t task, struct failure *why)
@@ -345,7 +345,7 @@ journal_put_mark(struct journal *j, uint32_t task, const struct journal_mark *ma
 		slice_of((const char *)&m, sizeof(m)), why) : 0;
 }
 
-/* ---- what there is ----------------------------------------------------------------------- */
+/* ---- what there is ----------------------------------------------------------------- */
 
 struct load {
 	struct journal *j;

@@ -118,7 +118,7 @@ notes_release(struct notes *n)
 	free(n->member[1]);
 }
 
-/* ---- making ------------------------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------------------ */
 
 /* The notes of a block, in the making. */
 struct making {
@@ -219,7 +219,7 @@ tell_time(struct making *m, const uint32_t *at)
 		us : TIME_NONE;
 }
 
-/* ---- runs -------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------- */
 
 /* The items of a run follow one another, and it stands behind them. */
 static void
@@ -270,7 +270,7 @@ notes_run(const struct notes *n, const struct block *b, size_t line)
 	return note->run ? (const struct note_run *)(const void *)(b->notes.p + note->run) : NULL;
 }
 
-/* ---- a block ----------------------------------------------------------------------------- */
+/* ---- a block ----------------------------------------------------------------------- */
 
 /* Of a line that may not be valid nothing is told. */
 static inline void

@@ -1,8 +1,8 @@
 /*
  * notes: what one walk over the members of a line tells of it before its turn comes: its event
- * time, its side, its key, hashed, and where the fields stand that results take of it. That needs sides that
- * are told by conditions on members, and keys that are one field; of any other line, and of
- * envelopes, nothing is noted, and it is evaluated.
+ * time, its side, its key, hashed, and where the fields stand that results take of it. That needs
+ * sides that are told by conditions on members, and keys that are one field; of any other line,
+ * and of envelopes, nothing is noted, and it is evaluated.
  *
  * Where all that results take of a line is members, their texts stand behind the notes as its
  * item has them, so that the block, which another thread has read, is not touched again; and where
@@ -108,7 +108,7 @@ notes_items(const struct block *b, const struct note_run *run)
 	return (const struct item *)(const void *)(b->notes.p + run->at);
 }
 
-/* ---- internal to the notes --------------------------------------------------------------- */
+/* ---- internal to the notes --------------------------------------------------------- */
 
 #define NOTES_SHORT 32 /* bytes of a text that is */
 #define NOTES_FEW 4    /* members */

@@ -38,7 +38,7 @@ pairs_given_up(const struct pairs *p)
 	return n;
 }
 
-/* ---- turns ------------------------------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------------------- */
 
 static int64_t
 next_on_disk(const struct task *t)
@@ -206,7 +206,7 @@ pairs_end(struct pairs *p, struct emit *e, struct failure *why)
 	return 0;
 }
 
-/* ---- one record -------------------------------------------------------------------------- */
+/* ---- one record -------------------------------------------------------------------- */
 
 bool
 pairs_is_late(const struct pairs *p, uint32_t task, const struct item_parts *of)

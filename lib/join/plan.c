@@ -11,7 +11,7 @@ const char *const join_expr_name[PLAN_EXPRS] = {"--left", "--right", "--table-wh
 
 const char *const join_emit_vars[] = {"left", "right", NULL};
 
-/* ---- the two sides ----------------------------------------------------------------------- */
+/* ---- the two sides ----------------------------------------------------------------- */
 
 static int
 choose_sides(struct join_plan *p, int noperands, struct failure *why)
@@ -91,7 +91,7 @@ read_inputs(struct join_plan *p, const struct plan_around *around, char **operan
 	return 0;
 }
 
-/* ---- time -------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------- */
 
 /* "1h", or "5m,1h": before and after. */
 static int
@@ -130,7 +130,7 @@ read_time(struct join_plan *p, struct failure *why)
 	return p->within ? read_within(p, why) : 0;
 }
 
-/* ---- results ----------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------- */
 
 static int
 read_type(struct join_plan *p, const struct plan_around *around, struct failure *why)

@@ -134,7 +134,7 @@ result_skipped(const struct result *r, const char **first)
 	return r->skipped;
 }
 
-/* ---- by outline -------------------------------------------------------------------------- */
+/* ---- by outline -------------------------------------------------------------------- */
 
 /* Most are short: two words of 16 bytes, and what they have too much is written over. There is
  * room for that, and so much is readable. */
@@ -180,7 +180,7 @@ put_together(const struct result *r, struct buf *b, struct slice key, struct sli
 	b->n = (size_t)(p - b->p);
 }
 
-/* ---- by running the filter --------------------------------------------------------------- */
+/* ---- by running the filter --------------------------------------------------------- */
 
 static struct value
 side_var(void *self, unsigned index)
@@ -253,7 +253,7 @@ value_of(struct result *r, enum join_side side, const struct item *i, struct fai
 	return 0;
 }
 
-/* ---- what goes wrong --------------------------------------------------------------------- */
+/* ---- what goes wrong --------------------------------------------------------------- */
 
 static int
 gone_wrong(struct result *r, const struct item *left, const struct item *right,
@@ -293,7 +293,7 @@ result_dead(struct result *r, struct emit *e, const struct item *left, struct fa
 	return emit_relieve(e, why);
 }
 
-/* ---- a result ---------------------------------------------------------------------------- */
+/* ---- a result ---------------------------------------------------------------------- */
 
 /* It has the key of the message that the left record was, or else of the right one. */
 static void

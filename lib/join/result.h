@@ -25,7 +25,8 @@ int result_of_items(struct result *, struct emit *, const struct item *left,
 /* The items that were handed in so far may have changed or gone. */
 void result_forget(struct result *);
 
-/* Of a record in hand, which the sides have too, and the content of a row, or none (p == NULL). -1: a bad record. */
+/* Of a record in hand, which the sides have too, and the content of a row, or none (p == NULL).
+ * -1: a bad record. */
 int result_of_record(struct result *, struct emit *, const struct record *, struct sides *,
 	struct slice row, struct failure *why);
 

@@ -69,7 +69,7 @@ look(struct row_blocks *r, struct slot *s)
 	sides_note(r->sides, &s->b.scan, &s->b.block.notes);
 }
 
-/* ---- the thread ---------------------------------------------------------------------------- */
+/* ---- the thread -------------------------------------------------------------------- */
 
 static struct slot *
 await_free(struct row_blocks *r)
@@ -133,7 +133,7 @@ row_blocks_free(struct row_blocks *r)
 	free(r);
 }
 
-/* ---- who takes the blocks ------------------------------------------------------------------ */
+/* ---- who takes the blocks ---------------------------------------------------------- */
 
 static struct slot *
 await_filled(struct row_blocks *r)

@@ -75,7 +75,7 @@ rows_find(const struct rows *r, uint64_t hash, struct slice key)
 	return row ? slice_of(row->p + row->key_n, row->content_n) : slice_of(NULL, 0);
 }
 
-/* ---- slots ------------------------------------------------------------------------------- */
+/* ---- slots ------------------------------------------------------------------------- */
 
 /* Slots anew, of the rows in their order. */
 static void
@@ -115,7 +115,7 @@ grow_slots(struct rows *r)
 	new_slots(r, slots);
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------- */
 
 /* What was lost is gone. */
 static void

@@ -9,7 +9,7 @@
 #define LEAST 1024
 #define PURGED (UINT64_C(1) << 26)  /* chunks, of the 2^28 that numbers tell apart */
 
-/* ---- slots ------------------------------------------------------------------------------- */
+/* ---- slots ------------------------------------------------------------------------- */
 
 static inline bool
 is_empty(const struct shelf_slot *s)
@@ -123,7 +123,7 @@ make_room(struct shelf *h)
 	h->limit = h->mask / 4 * 3;
 }
 
-/* ---- chunks ------------------------------------------------------------------------------ */
+/* ---- chunks ------------------------------------------------------------------------ */
 
 static inline struct shelf_chunk *
 chunk_at(const struct shelf_side *s, uint64_t no)
@@ -209,7 +209,7 @@ shelf_make_chunk(struct shelf *h, struct shelf_side *s, struct pool *pool, size_
 		h->limit = 0;
 }
 
-/* ---- keys -------------------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------------------- */
 
 struct shelf_slot *
 shelf_make_slot(struct shelf *h, const struct item *i, struct shelf_slot *slot)
@@ -227,7 +227,7 @@ shelf_make_slot(struct shelf *h, const struct item *i, struct shelf_slot *slot)
 	return slot;
 }
 
-/* ---- all --------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------- */
 
 size_t
 shelf_bytes(const struct shelf *h)

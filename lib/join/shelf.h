@@ -64,7 +64,7 @@ size_t shelf_bytes(const struct shelf *);
 /* All goes. How many items went. */
 size_t shelf_release(struct shelf *, struct pool *);
 
-/* ---- looking ----------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------- */
 
 /* The item, or NULL: it went. */
 static inline struct item *
@@ -163,7 +163,7 @@ shelf_prefetch(const struct shelf *h, uint64_t hash)
 			h->mask], 1);
 }
 
-/* ---- laying, and putting ----------------------------------------------------------------- */
+/* ---- laying, and putting ----------------------------------------------------------- */
 
 /* There is no room for so many bytes: what is over goes, and there is. Internal, and so is this:
  * the slot of an item that has none, or where slots have to be looked at first. */

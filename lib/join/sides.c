@@ -27,7 +27,7 @@ struct sides {
 	bool looked;               /* root is there, and expressions may have run */
 };
 
-/* ---- the expressions --------------------------------------------------------------------- */
+/* ---- the expressions --------------------------------------------------------------- */
 
 size_t
 sides_leaves(const struct join_plan *p, enum join_side side, unsigned *leaf)
@@ -174,7 +174,7 @@ all(struct sides *s, int which, const struct value **out, struct failure *why)
 		why);
 }
 
-/* ---- which side -------------------------------------------------------------------------- */
+/* ---- which side -------------------------------------------------------------------- */
 
 /* By the names of the inputs. Two of one name hold the same, or are both empty: then the first
  * that is seen is the left one. */
@@ -241,7 +241,7 @@ sides_of(struct sides *s, bool on[2], struct failure *why)
 	return rc < 0 ? -1 : 0;
 }
 
-/* ---- the key ----------------------------------------------------------------------------- */
+/* ---- the key ----------------------------------------------------------------------- */
 
 int
 sides_key(struct sides *s, enum join_side side, struct item_parts *of, struct failure *why)
@@ -272,7 +272,7 @@ sides_key(struct sides *s, enum join_side side, struct item_parts *of, struct fa
 	return 0;
 }
 
-/* ---- content ----------------------------------------------------------------------------- */
+/* ---- content ----------------------------------------------------------------------- */
 
 /* The content, if it is noted; else p is NULL. */
 static inline struct slice
@@ -346,7 +346,7 @@ sides_content(struct sides *s, enum join_side side, struct slice key, struct sli
 	return 0;
 }
 
-/* ---- all of it --------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------- */
 
 static int
 expires(struct sides *s, int64_t *us, struct failure *why)

@@ -15,8 +15,8 @@
 struct sides;
 struct notes;
 
-/* The plan is borrowed, and so is how the stream gets its time, where that is to be told. rows: what comes is not the
- * stream but the rows of plan->table. */
+/* The plan is borrowed, and so is how the stream gets its time, where that is to be told. rows:
+ * what comes is not the stream but the rows of plan->table. */
 struct sides *sides_new(const struct join_plan *, const char *stage, const struct flow_time *time,
 	bool rows);
 void sides_free(struct sides *);

@@ -79,7 +79,7 @@ spill_free(struct spill *s)
 	free(s);
 }
 
-/* ---- writing ----------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 static int
 io_failed(const struct spill *s, const char *what, int status, struct failure *why)
@@ -140,7 +140,7 @@ put(const struct spill *s, int fd, struct buf *b, const struct item *i, struct f
 	return b->n < PIECE ? 0 : write_out(s, fd, b, why);
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 /* Have n bytes at r->at. */
 static int
@@ -223,7 +223,7 @@ begin_run(struct spill *s, int fd, uint64_t n, struct failure *why)
 	return 0;
 }
 
-/* ---- all runs ---------------------------------------------------------------------------- */
+/* ---- all runs ---------------------------------------------------------------------- */
 
 const struct item *
 spill_first(const struct spill *s)

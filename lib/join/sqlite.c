@@ -95,7 +95,7 @@ open_database(const struct table_reader *t, sqlite3 **db, struct failure *why)
 	return 0;
 }
 
-/* ---- what is asked ----------------------------------------------------------------------- */
+/* ---- what is asked ----------------------------------------------------------------- */
 
 /* Without --query: all of the one table or view that there is. */
 static int
@@ -182,7 +182,7 @@ out:
 	return rc;
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------- */
 
 static int
 add_column(struct buf *b, sqlite3_stmt *s, int i, struct failure *why)

@@ -6,7 +6,8 @@
 #include "state/state.h"
 
 #define AHEAD 16 /* rows */
-#define EXPECTED_PART 64 /* of the memory there is, in bytes a row, for slots that may be too many */
+/* Of the memory there is, in bytes a row, for slots that may be too many. */
+#define EXPECTED_PART 64
 
 int
 table_add(struct table_reader *t, const struct record *row, struct failure *why)
@@ -34,7 +35,7 @@ table_add(struct table_reader *t, const struct record *row, struct failure *why)
 	return 0;
 }
 
-/* ---- lines ------------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------- */
 
 static int
 bad_row(const struct table_reader *t, uint64_t line, struct failure *why)

@@ -10,7 +10,7 @@
 int table_read(const struct join_plan *, const char *stage, uint64_t max_memory, struct rows *,
 	struct failure *why);
 
-/* ---- shared by the files of the table ---------------------------------------------------- */
+/* ---- shared by the files of the table ---------------------------------------------- */
 
 struct table_reader {
 	const struct join_plan *plan;

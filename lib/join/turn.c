@@ -3,7 +3,7 @@
 
 #define AHEAD 16 /* of those whose time is over, for the cache */
 
-/* ---- the end of an item ------------------------------------------------------------------ */
+/* ---- the end of an item ------------------------------------------------------------ */
 
 /* early: its time is not over. */
 int
@@ -68,8 +68,8 @@ turn_instant(struct pairs *p, struct agenda *a)
 	return n;
 }
 
-/* The next instant at which the time of some left ones in the agenda is over: what is over before that
- * and with it in the queue of the left ones goes along. */
+/* The next instant at which the time of some left ones in the agenda is over: what is over before
+ * that and with it in the queue of the left ones goes along. */
 static int
 expire_instant(struct pairs *p, struct task *t)
 {
@@ -116,7 +116,7 @@ turn_expire(struct pairs *p, struct task *t, int64_t us)
 	return rc;
 }
 
-/* ---- a turn ------------------------------------------------------------------------------ */
+/* ---- a turn ------------------------------------------------------------------------ */
 
 static int
 meet(struct pairs *p, struct task *t, struct item *left, struct item *right, int64_t us)

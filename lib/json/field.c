@@ -68,7 +68,7 @@ json_string_raw(const struct json_doc *d, uint32_t t)
 	return (struct slice){p, end - p > 0 ? (size_t)(end - p - 1) : 0};
 }
 
-/* ---- members --------------------------------------------------------------------------- */
+/* ---- members ----------------------------------------------------------------------- */
 
 static inline uint64_t
 load8(const char *p)
@@ -176,7 +176,7 @@ json_at(const struct json_doc *d, uint32_t t, int64_t i)
 	return JSON_NONE;
 }
 
-/* ---- counting -------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------- */
 
 #define FEW 16
 

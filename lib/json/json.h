@@ -151,7 +151,7 @@ int json_doc_of(struct json_scan *, struct slice text, struct json_doc *, struct
 const char *json_scanner(void);
 bool json_use(const char *name);
 
-/* ---- looking at a document: t is a token that begins a value -------------------------- */
+/* ---- looking at a document: t is a token that begins a value ----------------------- */
 
 extern const uint8_t json_type_of_byte[256];
 
@@ -288,7 +288,7 @@ json_step(const struct json_doc *d, struct json_iter *it)
 /* Number of elements or of distinct names; 0 of anything else. */
 size_t json_count(const struct json_doc *, uint32_t t);
 
-/* ---- strings ------------------------------------------------------------------------- */
+/* ---- strings ----------------------------------------------------------------------- */
 
 /* Append the decoded bytes of what stands between quotes (valid JSON). A lone surrogate
  * becomes U+FFFD, as in jq. */
@@ -316,7 +316,7 @@ void json_add_compact(struct buf *, const struct json_doc *, uint32_t t);
 /* Check bytes for UTF-8 (no surrogates, nothing overlong, up to U+10FFFF). */
 bool json_is_utf8(struct slice);
 
-/* ---- numbers: s is a valid JSON number ------------------------------------------------ */
+/* ---- numbers: s is a valid JSON number --------------------------------------------- */
 
 /* Compare as exact decimals, whatever their length: <0, 0, >0. 1, 1.0 and 10e-1 are equal. */
 int json_number_cmp(struct slice a, struct slice b);
@@ -340,7 +340,7 @@ void json_add_double(struct buf *, double);
  * nothing is lost by taking it through a double. */
 bool json_number_fits_double(struct slice s);
 
-/* ---- canonical form -------------------------------------------------------------------- */
+/* ---- canonical form ---------------------------------------------------------------- */
 
 /* Append a form of the value at t that equal values, and only those, share: compact, object
  * names sorted by code point, numbers canonical, strings in their shortest escapes. The

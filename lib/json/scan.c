@@ -20,7 +20,7 @@
 
 #define SHAPELESS_BLOCKS 32 /* without a look at shapes, once that has not paid */
 
-/* ---- any machine ----------------------------------------------------------------------- */
+/* ---- any machine ------------------------------------------------------------------- */
 
 enum { BACKSLASH = 1, QUOTE = 2, FEED = 4, SPACE = 8, OP = 16, CONTROL = 32, HIGH = 64 };
 
@@ -182,7 +182,7 @@ const struct json_machine json_machine_scalar = {
 	judge_scalar, shapes_scalar, find_scalar, count_scalar, NULL, depth_scalar,
 };
 
-/* ---- which machine --------------------------------------------------------------------- */
+/* ---- which machine ----------------------------------------------------------------- */
 
 static const struct json_machine *const machines[] = {
 #if defined(__x86_64__)
@@ -252,7 +252,7 @@ json_use(const char *name)
 	return true;
 }
 
-/* ---- a block --------------------------------------------------------------------------- */
+/* ---- a block ----------------------------------------------------------------------- */
 
 static void
 reserve(struct json_scan *s, struct json_state *st, size_t bytes, enum json_mode mode)
@@ -524,7 +524,7 @@ json_scan_release(struct json_scan *s)
 	*s = (struct json_scan){0};
 }
 
-/* ---- documents ------------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------------------- */
 
 int
 json_line_doc(struct json_scan *s, size_t i, bool trust, struct json_doc *d,
@@ -533,7 +533,8 @@ json_line_doc(struct json_scan *s, size_t i, bool trust, struct json_doc *d,
 	const struct json_line *l = s->line + i;
 	uint32_t *skip = s->lazy ? NULL : s->skip + l->tok;
 
-	if (!trust && RARE(l->flags & ~(uint32_t)(JSON_LINE_UNENDED | JSON_LINE_CR)) && !json_is_good(s, l) &&
+	if (!trust && RARE(l->flags & ~(uint32_t)(JSON_LINE_UNENDED | JSON_LINE_CR)) &&
+		!json_is_good(s, l) &&
 	    json_check(s->p + l->start, l->end - l->start, skip, why) != 0)
 		return -1;
 	if (s->lazy)

@@ -12,7 +12,7 @@
 #include <emmintrin.h>
 #endif
 
-/* ---- the fast verdict ------------------------------------------------------------------ */
+/* ---- the fast verdict -------------------------------------------------------------- */
 
 /* What may follow a number or a literal in a record: white space, or an end. */
 static const bool ends_scalar[256] = {
@@ -152,7 +152,7 @@ json_is_good(const struct json_scan *s, const struct json_line *l)
 		escapes_are_valid(s->p + l->start, s->p + l->end);
 }
 
-/* ---- the careful verdict --------------------------------------------------------------- */
+/* ---- the careful verdict ----------------------------------------------------------- */
 
 unsigned
 json_utf8_length(const unsigned char *p, const unsigned char *end)

@@ -365,7 +365,7 @@ out:
 	return status;
 }
 
-/* ---- whether an end is one ---------------------------------------------------------- */
+/* ---- whether an end is one --------------------------------------------------------- */
 
 static void
 believe_end(struct kafka_consumer *c, struct kafka_place *p, int64_t offset)

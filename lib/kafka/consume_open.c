@@ -48,8 +48,8 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 	 * the next owner begins at what was committed before. */
 	if (c->ask.revoked && !c->apart && (c->assigned || !c->ask.epochs))
 		c->ask.revoked(c->ask.arg, c, lost);
-	if (!lost && !c->apart && !c->ask.epochs && consumer_commit_done(c, &why) < 0 && !c->trouble.status &&
-		why.status != EXIT_TRY_AGAIN && why.status != EXIT_UNAVAILABLE)
+	if (!lost && !c->apart && !c->ask.epochs && consumer_commit_done(c, &why) < 0 &&
+		!c->trouble.status && why.status != EXIT_TRY_AGAIN && why.status != EXIT_UNAVAILABLE)
 		c->trouble = why;
 	if (lost && c->ask.epochs && consumer_replaced(c, &why)) {
 		c->trouble = why;

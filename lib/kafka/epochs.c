@@ -138,7 +138,7 @@ kafka_consumer_committed(struct kafka_consumer *c, struct source_commit *commit)
 	return err ? -1 : 0;
 }
 
-/* ---- who else has our name ---------------------------------------------------------- */
+/* ---- who else has our name --------------------------------------------------------- */
 
 /* Is the static member of our name another one than we are? */
 static bool

@@ -36,7 +36,7 @@ attempt_signals(void)
 	sigprocmask(SIG_BLOCK, &waited, &before);
 }
 
-/* ---- bash ---------------------------------------------------------------------------------- */
+/* ---- bash -------------------------------------------------------------------------- */
 
 struct running {
 	pid_t bash;
@@ -51,7 +51,8 @@ struct running {
 	int asks;              /* signals of a user */
 };
 
-/* A dot tells that the pipeline begins. The brace group is no subshell, so what it sets is seen behind it. */
+/* A dot tells that the pipeline begins. The brace group is no subshell, so what it sets is seen
+ * behind it. */
 static void
 write_text(const struct script *s, struct buf *b)
 {
@@ -62,7 +63,8 @@ write_text(const struct script *s, struct buf *b)
 		buf_addf(&outer, "export SK_RUN=%llu:%llu,%llu:%llu\n",
 			(unsigned long long)st[0].st_dev, (unsigned long long)st[0].st_ino,
 			(unsigned long long)st[1].st_dev, (unsigned long long)st[1].st_ino);
-	buf_addf(b, "unset SK_RUN\n%s\nprintf . >&%d\n%s{ %s\nsk_run_status=\"${PIPESTATUS[*]}\"; } %d>&-\n"
+	buf_addf(b, "unset SK_RUN\n%s\nprintf . >&%d\n"
+		"%s{ %s\nsk_run_status=\"${PIPESTATUS[*]}\"; } %d>&-\n"
 		"printf '%%s\\n' \"$sk_run_status\" >&%d\n", s->before, STATUS_FD,
 		buf_cstr(&outer), s->pipeline, STATUS_FD, STATUS_FD);
 	buf_cstr(b);
@@ -85,7 +87,7 @@ become_bash(const char *text, int status, int lock, bool grouped)
 	_exit(127);
 }
 
-/* ---- the stages ------------------------------------------------------------------------------ */
+/* ---- the stages -------------------------------------------------------------------- */
 
 /* The children of a process, in the order in which they were made. */
 static size_t
@@ -219,7 +221,7 @@ look_for_gone(struct running *r, int64_t now, int64_t grace_ns)
 		end_all(r);
 }
 
-/* ---- watching --------------------------------------------------------------------------------- */
+/* ---- watching ---------------------------------------------------------------------- */
 
 static void
 on_signal(struct running *r, int sig, struct attempt *a)
@@ -360,7 +362,7 @@ attempt_release(struct attempt *a)
 	a->status = NULL;
 }
 
-/* ---- whose fault it was ------------------------------------------------------------------------- */
+/* ---- whose fault it was ------------------------------------------------------------ */
 
 /* The higher, the more it says of the whole. */
 static int

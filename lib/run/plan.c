@@ -119,7 +119,7 @@ look(const struct script *s, struct chain *c)
 	c->written = commit && strcmp(commit, "written") == 0;
 }
 
-/* ---- what it comes to --------------------------------------------------------------------------- */
+/* ---- what it comes to -------------------------------------------------------------- */
 
 static void
 say(struct buf *b, const char *guarantee, const char *because)

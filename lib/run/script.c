@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-/* ---- passing over what belongs together ---------------------------------------------------- */
+/* ---- passing over what belongs together -------------------------------------------- */
 
 static const char *past_group(const char *p, char end);
 
@@ -71,7 +71,7 @@ past_one(const char *p)
 	}
 }
 
-/* ---- the words of a stage -------------------------------------------------------------------- */
+/* ---- the words of a stage ---------------------------------------------------------- */
 
 static bool
 is_blank(char c)
@@ -216,7 +216,7 @@ read_words(struct stage *s)
 	buf_release(&how);
 }
 
-/* ---- commands and stages ----------------------------------------------------------------------- */
+/* ---- commands and stages ----------------------------------------------------------- */
 
 static char *
 trimmed(const char *p, const char *end)

@@ -28,7 +28,7 @@
 #define ROLL_US (3600 * (int64_t)1000000)
 #define LOOK_US 1000000  /* how often the age of all open segments is looked at */
 
-/* ---- beginning ------------------------------------------------------------------------------------ */
+/* ---- beginning --------------------------------------------------------------------- */
 
 struct row *
 filing_add_row(struct capture_sink *c, struct slice topic, int32_t partition)
@@ -132,7 +132,7 @@ filing_need_begun(struct capture_sink *c, struct failure *why)
 	return rc < 0 ? -1 : filing_begin(c, O_CREAT, why);
 }
 
-/* ---- the sink ----------------------------------------------------------------------------------------- */
+/* ---- the sink ---------------------------------------------------------------------- */
 
 /* End the segments that are old enough; keep the manifest up to date. */
 static int

@@ -45,7 +45,7 @@ struct kafka_sink {
 	size_t nrun, cap_run;
 };
 
-/* ---- one record ------------------------------------------------------------------------------- */
+/* ---- one record -------------------------------------------------------------------- */
 
 static int
 ask(const struct asked *a, const char *what, const struct record *r, const struct value **v,
@@ -266,7 +266,7 @@ send_line(struct kafka_sink *s, size_t i, struct failure *why)
 	return send_record(s, &r, value, why);
 }
 
-/* ---- the sink ---------------------------------------------------------------------------------- */
+/* ---- the sink ---------------------------------------------------------------------- */
 
 static void
 scan_lines(struct kafka_sink *s)

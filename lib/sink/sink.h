@@ -33,7 +33,8 @@
  * it has already (capture/capture.h).
  *
  * open says that the sink holds a descriptor that park gives back: streams never do.
- * Folders are never created, but for a capture's. A sink that failed refuses every further call with EXIT_IO.
+ * Folders are never created, but for a capture's. A sink that failed refuses every further call
+ * with EXIT_IO.
  */
 #ifndef SK_SINK_SINK_H
 #define SK_SINK_SINK_H

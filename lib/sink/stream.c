@@ -98,7 +98,7 @@ stream_park(struct sink *sink, struct failure *why)
 	return stream_flush(sink, why);
 }
 
-/* ---- a descriptor that is a regular file ------------------------------------------------ */
+/* ---- a descriptor that is a regular file ------------------------------------------- */
 
 static int
 stream_sync(struct sink *sink, struct failure *why)

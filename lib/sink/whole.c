@@ -213,7 +213,7 @@ whole_sync(struct sink *s, struct failure *why)
 	return 0;
 }
 
-/* ---- outliving a kill --------------------------------------------------------------- */
+/* ---- outliving a kill -------------------------------------------------------------- */
 
 static int
 whole_length(struct sink *s, uint64_t *bytes, struct failure *why)

@@ -58,7 +58,7 @@ struct capture_source {
 	size_t norigins, cap_origins;
 };
 
-/* ---- options ------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------- */
 
 static int
 take_bound(struct bound *b, const char *name, const char *v, struct failure *why)
@@ -169,7 +169,7 @@ take_option(struct capture_source *s, const struct capture_option *o, struct fai
 	return -1;
 }
 
-/* ---- what is wanted -------------------------------------------------------------------- */
+/* ---- what is wanted ---------------------------------------------------------------- */
 
 static bool
 wants_lane(const struct capture_source *s, const struct capture_lane *lane)
@@ -217,7 +217,7 @@ wants_line(const struct capture_source *s, const struct capture_line *l)
 	return s->to.ms == TIME_NONE || (l->ts_ms != TIME_NONE && l->ts_ms < s->to.ms);
 }
 
-/* ---- lines of a way --------------------------------------------------------------------- */
+/* ---- lines of a way ---------------------------------------------------------------- */
 
 static int
 check_line(const struct way *w, const struct capture_line *l, struct failure *why)
@@ -289,7 +289,7 @@ advance(struct capture_source *s, struct way *w, struct failure *why)
 	}
 }
 
-/* ---- the order of ways ---------------------------------------------------------------------- */
+/* ---- the order of ways ------------------------------------------------------------- */
 
 /* By time, topic and partition; a line without a time comes at once. Ways lie in the order
  * of the other two. */
@@ -340,7 +340,7 @@ step_way(struct capture_source *s, struct failure *why)
 	return 0;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ------------------------------------------------------------------------ */
 
 static void
 put(struct capture_source *s, struct way *w, struct block *b)
@@ -446,7 +446,7 @@ capture_close(struct source *base)
 	free(s);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------- */
 
 /* Is the segment there, as the manifest has it? */
 static int

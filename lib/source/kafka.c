@@ -60,7 +60,7 @@ struct kafka_source {
 	bool failed;
 };
 
-/* ---- under checkpoints ------------------------------------------------------------------------ */
+/* ---- under checkpoints ------------------------------------------------------------- */
 
 /* Under checkpoints the place is the app's. */
 static int
@@ -92,7 +92,7 @@ check_app(const struct kafka_source *s, const struct kafka_consume *c, struct fa
 	return 0;
 }
 
-/* ---- where a capture goes on ---------------------------------------------------------------- */
+/* ---- where a capture goes on ------------------------------------------------------- */
 
 /* Where all that comes of the records goes into one capture, and what comes of a record depends
  * on nothing else, the files say where to go on. */
@@ -131,7 +131,7 @@ on_place(void *arg, struct kafka_place *const *p, size_t n, int64_t *next, struc
 	return rc < 0 ? fail_within(why, "capture:%s: ", s->capture) : 0;
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 static bool
 is_blank(char c)
@@ -422,7 +422,7 @@ source_would_wait(struct source *base)
 	return ((struct kafka_source *)base)->small;
 }
 
-/* ---- the group's place ------------------------------------------------------------------------ */
+/* ---- the group's place ------------------------------------------------------------- */
 
 static void
 source_done(struct source *base, const struct block *b)
@@ -436,7 +436,7 @@ source_commit(struct source *base, struct failure *why)
 	return kafka_consumer_commit(((struct kafka_source *)base)->consumer, why);
 }
 
-/* ---- by epochs ------------------------------------------------------------------------------ */
+/* ---- by epochs --------------------------------------------------------------------- */
 
 static int
 join(struct kafka_source *s, struct failure *why)

@@ -53,7 +53,7 @@ state_default_memory(void)
 	return bytes / 4;
 }
 
-/* ---- the oldest ------------------------------------------------------------------------ */
+/* ---- the oldest -------------------------------------------------------------------- */
 
 void
 state_elders_release(struct state *s)
@@ -197,7 +197,7 @@ evict(struct state *s, const struct task *t, struct key128 spare, struct failure
 	return 1;
 }
 
-/* ---- room ------------------------------------------------------------------------------ */
+/* ---- room -------------------------------------------------------------------------- */
 
 /* Where keys give way, what counts is what the content asks for, not how the table happens
  * to have grown. */

@@ -209,7 +209,7 @@ config_write(const struct folder *f, const struct config *given, struct failure 
 	return rc;
 }
 
-/* ---- runs ------------------------------------------------------------------------------ */
+/* ---- runs -------------------------------------------------------------------------- */
 
 static void
 runs_say(struct buf *b, uint64_t state, uint64_t epoch)

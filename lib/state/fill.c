@@ -54,7 +54,7 @@ load_new(const char *dir, const char *only)
 	return l;
 }
 
-/* ---- members --------------------------------------------------------------------------- */
+/* ---- members ----------------------------------------------------------------------- */
 
 static int
 bad(struct failure *why, const char *name)
@@ -170,7 +170,7 @@ get_key(const struct json_doc *d, uint64_t *hi, uint64_t *lo, struct failure *wh
 	return 0;
 }
 
-/* ---- a stage --------------------------------------------------------------------------- */
+/* ---- a stage ----------------------------------------------------------------------- */
 
 static void
 filled_free(struct filled *f, bool keep)
@@ -402,7 +402,7 @@ add_key(struct load *l, const struct json_doc *d, struct failure *why)
 	return log_record(f->state, t->t, &c, why);
 }
 
-/* ---- all of it ------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------- */
 
 static int
 read_ledger(struct load *l, const struct json_doc *d, uint32_t t, struct failure *why)

@@ -44,7 +44,7 @@ folder_release(struct folder *f)
 	f->path = NULL;
 }
 
-/* ---- making and locking ------------------------------------------------------------------ */
+/* ---- making and locking ------------------------------------------------------------ */
 
 /* Make a folder with those above it that are missing; what is new is made durable. */
 static int
@@ -170,7 +170,7 @@ folder_owner(const struct folder *f)
 	return owner;
 }
 
-/* ---- files ------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------- */
 
 char *
 folder_path(const struct folder *f, uint32_t task, uint64_t seq, bool snapshot)

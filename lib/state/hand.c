@@ -11,7 +11,7 @@ hand_of(unsigned part)
 	return part / 4 % 2;
 }
 
-/* ---- records --------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
 static bool
 is_sound(const struct state *s, const struct change *c)
@@ -93,7 +93,7 @@ plain_byte(const struct state *s)
 		(int)(s->opt.value_bytes << 2 | RECORD_PUT);
 }
 
-/* ---- which of them are whose ----------------------------------------------------------------- */
+/* ---- which of them are whose ------------------------------------------------------- */
 
 bool
 hand_sort(struct hand *h, struct body *b)
@@ -190,7 +190,7 @@ place_of(const struct replay *r, const char *p, struct key128 key)
 	return at;
 }
 
-/* ---- taking them ----------------------------------------------------------------------------- */
+/* ---- taking them ------------------------------------------------------------------- */
 
 /* The next record, and where it begins; NULL: there are no more, or it is none. */
 static inline const char *

@@ -121,7 +121,7 @@ struct state {
 	void *evicted_arg;
 };
 
-/* ---- state.c ------------------------------------------------------------------------------- */
+/* ---- state.c ----------------------------------------------------------------------- */
 
 struct task *state_task(const struct state *, uint32_t id); /* NULL: not assigned */
 void state_drop(struct state *, struct task *, char *slot);
@@ -167,7 +167,7 @@ slot_stamp(const struct state *s, const char *slot)
 	return (uint64_t *)(uintptr_t)(slot + s->entry - sizeof(uint64_t));
 }
 
-/* ---- value.c ------------------------------------------------------------------------------- */
+/* ---- value.c ----------------------------------------------------------------------- */
 
 /* Give a slot a value, or free it: bytes that values take more. fresh: it has had none, and
  * gets room for so many bytes more. One that grows gets room to grow on. */
@@ -195,14 +195,14 @@ state_is_over(const struct state *s, uint64_t bytes)
 	return s->variable && s->tables + s->values + s->buffers + bytes > s->max_memory;
 }
 
-/* ---- bounds.c ------------------------------------------------------------------------------ */
+/* ---- bounds.c ---------------------------------------------------------------------- */
 
 /* Make the part of key fit for one more, and room for so many bytes and keys. */
 int state_room(struct state *, struct task *, struct key128, uint64_t bytes,
 	unsigned keys, struct failure *why);
 void state_elders_release(struct state *);
 
-/* ---- log.c --------------------------------------------------------------------------------- */
+/* ---- log.c ------------------------------------------------------------------------- */
 
 /* Put a block of its own into the log, for want of room or at a barrier. */
 int log_room(struct state *, struct task *, size_t need, struct failure *why);
@@ -256,7 +256,7 @@ log_remove(struct state *s, struct task *t, struct key128 key, struct failure *w
 	return s->durable ? log_record(s, t, &c, why) : 0;
 }
 
-/* ---- snapshot.c ---------------------------------------------------------------------------- */
+/* ---- snapshot.c -------------------------------------------------------------------- */
 
 struct snapshot_end {
 	uint64_t epoch, keys;
@@ -275,14 +275,14 @@ int snapshot_barrier(struct state *, struct task *, const struct mark *, struct 
 int snapshot_step(struct state *, struct task *, uint64_t bytes, struct failure *why);
 void snapshot_stop(struct task *);
 
-/* ---- replay.c ------------------------------------------------------------------------------ */
+/* ---- replay.c ---------------------------------------------------------------------- */
 
 /* Take the blocks of a kind in, up to a place; BLOCK_CHANGES: marks are passed over. No bound
  * is looked at, for what is there has to be taken. Blocks that are damaged are EXIT_CONFIG. */
 int replay(struct state *, struct task *, struct file *, enum block_kind, uint64_t until,
 	struct failure *why);
 
-/* ---- ways.c -------------------------------------------------------------------------------- */
+/* ---- ways.c ------------------------------------------------------------------------ */
 
 #define EPOCH_LAST (UINT64_MAX - 2) /* whatever mark comes last, to be looked at */
 
@@ -320,7 +320,7 @@ void ways_release(struct ways *);
 int snapshot_open(struct state *, const struct way *, uint64_t seq, struct file *,
 	struct snapshot_end *, struct failure *why);
 
-/* ---- recover.c ----------------------------------------------------------------------------- */
+/* ---- recover.c --------------------------------------------------------------------- */
 
 /* All tasks hold what they held at an epoch; unless the state is only looked at, what comes
  * later is cut. */

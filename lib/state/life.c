@@ -6,7 +6,7 @@
 
 #define WAIT_MS 5000 /* for an owner that is going */
 
-/* ---- the folder ------------------------------------------------------------------------ */
+/* ---- the folder -------------------------------------------------------------------- */
 
 static int
 other_shape(const struct state *s, const struct config *c, struct failure *why)
@@ -85,7 +85,7 @@ open_folder(struct state *s, struct failure *why)
 	return rc < 0 ? -1 : 0;
 }
 
-/* ---- tasks ----------------------------------------------------------------------------- */
+/* ---- tasks ------------------------------------------------------------------------- */
 
 int
 state_assign(struct state *s, uint32_t id, struct failure *why)
@@ -136,7 +136,7 @@ state_revoke(struct state *s, uint32_t id, struct failure *why)
 	return 0;
 }
 
-/* ---- epochs ---------------------------------------------------------------------------- */
+/* ---- epochs ------------------------------------------------------------------------ */
 
 static int
 rollback_memory(struct state *s, uint64_t epoch, struct failure *why)

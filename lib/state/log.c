@@ -97,7 +97,7 @@ log_record(struct state *s, struct task *t, const struct change *c, struct failu
 	return 0;
 }
 
-/* ---- values of any size ---------------------------------------------------------------- */
+/* ---- values of any size ------------------------------------------------------------ */
 
 /* What a key's value has come to: the value, or that there is none. */
 static int
@@ -185,7 +185,7 @@ log_flush(struct state *s, struct task *t, struct failure *why)
 	return write_block(s, t, why);
 }
 
-/* ---- marks ----------------------------------------------------------------------------- */
+/* ---- marks ------------------------------------------------------------------------- */
 
 /* What stands in front of the lists of tasks and bytes. */
 struct mark_head {

@@ -12,7 +12,7 @@
 
 _Static_assert(LOOK_LAST == EPOCH_LAST, "the last epoch of a look is that of a state");
 
-/* ---- names ----------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------- */
 
 static bool
 holds_state(const char *dir, const char *name)
@@ -67,7 +67,7 @@ look_names(const char *dir, char ***names, size_t *n, struct failure *why)
 	return 0;
 }
 
-/* ---- a stage --------------------------------------------------------------------------- */
+/* ---- a stage ----------------------------------------------------------------------- */
 
 int
 look_open(struct look *l, const char *dir, const char *name, struct failure *why)

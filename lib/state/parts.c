@@ -93,7 +93,7 @@ put_all(struct part *p, const char *slot, uint64_t slots, size_t entry)
 		put(p, first, entry);
 }
 
-/* ---- a region -------------------------------------------------------------------------- */
+/* ---- a region ---------------------------------------------------------------------- */
 
 static uint64_t
 bytes_of(const struct parts *t, uint64_t slots)
@@ -214,7 +214,7 @@ refit(struct parts *t, uint64_t n)
 	t->wide = next.wide;
 }
 
-/* ---- growing --------------------------------------------------------------------------- */
+/* ---- growing ----------------------------------------------------------------------- */
 
 static uint64_t
 next_size(const struct part *p)
@@ -337,7 +337,7 @@ parts_expect(struct parts *t, uint64_t n)
 	}
 }
 
-/* ---- single slots ---------------------------------------------------------------------- */
+/* ---- single slots ------------------------------------------------------------------ */
 
 /* Most entries are a key and a pointer. */
 static inline void

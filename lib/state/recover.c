@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "state/internal.h"
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 static void
 expect(struct state *s, struct task *t, uint64_t keys)
@@ -76,7 +76,7 @@ load(struct state *s, struct way *p, struct failure *why)
 	return 0;
 }
 
-/* ---- cutting ----------------------------------------------------------------------------- */
+/* ---- cutting ----------------------------------------------------------------------- */
 
 /* What is void goes first, the youngest first, so that a cut that is cut short is done again;
  * then what a snapshot made needless. */

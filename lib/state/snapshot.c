@@ -70,7 +70,7 @@ begin(struct state *s, struct task *t, const struct mark *m, struct failure *why
 	return 0;
 }
 
-/* ---- parts ----------------------------------------------------------------------------- */
+/* ---- parts ------------------------------------------------------------------------- */
 
 static void
 open_chunk(struct buf *b, unsigned part)
@@ -140,7 +140,7 @@ snapshot_step(struct state *s, struct task *t, uint64_t bytes, struct failure *w
 	return 0;
 }
 
-/* ---- the end --------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------- */
 
 /* All parts are written: it holds nothing younger than this epoch. */
 static int

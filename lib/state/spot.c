@@ -95,7 +95,7 @@ state_remove_spot(struct state *s, struct state_spot *spot, struct failure *why)
 	return log_remove(s, spot->task, key, why);
 }
 
-/* ---- bringing near --------------------------------------------------------------------- */
+/* ---- bringing near ----------------------------------------------------------------- */
 
 void
 state_prefetch_all(const struct state *s, uint32_t task, const struct key128 *key, size_t n)

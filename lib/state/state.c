@@ -99,7 +99,7 @@ state_key_all(const struct state *s, const struct slice *bytes, size_t n, struct
 	keyed_hash_all(&s->secret, bytes, n, keys);
 }
 
-/* ---- values ---------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------ */
 
 static inline void
 set_value(struct state *s, char *slot, struct slice value, bool fresh)
@@ -117,7 +117,7 @@ drop_value(struct state *s, char *slot)
 		s->values += (uint64_t)value_forget(s, slot);
 }
 
-/* ---- tasks ----------------------------------------------------------------------------- */
+/* ---- tasks ------------------------------------------------------------------------- */
 
 struct task *
 state_task(const struct state *s, uint32_t id)
@@ -174,7 +174,7 @@ state_empty(struct state *s, struct task *t)
 	s->nelders = 0;
 }
 
-/* ---- expiry ---------------------------------------------------------------------------- */
+/* ---- expiry ------------------------------------------------------------------------ */
 
 struct sweep {
 	struct state *s;
@@ -229,7 +229,7 @@ state_expire(struct state *s, uint32_t task, int64_t us, struct failure *why)
 	return 0;
 }
 
-/* ---- the calls ------------------------------------------------------------------------- */
+/* ---- the calls --------------------------------------------------------------------- */
 
 static inline bool
 fits(const struct state *s, struct slice value)

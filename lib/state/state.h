@@ -63,7 +63,7 @@ struct state_options {
 struct state *state_new(const struct state_options *, const struct op_context *ctx);
 void state_free(struct state *);
 
-/* ---- the operator's callbacks, handed on -------------------------------------------------- */
+/* ---- the operator's callbacks, handed on ------------------------------------------- */
 
 /* Take a task: its table is empty until rollback. The first one locks the folder (waiting a
  * moment for a previous owner that is going) and checks its config. */
@@ -78,7 +78,7 @@ int state_rollback(struct state *, uint64_t epoch, struct failure *why);
  * the last, committed by being there. Drives compaction. */
 int state_barrier(struct state *, uint64_t epoch, struct failure *why);
 
-/* ---- keys and values ----------------------------------------------------------------------- */
+/* ---- keys and values --------------------------------------------------------------- */
 
 /* The key of some bytes. Before the first assign a process's own secret is used. */
 struct key128 state_key(const struct state *, struct slice bytes);

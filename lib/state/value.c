@@ -79,7 +79,7 @@ value_drop(const struct state *s, char *slot)
 	return -less;
 }
 
-/* ---- memory for the next one ----------------------------------------------------------- */
+/* ---- memory for the next one ------------------------------------------------------- */
 
 #ifdef __SANITIZE_ADDRESS__
 #define SPARES 0 /* who uses what is gone is to be seen */

@@ -14,7 +14,7 @@ any_epoch(uint64_t epoch)
 	return epoch == EPOCH_NEWEST || epoch == EPOCH_LAST;
 }
 
-/* ---- walking logs ------------------------------------------------------------------------ */
+/* ---- walking logs ------------------------------------------------------------------ */
 
 static void
 note_mark(struct way *p, uint64_t wanted, const struct mark *m, struct slice body)
@@ -167,7 +167,7 @@ walk_logs(struct state *s, struct way *p, uint64_t wanted, struct failure *why)
 	return 0;
 }
 
-/* ---- snapshots --------------------------------------------------------------------------- */
+/* ---- snapshots --------------------------------------------------------------------- */
 
 int
 snapshot_open(struct state *s, const struct way *p, uint64_t seq, struct file *f,
@@ -217,7 +217,7 @@ choose_snapshot(struct state *s, struct way *p, uint64_t wanted, struct failure 
 	return 0;
 }
 
-/* ---- the way ---------------------------------------------------------------------------- */
+/* ---- the way ----------------------------------------------------------------------- */
 
 static int
 no_epoch(const struct state *s, uint64_t epoch, struct failure *why)
@@ -326,7 +326,7 @@ check_new(struct state *s, struct way *p, uint64_t epoch, struct failure *why)
 	return 0;
 }
 
-/* ---- all tasks --------------------------------------------------------------------------- */
+/* ---- all tasks --------------------------------------------------------------------- */
 
 int
 ways_find(struct state *s, uint64_t epoch, struct ways *all, struct failure *why)

@@ -37,7 +37,7 @@ struct zone {
 	struct rule rule;
 };
 
-/* ---- the footer's rule ----------------------------------------------------------------- */
+/* ---- the footer's rule ------------------------------------------------------------- */
 
 static bool
 read_number(const char **p, int64_t most, int64_t *n)
@@ -217,7 +217,7 @@ by_rule(const struct rule *r, int64_t t)
 	return s;
 }
 
-/* ---- the file -------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------- */
 
 static int64_t
 big_endian(const unsigned char *p, int n)
@@ -365,7 +365,7 @@ zone_free(struct zone *z)
 	free(z);
 }
 
-/* ---- asking ---------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------ */
 
 static struct zone_stretch
 at_second(const struct zone *z, int64_t t)

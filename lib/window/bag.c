@@ -71,7 +71,7 @@ text_of(const struct item *it)
 	return it->text_n ? slice_of(it->p + it->canonical_n, it->text_n) : canonical_of(it);
 }
 
-/* ---- the table ------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 /* Place 0 is none; else it is one more than where the item begins, in eights. */
 static uint32_t *
@@ -134,7 +134,7 @@ make_room(const struct fold *f, struct fold_cell *c, unsigned i, size_t bytes,
 	return 0;
 }
 
-/* ---- adding ---------------------------------------------------------------------------- */
+/* ---- adding ------------------------------------------------------------------------ */
 
 static int
 append(const struct fold *f, struct fold_cell *c, unsigned i, struct slice canonical,
@@ -225,7 +225,7 @@ bag_merge(const struct fold *f, struct fold_cell *c, unsigned i, const struct fo
 	return rc;
 }
 
-/* ---- results --------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------- */
 
 struct sorted {
 	const struct item *item;

@@ -23,7 +23,7 @@ struct blocks_all {
 	size_t n, slots;
 };
 
-/* ---- keys ------------------------------------------------------------------------------ */
+/* ---- keys -------------------------------------------------------------------------- */
 
 struct blocks_all *
 blocks_open(struct windows *w)
@@ -134,7 +134,7 @@ blocks_drop(struct blocks_all *a, struct key128 owner)
 	}
 }
 
-/* ---- blocks ---------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------ */
 
 void
 blocks_forget(struct blocks_all *a, struct key128 owner, uint64_t first)

@@ -32,7 +32,7 @@ struct cells {
 	struct cell *recent[RECENT];
 };
 
-/* ---- given up -------------------------------------------------------------------------- */
+/* ---- given up ---------------------------------------------------------------------- */
 
 static struct key128
 room_key(struct key128 cell, unsigned i)
@@ -111,7 +111,7 @@ cells_tidy(struct cells *c, struct failure *why)
 	return 0;
 }
 
-/* ---- making ---------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------ */
 
 struct cells *
 cells_new(const struct state_options *options, const struct op_context *ctx,
@@ -217,7 +217,7 @@ version_of(const struct cells *c)
 	return *c->version + c->rooms;
 }
 
-/* ---- opening --------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------- */
 
 static int grow(struct fold_cell *, unsigned i, size_t n, struct failure *why);
 
@@ -424,7 +424,7 @@ cells_remove(struct cells *c, uint32_t task, struct key128 key, struct failure *
 	return state_remove(c->state, task, key, why);
 }
 
-/* ---- those used last ------------------------------------------------------------------- */
+/* ---- those used last --------------------------------------------------------------- */
 
 struct cell *
 cells_recent(struct cells *cells, uint32_t task, struct key128 owner, int64_t us)

@@ -21,7 +21,7 @@ struct event_input {
 	uint32_t fold, value_n, what_n, unused;
 };
 
-/* ---- records --------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
 /* What a function looks at; the rest of an input is of another record. */
 static void
@@ -145,7 +145,7 @@ count_add(struct windows *w, struct windows_task *t, const struct reading *r)
 	return WINDOWS_HELD;
 }
 
-/* ---- counting -------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------- */
 
 /* A result that waits for those that end with it. */
 struct ready {
@@ -291,7 +291,7 @@ count_instant(struct windows *w, struct windows_task *t, struct key128 owner, in
 	return rc;
 }
 
-/* ---- closing --------------------------------------------------------------------------- */
+/* ---- closing ----------------------------------------------------------------------- */
 
 struct gathering {
 	struct windows *w;

@@ -67,7 +67,7 @@ struct windows {
 	struct arena arena;       /* of one closing */
 };
 
-/* ---- windows.c ------------------------------------------------------------------------- */
+/* ---- windows.c --------------------------------------------------------------------- */
 
 /* Append the form of a key, JSON text, whose bytes sort as keys are to. */
 void windows_add_order(struct windows *, struct slice key_text, struct buf *);
@@ -84,7 +84,7 @@ later(int64_t us, int64_t by)
 	return us > INT64_MAX - by ? INT64_MAX : us + by;
 }
 
-/* ---- result.c -------------------------------------------------------------------------- */
+/* ---- result.c ---------------------------------------------------------------------- */
 
 /* Append a line, without its line feed; or write it. */
 void result_add(struct windows *, struct buf *, const struct span *, struct slice key_text,
@@ -92,7 +92,7 @@ void result_add(struct windows *, struct buf *, const struct span *, struct slic
 void result_write(struct windows *, const struct span *, struct slice key_text,
 	const struct fold_cell *, int64_t time_us);
 
-/* ---- pane.c ------------------------------------------------------------------------------ */
+/* ---- pane.c ------------------------------------------------------------------------ */
 
 /* Where a pane stands in the table, or would. */
 struct pane **pane_slot(const struct windows_task *, const struct span *);
@@ -107,7 +107,7 @@ void pane_tidy(struct windows *, const struct windows_task *, struct pane *);
 void pane_free(struct windows_task *, struct pane *);
 void panes_release(struct windows_task *);
 
-/* ---- panes.c --------------------------------------------------------------------------- */
+/* ---- panes.c ----------------------------------------------------------------------- */
 
 enum windows_became panes_add(struct windows *, struct windows_task *, const struct reading *);
 /* Open or make the cell of a key in a pane; window: of those of a new pane the one that closes
@@ -122,12 +122,12 @@ int panes_close(struct windows *, struct windows_task *);
 int panes_tick(struct windows *, struct windows_task *);
 int panes_found(struct windows *, struct windows_task *, struct key128, struct slice value);
 
-/* ---- partials.c ------------------------------------------------------------------------ */
+/* ---- partials.c -------------------------------------------------------------------- */
 
 enum windows_became partials_take(struct windows *, struct windows_task *,
 	const struct record *);
 
-/* ---- sessions.c ------------------------------------------------------------------------ */
+/* ---- sessions.c -------------------------------------------------------------------- */
 
 enum windows_became sessions_add(struct windows *, struct windows_task *,
 	const struct reading *);
@@ -141,7 +141,7 @@ int sessions_found(struct windows *, struct windows_task *, struct key128, struc
 void sessions_lost(struct windows *, struct key128, struct slice value,
 	void (*cell)(struct cells *, struct key128));
 
-/* ---- sliding.c and counted.c ----------------------------------------------------------- */
+/* ---- sliding.c and counted.c ------------------------------------------------------- */
 
 enum windows_became sliding_add(struct windows *, struct windows_task *,
 	const struct reading *);

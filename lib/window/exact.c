@@ -67,7 +67,7 @@ store(struct exact *x, int128 v)
 	x->high = (uint64_t)((uint128)v >> 64);
 }
 
-/* ---- texts ----------------------------------------------------------------------------- */
+/* ---- texts ------------------------------------------------------------------------- */
 
 static void
 add_integer(struct buf *b, int128 v, uint32_t scale)
@@ -148,7 +148,7 @@ multiply(struct buf *b, struct slice x, struct slice y)
 	free(digit[1]);
 }
 
-/* ---- adding ---------------------------------------------------------------------------- */
+/* ---- adding ------------------------------------------------------------------------ */
 
 /* m × 10^-scale; false, and nothing is done: it does not fit. */
 static inline bool
@@ -263,7 +263,7 @@ exact_merge(const struct fold *f, struct fold_cell *c, unsigned i, const struct 
 	return fold_count_more(f, &part(f, c, SUM)->n, part(f, from, SUM)->n, why);
 }
 
-/* ---- results --------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------- */
 
 /* The double nearest to the quotient of a plain decimal and n, times a power of 10, by long
  * division. */

@@ -10,7 +10,7 @@
 	.add = family##_add, .merge = family##_merge, .render = family##_render, \
 	.save = family##_save, .take = family##_take
 
-/* ---- count ----------------------------------------------------------------------------- */
+/* ---- count ------------------------------------------------------------------------- */
 
 static uint64_t
 count_of(const struct fold *f, const struct fold_cell *c)
@@ -84,7 +84,7 @@ count_take(const struct fold *f, struct fold_cell *c, unsigned i, const struct j
 	return count_more(f, c, n, why);
 }
 
-/* ---- all ------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------- */
 
 const char *const fold_func_name[FOLD_FUNCS + 1] = {"count", "sum", "avg", "stddev", "min",
 	"max", "first", "last", "list", "set", "distinct", "approx_distinct", "quantile", "topk",
@@ -186,7 +186,7 @@ fold_take(const struct fold *f, struct fold_cell *c, unsigned i, const struct js
 	return fold_kind[f->func].take(f, c, i, d, t, w, why);
 }
 
-/* ---- rooms ----------------------------------------------------------------------------- */
+/* ---- rooms ------------------------------------------------------------------------- */
 
 /* Two lengths, and the texts behind each other. */
 struct texts {
@@ -226,7 +226,7 @@ fold_set_text(struct fold_cell *c, unsigned i, unsigned which, struct slice s,
 	return 0;
 }
 
-/* ---- partial results, read -------------------------------------------------------------- */
+/* ---- partial results, read --------------------------------------------------------- */
 
 int
 fold_no_partial(const struct fold *f, struct failure *why)
@@ -267,7 +267,7 @@ fold_read_value(const struct json_doc *d, uint32_t t, struct buf *b)
 	return fold_value_of(buf_slice(b));
 }
 
-/* ---- a cell in memory of its own --------------------------------------------------------- */
+/* ---- a cell in memory of its own --------------------------------------------------- */
 
 static int
 grow_scratch(struct fold_cell *c, unsigned i, size_t n, struct failure *why)

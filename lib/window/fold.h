@@ -50,7 +50,7 @@ struct fold {
 /* Give each fold its place in a cell. Returns the fixed bytes of all, a multiple of 8. */
 size_t fold_place(struct fold *, size_t n);
 
-/* ---- values ------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------ */
 
 /* A value that is folded. text is compact JSON; a small number is m × 10^-scale. */
 struct fold_value {
@@ -87,7 +87,7 @@ int fold_cmp(struct fold_work *, const struct fold_value *, const struct fold_va
 /* The same, and equal values by length and bytes of their texts. */
 int fold_order(struct fold_work *, const struct fold_value *, const struct fold_value *);
 
-/* ---- cells ------------------------------------------------------------------------------- */
+/* ---- cells ------------------------------------------------------------------------- */
 
 struct fold_room {
 	char *p;

@@ -34,7 +34,7 @@ hll_of(const struct fold *f, const struct fold_cell *c)
 	return (struct hll *)(void *)fold_fixed(f, c);
 }
 
-/* ---- registers ------------------------------------------------------------------------- */
+/* ---- registers --------------------------------------------------------------------- */
 
 static void
 note(uint8_t *reg, uint64_t hash)
@@ -94,7 +94,7 @@ estimate(const uint8_t *reg)
 	return (double)REGISTERS * REGISTERS / (2 * 0.69314718055994530942) / z;
 }
 
-/* ---- hashes ---------------------------------------------------------------------------- */
+/* ---- hashes ------------------------------------------------------------------------ */
 
 static size_t
 slots_of(const struct fold_room *r)
@@ -197,7 +197,7 @@ add_hash(const struct fold *f, struct fold_cell *c, unsigned i, uint64_t hash,
 	return 0;
 }
 
-/* ---- the function ---------------------------------------------------------------------- */
+/* ---- the function ------------------------------------------------------------------ */
 
 int
 hll_add(const struct fold *f, struct fold_cell *c, unsigned i, const struct fold_input *in,

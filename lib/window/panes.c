@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "window/engine.h"
 
-/* ---- panes ------------------------------------------------------------------------------- */
+/* ---- panes ------------------------------------------------------------------------- */
 
 /* The first window to close that holds a pane. Of partial results a pane is a window. */
 static bool
@@ -43,7 +43,7 @@ panes_found(struct windows *w, struct windows_task *t, struct key128 key, struct
 	return 0;
 }
 
-/* ---- cells, put together ----------------------------------------------------------------- */
+/* ---- cells, put together ----------------------------------------------------------- */
 
 /* A cell of the window in hand. */
 struct part {
@@ -151,7 +151,7 @@ write_window(struct windows *w, const struct windows_task *t, const struct span 
 	return 0;
 }
 
-/* ---- closing ----------------------------------------------------------------------------- */
+/* ---- closing ----------------------------------------------------------------------- */
 
 static int
 drop_pane(struct windows *w, struct windows_task *t, struct pane *p)
@@ -214,7 +214,7 @@ panes_close(struct windows *w, struct windows_task *t)
 	return rc;
 }
 
-/* ---- writing what has changed ------------------------------------------------------------ */
+/* ---- writing what has changed ------------------------------------------------------ */
 
 static int
 by_end(const void *x, const void *y)
@@ -327,7 +327,7 @@ write_updates(struct windows *w, struct windows_task *t, const struct span *pane
 	return 0;
 }
 
-/* ---- records ----------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
 static enum windows_became
 changed(struct windows *w, struct windows_task *t, struct cell *c, struct key128 owner,

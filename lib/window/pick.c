@@ -42,7 +42,7 @@ has_what(const struct fold *f)
 	return f->func == FOLD_ARGMIN || f->func == FOLD_ARGMAX;
 }
 
-/* ---- boxes ----------------------------------------------------------------------------- */
+/* ---- boxes ------------------------------------------------------------------------- */
 
 static struct fold_value
 open_box(const struct fold_cell *c, unsigned i, unsigned which, const struct box *b)
@@ -80,7 +80,7 @@ fill_box(struct box *b, const struct fold_value *v)
 		memcpy(b->text, v->text.p, v->text.n);
 }
 
-/* ---- which one stays ------------------------------------------------------------------- */
+/* ---- which one stays --------------------------------------------------------------- */
 
 static int
 by_time(int64_t a, int64_t b)
@@ -173,7 +173,7 @@ pick_merge(const struct fold *f, struct fold_cell *c, unsigned i, const struct f
 	return pick_add(f, c, i, &in, w, why);
 }
 
-/* ---- results --------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------- */
 
 void
 pick_render(const struct fold *f, const struct fold_cell *c, unsigned i, struct fold_work *w,

@@ -49,7 +49,7 @@ struct reading_rest {
 	struct failure *why;
 };
 
-/* ---- the expressions ------------------------------------------------------------------- */
+/* ---- the expressions --------------------------------------------------------------- */
 
 static struct asked
 ask(struct reading_rest *r, const struct expr *e)
@@ -161,7 +161,7 @@ run_test(struct reading_rest *r, const struct asked *a)
 	return expr_test(a->run, &root, &(struct expr_env){record_var, &vars}, r->why);
 }
 
-/* ---- fields ---------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------------------ */
 
 void
 reading_note(const struct reading *reading, const struct json_scan *scan, struct buf *notes)
@@ -267,7 +267,7 @@ field(struct reading_rest *r, int i)
 	return f;
 }
 
-/* ---- the key --------------------------------------------------------------------------- */
+/* ---- the key ----------------------------------------------------------------------- */
 
 static int
 read_key(struct reading *reading)
@@ -314,7 +314,7 @@ set_owner(struct reading *reading)
 	r->one_assigned = now;
 }
 
-/* ---- values ---------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------ */
 
 static struct fold_value
 made(struct reading_rest *r, const struct value *v)

@@ -26,7 +26,7 @@ struct making {
 	struct fold_work work;
 };
 
-/* ---- what can be folded so ----------------------------------------------------------------- */
+/* ---- what can be folded so --------------------------------------------------------- */
 
 /* Those that have no need of a room for short values. */
 static bool
@@ -70,7 +70,7 @@ runs_release(struct runs_plan *p)
 	*p = (struct runs_plan){0};
 }
 
-/* ---- a run's cells ------------------------------------------------------------------------- */
+/* ---- a run's cells ----------------------------------------------------------------- */
 
 static inline struct run *
 run_in_hand(const struct making *m)
@@ -174,7 +174,7 @@ fold_into(struct making *m, struct run_cell *to, const struct seen *seen)
 	return 0;
 }
 
-/* ---- runs ---------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------- */
 
 static void
 begin(struct making *m, size_t line)

@@ -25,7 +25,8 @@ windows_runs(const struct windows *w, const struct reading *r, struct runs_plan 
 
 /* Does no window close up to then, and is no record of the run late? */
 static bool
-may_take(const struct windows *w, const struct windows_task *t, const struct run *r, int64_t closed_us)
+may_take(const struct windows *w, const struct windows_task *t, const struct run *r,
+	int64_t closed_us)
 {
 	const struct window_shape *shape = &w->plan->shape;
 	const struct run_cell *c = run_cells(r);
@@ -46,7 +47,7 @@ may_take(const struct windows *w, const struct windows_task *t, const struct run
 	return true;
 }
 
-/* ---- folded ahead ------------------------------------------------------------------------ */
+/* ---- folded ahead ------------------------------------------------------------------ */
 
 static int
 take_cell(struct windows *w, struct windows_task *t, const struct block *b,
@@ -79,7 +80,7 @@ take_cells(struct windows *w, struct windows_task *t, const struct block *b, con
 	return 0;
 }
 
-/* ---- as they were seen ------------------------------------------------------------------- */
+/* ---- as they were seen ------------------------------------------------------------- */
 
 /* What the functions are given of a line. */
 static void

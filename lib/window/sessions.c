@@ -33,7 +33,7 @@ add_timer(struct windows *w, struct windows_task *t, struct key128 owner, const 
 	timers_add(&t->timers, end_of(w, s), owner, buf_slice(&w->order));
 }
 
-/* ---- records --------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
 static int
 open_cell(struct windows *w, struct windows_task *t, struct key128 owner,
@@ -192,7 +192,7 @@ sessions_take(struct windows *w, struct windows_task *t, const struct span *span
 		&(struct addition){.from = from});
 }
 
-/* ---- closing --------------------------------------------------------------------------- */
+/* ---- closing ----------------------------------------------------------------------- */
 
 static int
 close_one(struct windows *w, struct windows_task *t, struct key128 owner, const struct open *s,
@@ -249,7 +249,7 @@ sessions_close(struct windows *w, struct windows_task *t)
 	return rc;
 }
 
-/* ---- what has changed, and what is there ------------------------------------------------- */
+/* ---- what has changed, and what is there ------------------------------------------- */
 
 struct change {
 	struct span window;

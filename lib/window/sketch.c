@@ -45,7 +45,7 @@ sketch_of(const struct fold *f, const struct fold_cell *c)
 	return (struct sketch *)(void *)fold_fixed(f, c);
 }
 
-/* ---- bins ------------------------------------------------------------------------------ */
+/* ---- bins -------------------------------------------------------------------------- */
 
 /* x > 0. About the logarithm to base 2, growing as it does, a whole number at powers of 2. */
 static double
@@ -115,7 +115,7 @@ by_rank(const void *x, const void *y)
 	return (rank_of(*a) > rank_of(*b)) - (rank_of(*a) < rank_of(*b));
 }
 
-/* ---- the table ------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 static size_t
 slots_of(const struct fold_room *r)
@@ -184,7 +184,7 @@ take_ends(struct sketch *s, double min, double max)
 		s->max = max;
 }
 
-/* ---- the function ---------------------------------------------------------------------- */
+/* ---- the function ------------------------------------------------------------------ */
 
 static double
 double_of(const struct fold_value *v)

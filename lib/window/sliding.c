@@ -69,7 +69,7 @@ add_timer(struct windows *w, struct windows_task *t, struct key128 owner, int64_
 	timers_add(&t->timers, us, owner, buf_slice(&w->order));
 }
 
-/* ---- records --------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
 /* An index with room for twice as many; of a key without one, the first. */
 static int
@@ -152,7 +152,7 @@ sliding_add(struct windows *w, struct windows_task *t, const struct reading *r)
 	return windows_fold(w, w->cell, r) < 0 ? WINDOWS_FAILED : WINDOWS_HELD;
 }
 
-/* ---- results --------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------- */
 
 /* Put the cell of an instant to the sum; how often it is to be written, in *times. */
 static int

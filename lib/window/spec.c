@@ -39,7 +39,7 @@ skip_space(struct parser *s)
 		s->p++;
 }
 
-/* ---- brackets and strings -------------------------------------------------------------- */
+/* ---- brackets and strings ---------------------------------------------------------- */
 
 #define DEPTH_MAX 200
 
@@ -92,7 +92,7 @@ copy_trimmed(const char *from, const char *to)
 	return mem_dup(from, (size_t)(to - from));
 }
 
-/* ---- its parts ------------------------------------------------------------------------- */
+/* ---- its parts --------------------------------------------------------------------- */
 
 static int
 read_name(struct parser *s, struct spec *spec)

@@ -29,7 +29,8 @@ enum { SPEC_VALUE, SPEC_WHAT, SPEC_WHERE, SPEC_EXPRS };
 int spec_parse(const char *text, struct spec *, struct failure *why);
 void spec_release(struct spec *);
 
-/* All functions of a command line, into n specs that are zero: 1 to SPECS_MAX, no two of one name. */
+/* All functions of a command line, into n specs that are zero: 1 to SPECS_MAX, no two of one
+ * name. */
 int specs_parse(const char *const *text, size_t n, struct spec *, struct failure *why);
 
 #endif

@@ -15,7 +15,7 @@
 const char *const window_kind_name[WINDOW_KINDS] = {"tumbling", "hopping", "cumulate", "session",
 	"sliding", "count"};
 
-/* ---- the command line -------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------- */
 
 static int
 read_length(const char *option, struct slice text, int64_t *us, struct failure *why)
@@ -141,7 +141,7 @@ window_release(struct window_shape *w)
 	*w = (struct window_shape){0};
 }
 
-/* ---- the axis ---------------------------------------------------------------------------- */
+/* ---- the axis ---------------------------------------------------------------------- */
 
 static inline int64_t
 floor_div(int64_t a, int64_t b)
@@ -192,7 +192,7 @@ place_of_edge(const struct window_shape *w, int64_t us)
 	return x;
 }
 
-/* ---- panes and windows ------------------------------------------------------------------- */
+/* ---- panes and windows ------------------------------------------------------------- */
 
 /* The steps of a cumulate are shorter than a place of the axis where that is a day. */
 static bool

@@ -61,7 +61,7 @@ extern const char *const window_kind_name[WINDOW_KINDS];
 int window_read(struct window_shape *, const struct window_options *, struct failure *why);
 void window_release(struct window_shape *);
 
-/* ---- of a grid --------------------------------------------------------------------------- */
+/* ---- of a grid --------------------------------------------------------------------- */
 
 static inline bool
 window_is_grid(const struct window_shape *w)

@@ -52,7 +52,7 @@ lost(void *arg, struct key128 owner, struct slice value,
 		engine_of(w)->lost(w, owner, value, cell);
 }
 
-/* ---- making ---------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------ */
 
 struct windows *
 windows_new(const struct windows_plan *plan, const struct state_options *options,
@@ -126,7 +126,7 @@ windows_task_of(const struct windows *w, uint32_t id)
 	return &w->task[i];
 }
 
-/* ---- what the engines share ------------------------------------------------------------ */
+/* ---- what the engines share -------------------------------------------------------- */
 
 void
 windows_add_order(struct windows *w, struct slice key_text, struct buf *b)
@@ -170,7 +170,7 @@ windows_closed(const struct windows *w, int64_t us)
 	return us == INT64_MAX ? us : us < INT64_MIN + late ? INT64_MIN : us - late;
 }
 
-/* ---- callbacks ------------------------------------------------------------------------- */
+/* ---- callbacks --------------------------------------------------------------------- */
 
 int
 windows_assign(struct windows *w, uint32_t task, struct failure *why)
