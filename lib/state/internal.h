@@ -192,7 +192,12 @@ held_bytes(uint64_t cap)
 static inline bool
 state_is_over(const struct state *s, uint64_t bytes)
 {
-	return s->variable && s->tables + s->values + s->buffers + bytes > s->max_memory;
+	/* Where keys give way, the table as it happens to have grown has no part in that. */
+	uint64_t tables = s->evict ?
+		(s->keys + 1 + s->ntasks * PARTS * 16) * s->entry * 7 / 4 : s->tables;
+
+	return (s->variable || s->evict) &&
+		tables + s->values + s->buffers + bytes > s->max_memory;
 }
 
 /* ---- bounds.c ---------------------------------------------------------------------- */

@@ -549,6 +549,21 @@ gives() {
 	done
 }
 
+@test "bounds: what is given up for memory is the same in each run" {
+	jq -nc 'range(20000) | {t: (. / 4 | floor), k: (. * 7919 % 12007)}' >in
+	for w in '--count 4' '--tumbling 90h'; do
+		run=(sk-window $w -k .k --time .t -a n=count -a 'q=quantile(.t; 0.5)' --max-memory 2M
+			--on-full evict in)
+		run_tool "${run[@]}"
+		assert_status 1
+		want=$output
+		for i in 1 2 3; do
+			run_tool "${run[@]}"
+			[[ $output == "$want" ]]
+		done
+	done
+}
+
 @test "bounds: sums over many instants of a key that was given up are not used for what follows" {
 	for n in 1 2 3; do
 		seq $((n * 300)) $((n * 300 + 280)) | sed 's/.*/{"t":&,"k":"a"}/'
