@@ -57,6 +57,8 @@ there_and_back() {
 		ssl.keystore.location=$BROKER_DIR/client.p12
 		ssl.keystore.password=client-secret
 	END
+	# librdkafka 2.0 doesn't free what it reads out of such a store.
+	[ -z "${SK_SAN:-}" ] || export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"
 	there_and_back -b "$(<"$BROKER_DIR/brokers.tls")" -F tls.conf
 }
 
