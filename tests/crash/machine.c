@@ -21,6 +21,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@
 static char dir[PATH_MAX - 64];
 static long strike, seen;
 static bool at_end;
+static atomic_flag crashing = ATOMIC_FLAG_INIT;
 static const char *unsynced;
 static int keep;
 
@@ -151,6 +153,9 @@ crash(void)
 	DIR *d;
 	int fd;
 
+	/* One thread loses what is the process's; another would undo it. */
+	while (atomic_flag_test_and_set(&crashing))
+		pause();
 	snprintf(path, sizeof(path), "%s/crashed", dir);
 	fd = REAL(open)(path, O_WRONLY | O_CREAT, 0600);
 	(void)fd;

@@ -50,6 +50,7 @@ assert_all_met() {
 		for ((p = 0; p < partitions; p++)); do
 			seq 1 20 | jq -c --argjson p $p '{partition:$p,key:"k",value:({t:.}|tojson)}'
 		done | admin produce "$topic"
+		: >out
 		# Nothing follows that would move it.
 		sk-window -i "kafka:$topic?offset=earliest" --tumbling 1s -a n=count --time .t \
 			--time-unit s >out 3>&- &
