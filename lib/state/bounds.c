@@ -199,8 +199,6 @@ evict(struct state *s, const struct task *t, struct key128 spare, struct failure
 
 /* ---- room -------------------------------------------------------------------------- */
 
-/* Where keys give way, what counts is what the content asks for, not how the table happens
- * to have grown. */
 static uint64_t
 taken(const struct state *s)
 {
@@ -208,8 +206,7 @@ taken(const struct state *s)
 
 	if (s->evict) {
 		own = own_keys(s, &bytes);
-		return (s->keys - own + s->ntasks * PARTS * 16) * s->entry * 7 / 4 +
-			s->values - bytes + s->buffers;
+		return asked_bytes(s, s->keys - own) + s->values - bytes + s->buffers;
 	}
 	return s->tables + s->values + s->buffers;
 }

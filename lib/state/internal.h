@@ -188,13 +188,18 @@ held_bytes(uint64_t cap)
 	return (sizeof(struct held) + cap + 8 + 15) & ~UINT64_C(15);
 }
 
+/* What so many keys ask of the table where keys give way, however it happens to have grown. */
+static inline uint64_t
+asked_bytes(const struct state *s, uint64_t keys)
+{
+	return (keys + s->ntasks * PARTS * 16) * s->entry * 7 / 4;
+}
+
 /* Would so many bytes more be too many? */
 static inline bool
 state_is_over(const struct state *s, uint64_t bytes)
 {
-	/* Where keys give way, the table as it happens to have grown has no part in that. */
-	uint64_t tables = s->evict ?
-		(s->keys + 1 + s->ntasks * PARTS * 16) * s->entry * 7 / 4 : s->tables;
+	uint64_t tables = s->evict ? asked_bytes(s, s->keys + 1) : s->tables;
 
 	return (s->variable || s->evict) &&
 		tables + s->values + s->buffers + bytes > s->max_memory;
